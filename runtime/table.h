@@ -1,0 +1,201 @@
+// The tables that the compiler emits and the runtime reads: losses, variants, plans, kernels. Constant data only.
+//
+// A plan is data (a list of steps over named buffers); the executor walks it and knows no loss. The emitter prints
+// these structs as C++ initialisers (registry.cpp), so everything here is an aggregate of integers, doubles and
+// pointers to constants: no constructors, no relocations beyond pointers, nothing that runs before main.
+#pragma once
+#include <cstdint>
+
+namespace lossc::rt {
+
+// ---- buffers ---------------------------------------------------------------------------------------------------
+
+enum class Elem : uint8_t { Float, Int32, UInt8 };  // Float is the plan's dtype (f32 or f64); masks are UInt8
+
+enum class Storage : uint8_t {
+  Input,        // the caller's tensor `tensor` (declared inputs first, then the implicit ones, see ImplicitInput)
+  Output,       // the caller's tensor: outputs[`tensor`]
+  Whole,        // workspace, all rows
+  Accumulator,  // workspace, all elements, summed over panels: one partial per worker, then merged
+  Panel,        // workspace, one per worker, `slot` says which memory (buffers that share a slot live one after another)
+};
+
+// How one dimension of a buffer (innermost first) is laid out over an axis of the loss.
+enum class DimKind : uint8_t {
+  Full,       // extent of the axis
+  Rows,       // the panel's rows [row0, row0+n) for outputs of a panel step and for Panel storage, else all of the axis
+  TileInner,  // the tile width of this dtype and ISA (columns of one tile)
+  TileOuter,  // ceil(axis / tile width)
+};
+struct Dim {
+  DimKind kind;
+  int8_t axis;  // index into Loss::axes
+};
+
+enum class Merge : uint8_t { None, Sum, Max, Min, Prod, Or, And };
+
+struct Buffer {
+  const char* name;
+  Storage storage;
+  Elem elem;
+  Merge merge;     // Accumulator only: identity to start from, operation to merge with
+  uint8_t ndim;    // 0..4
+  Dim dims[4];     // innermost first. Tiled matrices are {TileInner c, Full|Rows r, TileOuter c}
+  int16_t tensor;  // Input, Output: which
+  int16_t slot;    // Panel: memory slot, counted from 0
+  bool saved;      // small (at most one axis): may be kept from forward to backward instead of computed again
+};
+
+// ---- steps -----------------------------------------------------------------------------------------------------
+
+enum class ArgKind : uint8_t {
+  Buffer,    // halide_buffer_t*
+  Param,     // scalar of the plan's float type: params[id]
+  IntParam,  // int32: params[id]
+  Extent,    // int32: extent of axis id
+  RowBegin,  // int32: first row of the panel (0 in a step outside a panel loop)
+  RowEnd,    // int32: one past its last row (the row axis' extent outside a panel loop)
+};
+struct Arg {
+  ArgKind kind;
+  int16_t id;
+  bool written;  // Buffer: an output of this step (a buffer that accumulates appears twice: read, then written)
+};
+
+enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN };
+struct Step {
+  const char* text;  // what it computes, for `lossc explain`
+  StepKind kind;
+  int16_t kernel;    // index into Variant::kernels
+  uint16_t first_arg, n_args;  // in Variant::args
+  // Parallel steps: dimension of every written buffer that may be cropped to split the work (-1: run by one worker).
+  int8_t split_dim;
+  int8_t k_axis;           // Contract*: axis summed over (its extent is the NN form's k_extent)
+  float flops;             // per element of the iteration domain, transcendental functions counted as 10
+  uint8_t n_domain;        // axes of the iteration domain (reduced ones included), for cost and explain
+  int8_t domain[4];
+};
+
+// Once steps run before the panel loop, each split among the workers; then the loop over row panels of `row_axis`.
+struct Pass {
+  uint16_t first_once, n_once;
+  uint16_t first_panel, n_panel;
+  int8_t row_axis;  // -1: no panel loop
+};
+
+using KernelFn = int (*)(void** args);  // Halide's argv form
+
+struct Kernel {
+  const char* name;             // structure and content hash
+  const KernelFn* by_isa;       // [n_isas], in the order of Registry::isas
+};
+
+// ---- losses ----------------------------------------------------------------------------------------------------
+
+enum class FactKind : uint8_t {
+  Option,      // structural option `id` has choice `value`
+  InputGiven,  // optional input `id` is given (1) or absent (0)
+  AxisGiven,   // optional axis `id` is present (1) or absent (0: extent 1, the tensors lack the dimension)
+  ParamZero,   // param `id` is zero (1) or not (0); known only when run
+};
+struct Fact {
+  FactKind kind;
+  int8_t id;
+  int8_t value;
+};
+
+// One compiled form of a loss: a dtype and one value for each structural fact.
+struct Variant {
+  uint8_t dtype_bits;  // 32 or 64
+  const Fact* facts;
+  uint16_t n_facts;
+  const Buffer* buffers;
+  uint16_t n_buffers;
+  const Step* steps;
+  uint16_t n_steps;
+  const Arg* args;
+  const Pass* passes;
+  uint16_t n_passes;
+  const Kernel* const* kernels;
+  uint16_t n_kernels;
+  uint16_t n_slots;
+  bool contracts;        // has contract steps: the panel is sized for them
+  const char* text;      // the plan as text
+  uint64_t digest;
+};
+
+enum class Role : uint8_t { Input, Param, Output };
+struct Argument {
+  const char *name, *shape, *dtypes, *doc;
+  Role role;
+  bool differentiable, optional, integer;
+  double fallback, low, high;     // params: default and valid range (inclusive unless open)
+  bool low_open, high_open;
+  uint8_t ndim;                   // tensors: outermost first, as the shape is written
+  int8_t dims[4];                 // axes
+  int8_t range_axis;              // index tensors: values must lie in [0, extent) or equal ignore_param; -1: any value
+  int8_t ignore_param;            // index into the params, -1: none
+  bool allow_minus_one;           // index tensors: -1 means "none"
+};
+
+struct Axis {
+  const char* name;
+  const char* doc;
+  bool optional;
+  bool flat;  // stands for any number of trailing dimensions, flattened (zero of them: extent 1)
+};
+
+struct Choice { const char* name; };
+struct Option {
+  const char *name, *doc;
+  const Choice* choices;
+  uint8_t n_choices;  // choice 0 is the default
+};
+
+// Implicit inputs, after the declared ones: each over the loss's own indices, innermost last as the loss is.
+enum ImplicitInput : int { kRowWeight, kRowMask, kGradOutput, kImplicitInputs };
+// Implicit params, after the declared ones.
+enum ImplicitParam : int { kReduction /* int: 0 none, 1 sum, 2 mean */, kDenominator /* <= 0: the sum of weights */, kImplicitParams };
+
+struct Loss {
+  const char *name, *family, *title, *paper, *equation, *edges;
+  const Axis* axes;
+  uint8_t n_axes;
+  const Argument* inputs;
+  uint8_t n_inputs;
+  const Argument* params;
+  uint8_t n_params;
+  // outputs[0] is the reduced loss (scalar), outputs[1] the unreduced one over the loss's indices, then one gradient
+  // per differentiable input in their order, then auxiliary outputs and new state.
+  const Argument* outputs;
+  uint8_t n_outputs;
+  const Option* options;
+  uint8_t n_options;
+  const Variant* variants;
+  uint16_t n_variants;
+};
+
+enum class Isa : uint8_t { Sse41, Avx2, Avx512, Count };
+struct IsaInfo {
+  Isa isa;
+  const char* name;
+  uint8_t features;          // of the running machine that it needs: see cpu.h
+  uint8_t tile_columns[2];   // [0] f32, [1] f64
+  uint8_t nn_rows[2], tn_rows[2];  // register tile rows of the contractions
+};
+
+struct Registry {
+  uint32_t version;  // of these structs; the runtime refuses another
+  const char* build_info;
+  const IsaInfo* isas;  // ascending
+  uint8_t n_isas;
+  const Loss* const* losses;
+  uint16_t n_losses;
+};
+inline constexpr uint32_t kRegistryVersion = 1;
+
+// Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
+// loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.
+extern "C" const Registry lossc_registry;  // defined by the emitted registry.cpp of liblossc
+
+}  // namespace lossc::rt
