@@ -1,0 +1,9 @@
+# Finds Halide 21 (the PyPI wheel's C++ half): Halide_DIR if given, else the wheel in .venv.
+if(NOT Halide_DIR)
+  file(GLOB _wheel ${CMAKE_CURRENT_LIST_DIR}/../../.venv/lib/python3*/site-packages/halide/lib64/cmake/Halide)
+  if(_wheel)
+    set(Halide_DIR ${_wheel} CACHE PATH "HalideConfig.cmake's folder")
+  endif()
+endif()
+set(CMAKE_DISABLE_FIND_PACKAGE_Halide_Python TRUE)  # else HalideConfig warns when Python.h is not there
+find_package(Halide 21 REQUIRED COMPONENTS shared)
