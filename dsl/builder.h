@@ -1,0 +1,39 @@
+// The state of the definition being run, and the checks shared by the words of the language.
+#pragma once
+#include <string>
+
+#include "program.h"
+
+namespace lossc {
+
+class Builder {
+ public:
+  Builder(const Definition& definition, std::vector<Fact> choices);
+  ~Builder();
+  static Builder& current();  // throws if no definition is running
+
+  Program program;
+
+  // Value of a structural fact: as chosen, else `fallback`; remembered in program.facts at first use.
+  int fact(Fact::Kind kind, int id, int fallback);
+  bool absent(ir::Id index) const;  // index over an optional axis that this form lacks
+
+  void locate(const Where& where);  // nodes made from here on come from this line
+  [[noreturn]] void fail(const std::string& what, const Where& where) const;
+  [[noreturn]] void fail(const std::string& what) const { fail(what, where_); }
+  std::string show(ir::Id node) const { return ir::print(program.graph, node, 4); }
+  std::string list(ir::IndexSet set) const;
+
+  // Type rules of the language.
+  ir::Id as_float(Arg a);                   // integers become floats; truth values are refused
+  ir::Id as_bool(Arg a);
+  ir::Id as_int(Arg a);
+  std::pair<ir::Id, ir::Id> same(Arg a, Arg b);  // both Int or both Float
+
+ private:
+  std::vector<Fact> choices_;
+  Where where_;
+  Builder* outer_;
+};
+
+}  // namespace lossc

@@ -1,0 +1,167 @@
+// Reverse mode over the graph, same IR out. The rules of each operation are in gradient_rules.cpp; here is what is
+// common: masks, broadcasting, lookups and loads.
+//
+// An adjoint is a pair (mask, value): it counts only where the mask holds. A Select adds its condition to the mask
+// instead of multiplying by 0, and local derivatives multiply the value under the mask, so an element that a mask
+// drops contributes exactly 0 even where its derivative is Inf or NaN (the "double where", done here once).
+#include "gradient.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lossc {
+
+using ir::Id;
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+Differentiator::Differentiator(Program& program) : p_(program), g_(program.graph) {}
+
+std::vector<Gradient> Differentiator::run(Id value, Id seed, Id mask) {
+  std::vector<Id> order = ir::topological(g_, {value});
+  std::reverse(order.begin(), order.end());
+  mark_active(order);
+  terms_[value].push_back({g_.at(mask).op == Op::Const ? kNone : mask, seed});
+  for (Id node : order) {
+    if (!terms_.count(node) || !active_.count(node)) continue;
+    const Adjoint a = combined(node);
+    terms_.erase(node);
+    if (g_.at(node).op == Op::Load)
+      into_tensor(node, a);
+    else
+      propagate(node, a);
+  }
+  std::vector<Gradient> out;
+  for (Id t = 0; t < static_cast<Id>(g_.tensors.size()); t++)
+    if (g_.tensors[t].differentiable) out.push_back({t, tensor_.count(t) ? tensor_[t] : g_.constant(0)});
+  return out;
+}
+
+// Nodes through which a derivative can reach a differentiable tensor; what only feeds masks, counts or stopped values
+// never gets an adjoint.
+void Differentiator::mark_active(const std::vector<Id>& order) {
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    const ir::Node& n = g_.at(*it);
+    if (n.type != ir::Type::Float || n.op == Op::StopGradient) continue;
+    bool active = n.op == Op::Load && g_.tensors[n.sym].differentiable;
+    for (Id a : n.args) active |= active_.count(a) > 0;
+    if (active) active_.insert(*it);
+  }
+}
+
+Id Differentiator::masked(const Adjoint& a) {
+  return a.mask == kNone ? a.value : g_.select(a.mask, a.value, g_.constant(0));
+}
+
+Adjoint Differentiator::combined(Id node) {
+  const std::vector<Adjoint>& terms = terms_[node];
+  const bool same = std::all_of(terms.begin(), terms.end(), [&](const Adjoint& t) { return t.mask == terms[0].mask; });
+  Adjoint sum{same ? terms[0].mask : kNone, same ? terms[0].value : masked(terms[0])};
+  for (size_t k = 1; k < terms.size(); k++)
+    sum.value = g_.binary(Op::Add, sum.value, same ? terms[k].value : masked(terms[k]));
+  return sum;
+}
+
+Id Differentiator::sum_over(IndexSet set, Id v) {
+  // Highest index first: rows, declared first, end up outermost, where the panel loop is.
+  for (Id k = static_cast<Id>(g_.indices.size()) - 1; k >= 0; k--) {
+    if (!(set & ir::bit(k))) continue;
+    if (g_.free(v) & ir::bit(k))
+      v = g_.reduce(ir::ReduceKind::Sum, k, v);
+    else
+      v = g_.binary(Op::Mul, g_.unary(Op::ToFloat, g_.extent(g_.indices[k].axis)), v);
+  }
+  return v;
+}
+
+// The indices over which a user of `child` was replicated must be summed away.
+void Differentiator::give(Id child, Adjoint a, IndexSet domain) {
+  if (!active_.count(child)) return;
+  if (IndexSet extra = domain & ~g_.free(child)) a = {kNone, sum_over(extra, masked(a))};
+  terms_[child].push_back(a);
+}
+
+// e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
+void Differentiator::through_lookup(const ir::Node& n, const Adjoint& a) {
+  give(n.args[0], {kNone, collect(masked(a), n.args[1], n.sym, g_.free(n.args[0]))}, 0);
+}
+
+// v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may
+// have. This is the adjoint of a gather.
+Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
+  if (Id plain = g_.plain_index(key); plain != kNone && !(g_.free(v) & ir::bit(target)))
+    return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
+  const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
+  if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
+  Id first = kNone;
+  for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
+    if (lost & ir::bit(k)) first = k;
+  return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
+}
+
+void Differentiator::into_tensor(Id node, const Adjoint& a) {
+  const ir::Node n = g_.at(node);
+  const std::vector<Id>& dims = g_.tensors[n.sym].dims;
+  std::vector<Id> args = n.args;
+  Id v = masked(a);
+  IndexSet kept = 0;  // indices that are dimensions as they stand
+  std::vector<size_t> computed;
+  for (size_t k = 0; k < args.size(); k++) {
+    const Id plain = g_.plain_index(args[k]);
+    if (plain != kNone && !(kept & ir::bit(plain)))
+      kept |= ir::bit(plain);
+    else
+      computed.push_back(k);
+  }
+  // Computed places last to first: those whose key uses kept indices only stay dense (one-hot), so a scatter, which
+  // consumes an index, comes after them.
+  std::stable_sort(computed.begin(), computed.end(), [&](size_t x, size_t y) {
+    return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept);
+  });
+  std::vector<Id> renamed(args.size(), kNone);
+  for (size_t k : computed) {
+    const Id target = (g_.free(v) | kept) & ir::bit(dims[k]) ? fresh(dims[k]) : dims[k];
+    v = collect(v, args[k], target, kept | targets_of(renamed));
+    renamed[k] = target;
+  }
+  for (size_t k = 0; k < args.size(); k++)
+    if (renamed[k] == kNone) renamed[k] = g_.plain_index(args[k]);
+  v = to_dims(v, renamed, dims);
+  auto [it, first] = tensor_.try_emplace(n.sym, v);
+  if (!first) it->second = g_.binary(Op::Add, it->second, v);
+}
+
+IndexSet Differentiator::targets_of(const std::vector<Id>& list) {
+  IndexSet set = 0;
+  for (Id k : list)
+    if (k != kNone) set |= ir::bit(k);
+  return set;
+}
+
+Id Differentiator::fresh(Id like) {
+  g_.indices.push_back({fmt::format("{}{}", g_.indices[like].name, g_.indices.size()), g_.indices[like].axis});
+  if (g_.indices.size() > 63) throw DefinitionError(fmt::format("loss '{}': too many indices", p_.name));
+  return static_cast<Id>(g_.indices.size() - 1);
+}
+
+// Renames from[k] to dims[k]; where the new name is taken by another dimension the two are exchanged.
+Id Differentiator::to_dims(Id v, std::vector<Id> from, const std::vector<Id>& dims) {
+  for (size_t k = 0; k < dims.size(); k++) {
+    if (from[k] == dims[k]) continue;
+    if (g_.free(v) & ir::bit(dims[k]))
+      v = g_.swap_indices(v, from[k], dims[k]);
+    else if (g_.free(v) & ir::bit(from[k]))
+      v = g_.at_index(v, from[k], g_.index(dims[k]));
+    for (size_t m = k + 1; m < dims.size(); m++)
+      if (from[m] == dims[k]) from[m] = from[k];
+  }
+  return v;
+}
+
+std::vector<Gradient> differentiate(Program& program, Id value, Id seed, Id mask) {
+  return Differentiator(program).run(value, seed, mask);
+}
+
+}  // namespace lossc

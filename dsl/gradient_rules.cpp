@@ -1,0 +1,125 @@
+// The local derivative of every operation. Kinks follow PyTorch: abs'(0) = 0, sqrt'(0) = 0 (never Inf), a tie of
+// max/min shares equally, floor, round and sign have derivative 0.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "gradient.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::kNone;
+using ir::Op;
+using ir::ReduceKind;
+
+// d(node)/d(operand), elementwise; kNone where it is identically 0.
+Id Differentiator::slope(Id node, size_t operand) {
+  const ir::Node n = g_.at(node);
+  const Id x = n.args[0], y = n.args.size() > 1 ? n.args[1] : kNone;
+  auto c = [&](double v) { return g_.constant(v); };
+  auto mul = [&](Id a, Id b) { return g_.binary(Op::Mul, a, b); };
+  auto add = [&](Id a, Id b) { return g_.binary(Op::Add, a, b); };
+  auto sub = [&](Id a, Id b) { return g_.binary(Op::Sub, a, b); };
+  auto div = [&](Id a, Id b) { return g_.binary(Op::Div, a, b); };
+  auto un = [&](Op op, Id a) { return g_.unary(op, a); };
+  auto tie = [&](Id wins) {  // of max and min: 1 where this operand wins, 1/2 on a tie, 1 where it is NaN
+    Id own = operand == 0 ? x : y;
+    return g_.select(g_.binary(Op::Eq, x, y), c(0.5),
+                     g_.select(g_.binary(Op::Or, wins, un(Op::IsNan, own)), c(1), c(0)));
+  };
+  switch (n.op) {
+    case Op::Abs: return un(Op::Sign, x);
+    case Op::Exp: return node;
+    case Op::Expm1: return un(Op::Exp, x);
+    case Op::Log: return div(c(1), x);
+    case Op::Log1p: return div(c(1), add(c(1), x));
+    case Op::Sqrt: return mul(c(0.5), un(Op::ZeroRecip, node));
+    case Op::Tanh: return sub(c(1), mul(node, node));
+    case Op::Sigmoid: return mul(node, un(Op::Sigmoid, un(Op::Neg, x)));  // 1 - s would cancel near 1
+    case Op::Softplus: return un(Op::Sigmoid, x);
+    case Op::Erf: return mul(c(2 / std::sqrt(M_PI)), un(Op::Exp, un(Op::Neg, mul(x, x))));
+    case Op::Sin: return un(Op::Cos, x);
+    case Op::Cos: return un(Op::Neg, un(Op::Sin, x));
+    case Op::Acos: return un(Op::Neg, un(Op::ZeroRecip, un(Op::Sqrt, sub(c(1), mul(x, x)))));
+    case Op::Asin: return un(Op::ZeroRecip, un(Op::Sqrt, sub(c(1), mul(x, x))));
+    case Op::Lgamma: return un(Op::Digamma, x);
+    case Op::ZeroRecip: return un(Op::Neg, mul(node, node));
+    case Op::Mul: return operand == 0 ? y : x;
+    case Op::Div: return operand == 0 ? div(c(1), y) : un(Op::Neg, div(node, y));
+    case Op::Pow:
+      if (operand == 0)
+        return g_.select(g_.binary(Op::Eq, y, c(0)), c(0), mul(y, g_.binary(Op::Pow, x, sub(y, c(1)))));
+      return g_.select(g_.binary(Op::Eq, x, c(0)), c(0), mul(node, un(Op::Log, x)));
+    case Op::Atan2: {
+      Id d = un(Op::ZeroRecip, add(mul(x, x), mul(y, y)));
+      return operand == 0 ? mul(y, d) : un(Op::Neg, mul(x, d));
+    }
+    case Op::Max: return tie(operand == 0 ? g_.binary(Op::Lt, y, x) : g_.binary(Op::Lt, x, y));
+    case Op::Min: return tie(operand == 0 ? g_.binary(Op::Lt, x, y) : g_.binary(Op::Lt, y, x));
+    case Op::Floor: case Op::Round: case Op::Sign: case Op::StopGradient: return kNone;
+    default:
+      throw DefinitionError(fmt::format("loss '{}': `{}` has no derivative here", p_.name, ir::print(g_, node, 4)));
+  }
+}
+
+void Differentiator::propagate(Id node, const Adjoint& a) {
+  const ir::Node n = g_.at(node);
+  switch (n.op) {
+    case Op::Neg: return give(n.args[0], {a.mask, g_.unary(Op::Neg, a.value)}, n.free);
+    case Op::Add:
+    case Op::Sub:
+      give(n.args[0], a, n.free);
+      return give(n.args[1], {a.mask, n.op == Op::Add ? a.value : g_.unary(Op::Neg, a.value)}, n.free);
+    case Op::Select: {
+      const Id c = n.args[0], not_c = g_.unary(Op::Not, c);
+      auto both = [&](Id m) { return a.mask == kNone ? m : g_.binary(Op::And, a.mask, m); };
+      give(n.args[1], {both(c), a.value}, n.free);
+      return give(n.args[2], {both(not_c), a.value}, n.free);
+    }
+    case Op::StraightThrough: return give(n.args[1], a, n.free);
+    case Op::Reduce: return through_reduce(node, a);
+    case Op::At: return through_lookup(n, a);
+    case Op::Scatter: {  // v at its place gets what arrived at target = key
+      Id back = g_.at_index(masked(a), n.sym2, n.args[1]);
+      return give(n.args[0], {kNone, back}, g_.free(back));
+    }
+    case Op::Div:  // v / y rather than v * (1 / y): one rounding less
+      give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[1])}, n.free);
+      if (active_.count(n.args[1])) give(n.args[1], {a.mask, g_.binary(Op::Mul, a.value, slope(node, 1))}, n.free);
+      return;
+    case Op::Log: return give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[0])}, n.free);
+    default:
+      for (size_t k = 0; k < n.args.size(); k++) {
+        if (!active_.count(n.args[k])) continue;
+        Id s = slope(node, k);
+        if (s != kNone) give(n.args[k], {a.mask, g_.binary(Op::Mul, a.value, s)}, n.free);
+      }
+  }
+}
+
+void Differentiator::through_reduce(Id node, const Adjoint& a) {
+  const ir::Node n = g_.at(node);
+  const Id body = n.args[0];
+  const ir::IndexSet domain = n.free | ir::bit(n.sym);
+  auto both = [&](Id m) { return a.mask == kNone ? m : g_.binary(Op::And, a.mask, m); };
+  switch (n.kind) {
+    case ReduceKind::Sum: return give(body, a, domain);
+    case ReduceKind::Max:
+    case ReduceKind::Min: {
+      Id tied = g_.binary(Op::Eq, body, node);
+      Id ties = g_.reduce(ReduceKind::Sum, n.sym, g_.select(tied, g_.constant(1), g_.constant(0)));
+      return give(body, {both(tied), g_.binary(Op::Div, a.value, ties)}, domain);
+    }
+    case ReduceKind::Prod: {
+      // The product of the others, not product/body: a single zero has a derivative.
+      const Id t = fresh(n.sym);
+      const Id self = g_.binary(Op::Eq, g_.index(t), g_.index(n.sym));
+      const Id others = g_.reduce(ReduceKind::Prod, t, g_.select(self, g_.constant(1), g_.swap_indices(body, n.sym, t)));
+      return give(body, {a.mask, g_.binary(Op::Mul, a.value, others)}, domain);
+    }
+    default: return;  // MaxNum, ArgMax, ArgMin, Any, All: selections carry no gradient
+  }
+}
+
+}  // namespace lossc

@@ -1,0 +1,249 @@
+// The language of losses: the only header that a definition includes.
+//
+// A definition says what one element is, in index notation; the compiler derives gradients, loops, memory and kernels.
+//
+//   LOSSC_LOSS(huber, "regression") {
+//     about({.title = "Huber loss", .paper = "Huber 1964", .equation = "...", .edges = "..."});
+//     auto i = axis("N", "elements");
+//     auto f = tensor("input", {i}, "prediction");
+//     auto y = tensor("target", {i}, "observation");
+//     auto delta = param("delta", 1.0, "where the loss turns linear").positive();
+//     auto r = abs(f(i) - y(i));
+//     loss_per(i, select(r <= delta, 0.5 * sq(r), delta * (r - 0.5 * delta)));
+//   }
+//
+// The body runs once for every combination of structural choices (Option::is, Param::is_zero, Tensor::given,
+// Index::given), so an `if` on one of them in C++ means two compiled forms, not a branch in the kernel.
+// Every error (an index that is not free, a rank, a type, a missing word of documentation) is a DefinitionError that
+// names the loss, the expression and the source line.
+#pragma once
+#include <initializer_list>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace lossc {
+
+using Where = std::source_location;
+
+struct DefinitionError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// An expression: a value for each setting of its free indices.
+struct Expr {
+  int node = -1;
+};
+
+// A name for a position along an axis; used in arithmetic it is an integer.
+struct Index {
+  int id = -1;
+  // For an optional axis: does the caller's tensor have it?
+  bool given() const;
+};
+
+struct Param {
+  int id = -1;
+  Param positive();               // > 0
+  Param at_least(double low);     // >= low
+  Param between(double low, double high);  // inclusive
+  Param integer();
+  // Structural: is its value exactly 0 in this compiled form? The runtime picks the form by the value it is given.
+  bool is_zero() const;
+};
+
+struct Option {
+  int id = -1;
+  bool is(const char* choice, Where where = Where::current()) const;
+};
+
+// What an operand may be written as. Carries the source line, which operators have no room for.
+struct Arg {
+  int node;
+  Where where;
+  Arg(Expr e, Where where = Where::current()) : node(e.node), where(where) {}
+  Arg(double value, Where where = Where::current());
+  Arg(int value, Where where = Where::current());
+  Arg(bool value, Where where = Where::current());
+  Arg(Index index, Where where = Where::current());
+  Arg(Param param, Where where = Where::current());
+};
+
+struct Tensor {
+  int id = -1;
+  // One element; an index expression in place of an index is a gather.
+  template <class... Args>
+  Expr operator()(Args... args) const {
+    return load({Arg(args)...});
+  }
+  Expr load(std::initializer_list<Arg> args) const;
+  Tensor optional();                      // may be absent: ask given() before use
+  bool given() const;                     // structural
+  Tensor constant();                      // no gradient is offered
+  Tensor in_range(Index axis);            // index tensor: values lie in [0, extent of the axis)
+  Tensor ignoring(Param ignore_index);    // index tensor: this value is allowed too
+  Tensor or_minus_one();                  // index tensor: -1 is allowed too
+};
+
+// ---- declarations ----------------------------------------------------------------------------------------------
+
+struct About {
+  std::string title, paper, equation, edges;  // all four are required
+  std::string note = {};
+};
+void about(About text);
+
+Index axis(const char* name, const char* doc = "", Where where = Where::current());
+// An axis the caller's tensors may lack; given() says which form is being compiled.
+Index optional_axis(const char* name, const char* doc = "", Where where = Where::current());
+// Another index over the same axis.
+Index twin(Index index, const char* name);
+struct IndexPair {
+  Index first, second;
+};
+// Two indices (i, j) over one batch axis.
+IndexPair batch_pair(const char* axis, const char* doc = "", Where where = Where::current());
+
+Tensor tensor(const char* name, std::initializer_list<Index> dims, const char* doc = "", Where where = Where::current());
+Tensor labels(const char* name, std::initializer_list<Index> dims, const char* doc = "", Where where = Where::current());
+Tensor mask(const char* name, std::initializer_list<Index> dims, const char* doc = "", Where where = Where::current());
+Param param(const char* name, double fallback, const char* doc = "", Where where = Where::current());
+// The first choice is the default.
+Option option(const char* name, std::initializer_list<const char*> choices, const char* doc = "",
+              Where where = Where::current());
+
+// ---- expressions -----------------------------------------------------------------------------------------------
+
+Expr operator+(Arg a, Arg b);
+Expr operator-(Arg a, Arg b);
+Expr operator*(Arg a, Arg b);
+Expr operator/(Arg a, Arg b);  // of integers: floor
+Expr operator%(Arg a, Arg b);  // of integers: sign of the divisor
+Expr operator-(Arg a);
+Expr operator<(Arg a, Arg b);
+Expr operator<=(Arg a, Arg b);
+Expr operator>(Arg a, Arg b);
+Expr operator>=(Arg a, Arg b);
+Expr operator==(Arg a, Arg b);
+Expr operator!=(Arg a, Arg b);
+Expr operator&&(Arg a, Arg b);
+Expr operator||(Arg a, Arg b);
+Expr operator!(Arg a);
+
+Expr select(Arg condition, Arg then, Arg otherwise);
+Expr number(Arg a);  // integer or truth value as a float
+Expr abs(Arg a);     // derivative 0 at 0
+Expr sign(Arg a);
+Expr exp(Arg a);
+Expr expm1(Arg a);
+Expr log(Arg a);
+Expr log1p(Arg a);
+Expr sqrt(Arg a);    // derivative 0 at 0
+Expr rsqrt(Arg a);
+Expr sq(Arg a);
+Expr pow(Arg a, Arg b);
+Expr tanh(Arg a);
+Expr sigmoid(Arg a);
+Expr softplus(Arg a);
+Expr log_sigmoid(Arg a);
+Expr erf(Arg a);
+Expr sin(Arg a);
+Expr cos(Arg a);
+Expr acos(Arg a);
+Expr asin(Arg a);
+Expr atan2(Arg y, Arg x);
+Expr lgamma(Arg a);
+Expr floor(Arg a);
+Expr round(Arg a);
+Expr relu(Arg a);    // derivative 0 at 0
+Expr clamp(Arg a, Arg low, Arg high);  // derivative 1 at the bounds
+Expr max(Arg a, Arg b);  // derivative shared equally where a == b
+Expr min(Arg a, Arg b);
+Expr is_nan(Arg a);
+Expr extent(Index axis);  // its length, an integer
+
+// ---- reductions: over one index, optionally where a mask holds; an empty one has its identity --------------------
+
+struct Mask {
+  int node = -1;
+  Mask() = default;
+  Mask(Expr e) : node(e.node) {}
+};
+Expr sum(Index over, Arg e, Mask where = {});
+Expr mean(Index over, Arg e, Mask where = {});  // 0 when empty
+Expr prod(Index over, Arg e, Mask where = {});
+Expr max(Index over, Arg e, Mask where = {});   // ties share the derivative equally
+Expr min(Index over, Arg e, Mask where = {});
+Expr logsumexp(Index over, Arg e, Mask where = {});
+Expr softmax(Index over, Arg e, Mask where = {});      // value at the index itself
+Expr log_softmax(Index over, Arg e, Mask where = {});
+Expr count(Index over, Arg condition);                 // a float
+Expr any(Index over, Arg condition);
+Expr all(Index over, Arg condition);
+Expr argmax(Index over, Arg e, Mask where = {});       // lowest index among ties; 0 when empty
+Expr argmin(Index over, Arg e, Mask where = {});
+// Index of the k-th largest (k = 1: argmax), ties to the lowest index; k is structural and small.
+Expr kth_argmax(Index over, int k, Arg e, Mask where = {});
+Expr kth_largest(Index over, int k, Arg e, Mask where = {});
+// Sum of the k largest.
+Expr top_k_sum(Index over, int k, Arg e, Mask where = {});
+
+// Contractions over an index.
+Expr dot(Index over, Arg a, Arg b);
+Expr norm(Index over, Arg a);                       // derivative 0 at the zero vector
+Expr normalize(Index over, Arg a);                  // a / |a|; the zero vector stays zero, with gradient 0
+Expr cosine(Index over, Arg a, Arg b);
+Expr sqdist(Index over, Arg a, Arg b);              // |a|^2 + |b|^2 - 2 a.b, at least 0
+// e with `index` replaced by the integer expression `key`: a gather.
+Expr at(Arg e, Index index, Arg key);
+
+// ---- what a derivative means -----------------------------------------------------------------------------------
+
+Expr stop_gradient(Arg e);
+Expr straight_through(Arg value, Arg surrogate);  // value of the first, derivative of the second
+struct Adjoint {
+  Expr input, derivative;  // d(value)/d(input), elementwise
+};
+// `value` with a derivative of the writer's own: for upstream g, each input receives g * derivative.
+Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints);
+
+// ---- results ---------------------------------------------------------------------------------------------------
+
+struct Indices {
+  std::vector<Index> list;
+  Indices(Index i) : list{i} {}
+  Indices(std::initializer_list<Index> l) : list(l) {}
+};
+struct MeanRule {
+  Expr weight = {};            // what the mean divides by is the sum of this over kept rows (default 1 each)
+  double at_least = 0;         // and not less than this
+};
+// One loss per row. Rows where `valid` is false are dropped: they contribute 0 and do not count in a mean.
+// Reduction, row weights, row mask and the upstream gradient are added by the compiler.
+void loss_per(Indices rows, Arg value, Mask valid = {}, MeanRule mean = {}, Where where = Where::current());
+// A single number (reduction mean and sum are the same).
+void loss_total(Arg value, Where where = Where::current());
+// A named auxiliary output, over exactly its free indices in the given order.
+void output(const char* name, Indices indices, Arg value, const char* doc = "");
+// State is functional: what was read comes in as a tensor, what is to be kept goes out under its name.
+void new_state(const char* name, Indices indices, Arg value, const char* doc = "");
+
+// ---- registration ----------------------------------------------------------------------------------------------
+
+struct Definition {
+  const char *name, *family, *file;
+  void (*body)();
+};
+const std::vector<Definition>& definitions();  // all that are linked, by name
+struct Registrar {
+  Registrar(const char* name, const char* family, const char* file, void (*body)());
+};
+
+}  // namespace lossc
+
+// Defines the loss NAME of a family (a string: the catalogue's family).
+#define LOSSC_LOSS(NAME, FAMILY)                                                       \
+  static void lossc_define_##NAME();                                                   \
+  static const ::lossc::Registrar lossc_registrar_##NAME(#NAME, FAMILY, __FILE__, lossc_define_##NAME); \
+  static void lossc_define_##NAME()

@@ -1,0 +1,236 @@
+#include "ir.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+
+namespace lossc::ir {
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+Type result_type(const Graph& g, const Node& n) {
+  switch (n.op) {
+    case Op::Index: case Op::Extent: return Type::Int;
+    case Op::IsNan: case Op::IsFinite: case Op::Not: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And:
+    case Op::Or: return Type::Bool;
+    case Op::ToFloat: return Type::Float;
+    case Op::Reduce:
+      if (n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin) return Type::Int;
+      return g.type(n.args[0]);
+    case Op::Select: return g.type(n.args[1]);
+    case Op::Neg: case Op::Abs: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div: case Op::Mod: case Op::Max:
+    case Op::Min: case Op::StopGradient: case Op::At: case Op::Scatter: case Op::StraightThrough:
+      return g.type(n.args[0]);
+    default: return n.type;
+  }
+}
+
+IndexSet free_indices(const Graph& g, const Node& n) {
+  IndexSet free = 0;
+  for (Id a : n.args) free |= g.free(a);
+  switch (n.op) {
+    case Op::Index: return bit(n.sym);
+    case Op::Reduce: return free & ~bit(n.sym);
+    case Op::At: return (g.free(n.args[0]) & ~bit(n.sym)) | g.free(n.args[1]);
+    case Op::Scatter: return (n.sym == kNone ? free : free & ~bit(n.sym)) | bit(n.sym2);
+    default: return free;
+  }
+}
+
+std::string key_of(const Node& n) {
+  std::string k;
+  auto put = [&](const auto& v) { k.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  put(n.op), put(n.type), put(n.kind), put(n.sym), put(n.sym2), put(n.value);
+  for (Id a : n.args) put(a);
+  return k;
+}
+
+double fold(Op op, double a, double b) {
+  switch (op) {
+    case Op::Add: return a + b;
+    case Op::Sub: return a - b;
+    case Op::Mul: return a * b;
+    case Op::Pow: return std::pow(a, b);
+    default: return a / b;
+  }
+}
+
+}  // namespace
+
+double identity(ReduceKind kind) {
+  switch (kind) {
+    case ReduceKind::Prod: case ReduceKind::All: return 1;
+    case ReduceKind::Max: case ReduceKind::MaxNum: case ReduceKind::ArgMax: return -kInf;
+    case ReduceKind::Min: case ReduceKind::ArgMin: return kInf;
+    default: return 0;
+  }
+}
+
+Id Graph::intern(Node node) {
+  node.type = result_type(*this, node);
+  node.free = free_indices(*this, node);
+  auto [it, fresh] = interned_.try_emplace(key_of(node), static_cast<Id>(nodes.size()));
+  if (fresh) {
+    node.line = line;
+    node.file = file;
+    nodes.push_back(std::move(node));
+  }
+  return it->second;
+}
+
+Id Graph::constant(double value, Type type) { return intern({.op = Op::Const, .type = type, .value = value + 0.0}); }
+Id Graph::param(Id p) { return intern({.op = Op::Param, .type = params[p].integer ? Type::Int : Type::Float, .sym = p}); }
+Id Graph::index(Id i) { return intern({.op = Op::Index, .sym = i}); }
+Id Graph::extent(Id axis) { return intern({.op = Op::Extent, .sym = axis}); }
+Id Graph::load(Id tensor, std::vector<Id> args) {
+  return intern({.op = Op::Load, .type = tensors[tensor].type, .sym = tensor, .args = std::move(args)});
+}
+
+Id Graph::unary(Op op, Id a) {
+  const Node n = nodes[a];
+  if (op == Op::Neg) {
+    if (n.op == Op::Const) return constant(-n.value, n.type);
+    if (n.op == Op::Neg) return n.args[0];
+  }
+  if (op == Op::Not && n.op == Op::Not) return n.args[0];
+  if (op == Op::Not && n.op == Op::Const) return constant(n.value == 0, Type::Bool);
+  if (op == Op::ToFloat && n.type == Type::Float) return a;
+  if (op == Op::ToFloat && n.op == Op::Const) return constant(n.value);
+  if (op == Op::StopGradient && (n.op == Op::StopGradient || n.op == Op::Const)) return a;
+  return intern({.op = op, .type = n.type, .args = {a}});
+}
+
+Id Graph::binary(Op op, Id a, Id b) {
+  const Node x = nodes[a], y = nodes[b];
+  const bool cx = x.op == Op::Const, cy = y.op == Op::Const;
+  const bool is_float = x.type == Type::Float;
+  // x*0 is not 0 (NaN and Inf are data), so only identities that hold for every IEEE value are taken.
+  switch (op) {
+    case Op::Add:
+      if (cx && x.value == 0) return b;
+      if (cy && y.value == 0) return a;
+      if (y.op == Op::Neg) return binary(Op::Sub, a, y.args[0]);
+      break;
+    case Op::Sub:
+      if (cy && y.value == 0) return a;
+      if (cx && x.value == 0) return unary(Op::Neg, b);
+      if (y.op == Op::Neg) return binary(Op::Add, a, y.args[0]);
+      break;
+    case Op::Mul:
+      if (cx && x.value == 1) return b;
+      if (cy && y.value == 1) return a;
+      if (cx && x.value == -1) return unary(Op::Neg, b);
+      if (cy && y.value == -1) return unary(Op::Neg, a);
+      if (x.op == Op::Neg) return unary(Op::Neg, binary(Op::Mul, x.args[0], b));
+      if (y.op == Op::Neg) return unary(Op::Neg, binary(Op::Mul, a, y.args[0]));
+      if (cy && !cx) return binary(Op::Mul, b, a);  // constants first, so that equal products meet
+      break;
+    case Op::Div:
+      if (cy && y.value == 1) return a;
+      break;
+    case Op::And:
+      if (a == b || (cy && y.value != 0)) return a;
+      if (cx) return x.value != 0 ? b : a;
+      if (cy) return b;
+      break;
+    case Op::Or:
+      if (a == b || (cy && y.value == 0)) return a;
+      if (cx) return x.value == 0 ? b : a;
+      if (cy) return b;
+      break;
+    case Op::Eq: case Op::Le:
+      if (a == b && x.type == Type::Int) return constant(1, Type::Bool);
+      break;
+    default: break;
+  }
+  if (cx && cy && is_float && (op == Op::Add || op == Op::Sub || op == Op::Mul || op == Op::Div || op == Op::Pow))
+    return constant(fold(op, x.value, y.value));
+  const bool commutes = op == Op::Add || op == Op::Mul || op == Op::And || op == Op::Or || op == Op::Eq || op == Op::Ne;
+  if (commutes && a > b && !(cx && op == Op::Mul)) std::swap(a, b);
+  return intern({.op = op, .args = {a, b}});
+}
+
+Id Graph::select(Id c, Id t, Id f) {
+  if (nodes[c].op == Op::Const) return nodes[c].value != 0 ? t : f;
+  if (t == f) return t;
+  if (nodes[c].op == Op::Not) return select(nodes[c].args[0], f, t);
+  return intern({.op = Op::Select, .args = {c, t, f}});
+}
+
+Id Graph::reduce(ReduceKind kind, Id index, Id body) {
+  return intern({.op = Op::Reduce, .kind = kind, .sym = index, .args = {body}});
+}
+
+Id Graph::at_index(Id node, Id index, Id key) {
+  if (!(free(node) & bit(index)) || plain_index(key) == index) return node;
+  const Node n = nodes[node];
+  if (n.op == Op::Index) return key;
+  if (n.op == Op::Load) {  // a gather from a tensor is a load at a computed place
+    std::vector<Id> args = n.args;
+    for (Id& a : args) a = at_index(a, index, key);
+    return load(n.sym, args);
+  }
+  return intern({.op = Op::At, .sym = index, .args = {node, key}});
+}
+
+Id Graph::scatter(Id value, Id index, Id key, Id target) {
+  return intern({.op = Op::Scatter, .sym = index, .sym2 = target, .args = {value, key}});
+}
+
+Id Graph::straight_through(Id value, Id surrogate) {
+  return value == surrogate ? value : intern({.op = Op::StraightThrough, .args = {value, surrogate}});
+}
+
+Id Graph::canonical(Id index) const {
+  for (Id k = 0; k < index; k++)
+    if (indices[k].axis == indices[index].axis) return k;
+  return index;
+}
+
+Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
+  switch (n.op) {
+    case Op::Const: return constant(n.value, n.type);
+    case Op::Param: return param(n.sym);
+    case Op::Index: return index(n.sym);
+    case Op::Extent: return extent(n.sym);
+    case Op::Load: return load(n.sym, args);
+    case Op::Select: return select(args[0], args[1], args[2]);
+    case Op::Reduce: return reduce(n.kind, n.sym, args[0]);
+    case Op::At: return at_index(args[0], n.sym, args[1]);
+    case Op::Scatter: return scatter(args[0], n.sym, args[1], n.sym2);
+    case Op::StraightThrough: return straight_through(args[0], args[1]);
+    default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);
+  }
+}
+
+Id Graph::swap_indices(Id node, Id a, Id b) {
+  auto key = std::make_tuple(node, std::min(a, b), std::max(a, b));
+  if (auto it = swapped_.find(key); it != swapped_.end()) return it->second;
+  Node n = nodes[node];
+  auto other = [&](Id s) { return s == a ? b : s == b ? a : s; };
+  if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter) n.sym = other(n.sym);
+  if (n.op == Op::Scatter) n.sym2 = other(n.sym2);
+  std::vector<Id> args;
+  for (Id x : n.args) args.push_back(swap_indices(x, a, b));
+  Id result = with_args(n, args);
+  swapped_[key] = result;
+  return result;
+}
+
+std::vector<Id> topological(const Graph& g, const std::vector<Id>& roots) {
+  std::vector<Id> order;
+  std::vector<char> seen(g.nodes.size(), 0);
+  std::function<void(Id)> visit = [&](Id n) {
+    if (seen[n]) return;
+    seen[n] = 1;
+    for (Id a : g.at(n).args) visit(a);
+    order.push_back(n);
+  };
+  for (Id r : roots) visit(r);
+  return order;
+}
+
+}  // namespace lossc::ir

@@ -1,0 +1,140 @@
+// The intermediate representation: a hash-consed graph of named-axis expressions.
+//
+// A node denotes one element as a function of its free indices; an array never appears. Broadcasting is therefore
+// implicit (a node lacks an index), and loops, memory and fusion are left to the plan. The graph is closed under
+// differentiation: gradients are nodes of the same kinds.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace lossc::ir {
+
+using Id = int32_t;  // of a node, index, axis, tensor or param: which one, the name of the variable says
+inline constexpr Id kNone = -1;
+using IndexSet = uint64_t;  // bit k: index k
+inline IndexSet bit(Id index) { return IndexSet{1} << index; }
+
+enum class Type : uint8_t { Float, Int, Bool };
+
+enum class Op : uint8_t {
+  // Leaves. Load: tensor `sym` at the integer nodes `args`. Index: value of index `sym`. Extent: of axis `sym`.
+  Const, Param, Index, Extent, Load,
+  // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty.
+  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma,
+  Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, StopGradient,
+  // Two operands. Div and Mod of integers are the floor forms. Max and Min propagate NaN.
+  Add, Sub, Mul, Div, Mod, Pow, Atan2, Max, Min, Lt, Le, Eq, Ne, And, Or,
+  // Select(condition, then, otherwise): the branch not taken has no influence, whatever its value or derivative.
+  Select,
+  // Reduce over index `sym`. StraightThrough(value, surrogate): the value of the first, the derivative of the second.
+  Reduce, StraightThrough,
+  // At(e, k): e, a function of its free index `sym`, at index value k (an integer node; often a plain twin index).
+  At,
+  // Scatter(v, k): as a function of index `sym2`, the sum of v over those values of index `sym` where k == sym2.
+  Scatter,
+};
+
+// MaxNum ignores NaN (used inside logsumexp, where exp brings it back). An empty reduction has the identity.
+// ArgMax and ArgMin take the lowest index among ties, and 0 where nothing is above the identity.
+enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All };
+
+struct Node {
+  Op op;
+  Type type = Type::Float;
+  ReduceKind kind = ReduceKind::Sum;
+  Id sym = kNone, sym2 = kNone;
+  double value = 0;       // Const
+  std::vector<Id> args;   // operands; Load: one integer node per dimension of the tensor
+  IndexSet free = 0;      // derived
+  int line = 0, file = 0;  // where it was written first; not part of its identity
+};
+
+struct Axis {
+  std::string name, doc;
+  bool optional = false;  // the tensors may lack this dimension: extent 1
+  bool flat = false;      // stands for any number of dimensions
+};
+struct IndexInfo {
+  std::string name;
+  Id axis;
+};
+
+enum class TensorRole : uint8_t { Input, Labels, Mask, Implicit };
+struct Tensor {
+  std::string name, doc;
+  Type type = Type::Float;
+  TensorRole role = TensorRole::Input;
+  std::vector<Id> dims;  // index ids: the canonical index of each dimension, outermost first
+  bool differentiable = true;
+  bool optional = false;
+  Id range_axis = kNone, ignore_param = kNone;  // of an index tensor
+  bool allow_minus_one = false;
+};
+struct Param {
+  std::string name, doc;
+  double fallback = 0, low = -1e300, high = 1e300;
+  bool low_open = false, high_open = false, integer = false;
+};
+
+class Graph {
+ public:
+  std::vector<Node> nodes;
+  std::vector<Axis> axes;
+  std::vector<IndexInfo> indices;
+  std::vector<Tensor> tensors;
+  std::vector<Param> params;
+  std::vector<std::string> files;
+  int line = 0, file = 0;  // stamped on nodes made from here on
+
+  const Node& at(Id node) const { return nodes[node]; }
+  IndexSet free(Id node) const { return nodes[node].free; }
+  Type type(Id node) const { return nodes[node].type; }
+
+  // Constructors simplify (x*1, x+0, constant folding that keeps NaN and Inf) and share equal nodes.
+  Id constant(double value, Type type = Type::Float);
+  Id param(Id param);
+  Id index(Id index);
+  Id extent(Id axis);
+  Id load(Id tensor, std::vector<Id> args);
+  Id unary(Op op, Id a);
+  Id binary(Op op, Id a, Id b);
+  Id select(Id condition, Id then, Id otherwise);
+  Id reduce(ReduceKind kind, Id index, Id body);
+  Id at_index(Id node, Id index, Id key);
+  Id scatter(Id value, Id index, Id key, Id target);
+  Id straight_through(Id value, Id surrogate);
+  Id intern(Node node);  // the raw form of all of the above
+
+  bool is_const(Id node, double value) const {
+    return nodes[node].op == Op::Const && nodes[node].value == value;
+  }
+  // The plain index a node is, or kNone.
+  Id plain_index(Id node) const { return nodes[node].op == Op::Index ? nodes[node].sym : kNone; }
+  // The first index made over the axis of this one: the one that stands for all its twins in stored values.
+  Id canonical(Id index) const;
+
+  // The same expression with two indices exchanged everywhere. Exchanging (not replacing) names cannot capture, so
+  // for an expression in which `b` is not free this is "a replaced by b".
+  Id swap_indices(Id node, Id a, Id b);
+  // Rebuilds a node with other operands.
+  Id with_args(const Node& like, const std::vector<Id>& args);
+
+ private:
+  std::map<std::string, Id> interned_;
+  std::map<std::tuple<Id, Id, Id>, Id> swapped_;
+};
+
+// Reverse postorder helpers: nodes reachable from the roots, operands before users.
+std::vector<Id> topological(const Graph& graph, const std::vector<Id>& roots);
+
+// Text of an expression in index notation; shared subexpressions are repeated up to `depth` levels, then "...".
+std::string print(const Graph& graph, Id node, int depth = 6);
+const char* name(Op op);
+const char* name(ReduceKind kind);
+// Identity of a reduction, as a value of the body's type.
+double identity(ReduceKind kind);
+
+}  // namespace lossc::ir

@@ -1,0 +1,309 @@
+// Declarations, operators and elementwise words. Reductions and contractions are in reductions.cpp.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "builder.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::Op;
+using ir::Type;
+
+namespace {
+
+Builder& B() { return Builder::current(); }
+ir::Graph& G() { return B().program.graph; }
+
+Expr unary(Op op, Arg a) {
+  Id x = B().as_float(a);
+  return {G().unary(op, x)};
+}
+Expr arithmetic(Op op, Arg a, Arg b) {
+  auto [x, y] = B().same(a, b);
+  return {G().binary(op, x, y)};
+}
+
+Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* doc, Where where, Type type,
+              ir::TensorRole role) {
+  B().locate(where);
+  ir::Tensor t{.name = name, .doc = doc, .type = type, .role = role, .dims = {}, .differentiable = type == Type::Float};
+  for (const ir::Tensor& other : G().tensors)
+    if (other.name == t.name) B().fail(fmt::format("two tensors are named '{}'", name));
+  for (Index i : dims)
+    if (!B().absent(i.id)) t.dims.push_back(i.id);
+  if (t.dims.size() > 4) B().fail(fmt::format("tensor '{}' has {} dimensions; at most 4 are supported", name, t.dims.size()));
+  G().tensors.push_back(std::move(t));
+  return static_cast<Id>(G().tensors.size() - 1);
+}
+
+Index add_axis(const char* name, const char* doc, bool optional, Where where) {
+  B().locate(where);
+  for (const ir::Axis& a : G().axes)
+    if (a.name == name) B().fail(fmt::format("axis '{}' is declared twice; use twin() for a second index over it", name));
+  // The single letter P stands for the positions of an image or volume, given in any number of dimensions.
+  G().axes.push_back({.name = name, .doc = doc, .optional = optional, .flat = std::string(name) == "P"});
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), ::tolower);
+  G().indices.push_back({lower, static_cast<Id>(G().axes.size() - 1)});
+  if (G().indices.size() > 60) B().fail("more than 60 indices");
+  return {static_cast<Id>(G().indices.size() - 1)};
+}
+
+}  // namespace
+
+// ---- operands --------------------------------------------------------------------------------------------------
+
+Arg::Arg(double v, Where w) : node(G().constant(v)), where(w) {}
+Arg::Arg(int v, Where w) : node(G().constant(v, Type::Int)), where(w) {}
+Arg::Arg(bool v, Where w) : node(G().constant(v, Type::Bool)), where(w) {}
+Arg::Arg(Index i, Where w) : node(G().index(i.id)), where(w) {}
+Arg::Arg(Param p, Where w) : node(G().param(p.id)), where(w) {}
+
+// ---- declarations ----------------------------------------------------------------------------------------------
+
+void about(About text) { B().program.about = std::move(text); }
+Index axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, false, w); }
+Index optional_axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, true, w); }
+bool Index::given() const { return !B().absent(id); }
+
+Index twin(Index index, const char* name) {
+  G().indices.push_back({name, G().indices[index.id].axis});
+  return {static_cast<Id>(G().indices.size() - 1)};
+}
+IndexPair batch_pair(const char* name, const char* doc, Where w) {
+  Index i = axis(name, doc, w);
+  G().indices[i.id].name = "i";
+  return {i, twin(i, "j")};
+}
+
+Tensor tensor(const char* name, std::initializer_list<Index> dims, const char* doc, Where w) {
+  return {add_tensor(name, dims, doc, w, Type::Float, ir::TensorRole::Input)};
+}
+Tensor labels(const char* name, std::initializer_list<Index> dims, const char* doc, Where w) {
+  return {add_tensor(name, dims, doc, w, Type::Int, ir::TensorRole::Labels)};
+}
+Tensor mask(const char* name, std::initializer_list<Index> dims, const char* doc, Where w) {
+  return {add_tensor(name, dims, doc, w, Type::Bool, ir::TensorRole::Mask)};
+}
+
+Expr Tensor::load(std::initializer_list<Arg> args) const {
+  Builder& b = B();
+  const ir::Tensor t = G().tensors[id];
+  if (t.optional && !given()) b.fail(fmt::format("optional tensor '{}' is used where it is absent; ask given() first", t.name));
+  std::vector<Id> at;
+  for (const Arg& a : args) {
+    Id node = b.as_int(a);
+    Id plain = G().plain_index(node);
+    if (plain != ir::kNone && b.absent(plain)) continue;
+    at.push_back(node);
+  }
+  if (at.size() != t.dims.size())
+    b.fail(fmt::format("'{}' has {} dimension{} but is used with {} ind{}", t.name, t.dims.size(),
+                       t.dims.size() == 1 ? "" : "s", at.size(), at.size() == 1 ? "ex" : "ices"));
+  for (size_t k = 0; k < at.size(); k++) {
+    Id plain = G().plain_index(at[k]);
+    if (plain == ir::kNone) continue;
+    const ir::Axis &want = G().axes[G().indices[t.dims[k]].axis], &got = G().axes[G().indices[plain].axis];
+    if (&want != &got)
+      b.fail(fmt::format("dimension {} of '{}' runs over axis {}, but index '{}' runs over axis {}", k, t.name, want.name,
+                         G().indices[plain].name, got.name));
+  }
+  return {G().load(id, at)};
+}
+Tensor Tensor::optional() {
+  G().tensors[id].optional = true;
+  return *this;
+}
+bool Tensor::given() const {
+  return !G().tensors[id].optional || B().fact(Fact::TensorGiven, id, 0) != 0;
+}
+Tensor Tensor::constant() {
+  G().tensors[id].differentiable = false;
+  return *this;
+}
+Tensor Tensor::in_range(Index index) {
+  G().tensors[id].range_axis = G().indices[index.id].axis;
+  return *this;
+}
+Tensor Tensor::ignoring(Param p) {
+  G().tensors[id].ignore_param = p.id;
+  return *this;
+}
+Tensor Tensor::or_minus_one() {
+  G().tensors[id].allow_minus_one = true;
+  return *this;
+}
+
+Param param(const char* name, double fallback, const char* doc, Where w) {
+  B().locate(w);
+  for (const ir::Param& other : G().params)
+    if (other.name == name) B().fail(fmt::format("two params are named '{}'", name));
+  G().params.push_back({.name = name, .doc = doc, .fallback = fallback});
+  return {static_cast<Id>(G().params.size() - 1)};
+}
+Param Param::positive() {
+  auto& p = G().params[id];
+  p.low = 0, p.low_open = true;
+  return *this;
+}
+Param Param::at_least(double low) {
+  G().params[id].low = low;
+  return *this;
+}
+Param Param::between(double low, double high) {
+  auto& p = G().params[id];
+  p.low = low, p.high = high;
+  return *this;
+}
+Param Param::integer() {
+  G().params[id].integer = true;
+  return *this;
+}
+bool Param::is_zero() const { return B().fact(Fact::ParamZero, id, G().params[id].fallback == 0) != 0; }
+
+Option option(const char* name, std::initializer_list<const char*> choices, const char* doc, Where w) {
+  B().locate(w);
+  OptionInfo info{name, doc, {}};
+  for (const char* c : choices) info.choices.emplace_back(c);
+  B().program.options.push_back(std::move(info));
+  return {static_cast<int>(B().program.options.size() - 1)};
+}
+bool Option::is(const char* choice, Where w) const {
+  const auto& o = B().program.options[id];
+  auto it = std::find(o.choices.begin(), o.choices.end(), choice);
+  if (it == o.choices.end()) B().fail(fmt::format("option '{}' has no choice '{}'", o.name, choice), w);
+  return B().fact(Fact::Option, id, 0) == it - o.choices.begin();
+}
+
+// ---- operators -------------------------------------------------------------------------------------------------
+
+Expr operator+(Arg a, Arg b) { return arithmetic(Op::Add, a, b); }
+Expr operator-(Arg a, Arg b) { return arithmetic(Op::Sub, a, b); }
+Expr operator*(Arg a, Arg b) { return arithmetic(Op::Mul, a, b); }
+Expr operator/(Arg a, Arg b) { return arithmetic(Op::Div, a, b); }
+Expr operator%(Arg a, Arg b) { return {G().binary(Op::Mod, B().as_int(a), B().as_int(b))}; }
+Expr operator-(Arg a) {
+  if (G().type(a.node) == Type::Int) return {G().unary(Op::Neg, a.node)};
+  return unary(Op::Neg, a);
+}
+Expr operator<(Arg a, Arg b) { return arithmetic(Op::Lt, a, b); }
+Expr operator<=(Arg a, Arg b) { return arithmetic(Op::Le, a, b); }
+Expr operator>(Arg a, Arg b) { return arithmetic(Op::Lt, b, a); }
+Expr operator>=(Arg a, Arg b) { return arithmetic(Op::Le, b, a); }
+Expr operator==(Arg a, Arg b) { return arithmetic(Op::Eq, a, b); }
+Expr operator!=(Arg a, Arg b) { return arithmetic(Op::Ne, a, b); }
+Expr operator&&(Arg a, Arg b) { return {G().binary(Op::And, B().as_bool(a), B().as_bool(b))}; }
+Expr operator||(Arg a, Arg b) { return {G().binary(Op::Or, B().as_bool(a), B().as_bool(b))}; }
+Expr operator!(Arg a) { return {G().unary(Op::Not, B().as_bool(a))}; }
+
+Expr select(Arg c, Arg t, Arg f) {
+  Id condition = B().as_bool(c);
+  if (G().type(t.node) == Type::Bool && G().type(f.node) == Type::Bool) return {G().select(condition, t.node, f.node)};
+  auto [x, y] = B().same(t, f);
+  return {G().select(condition, x, y)};
+}
+Expr number(Arg a) {
+  if (G().type(a.node) == Type::Bool) return {G().select(a.node, G().constant(1), G().constant(0))};
+  return {B().as_float(a)};
+}
+
+// ---- elementwise words -----------------------------------------------------------------------------------------
+
+Expr abs(Arg a) { return unary(Op::Abs, a); }
+Expr sign(Arg a) { return unary(Op::Sign, a); }
+Expr exp(Arg a) { return unary(Op::Exp, a); }
+Expr expm1(Arg a) { return unary(Op::Expm1, a); }
+Expr log(Arg a) { return unary(Op::Log, a); }
+Expr log1p(Arg a) { return unary(Op::Log1p, a); }
+Expr sqrt(Arg a) { return unary(Op::Sqrt, a); }
+Expr rsqrt(Arg a) { return 1.0 / sqrt(a); }
+Expr sq(Arg a) { return Expr{a.node} * Expr{a.node}; }
+Expr pow(Arg a, Arg b) { return {G().binary(Op::Pow, B().as_float(a), B().as_float(b))}; }
+Expr tanh(Arg a) { return unary(Op::Tanh, a); }
+Expr sigmoid(Arg a) { return unary(Op::Sigmoid, a); }
+Expr softplus(Arg a) { return unary(Op::Softplus, a); }
+Expr log_sigmoid(Arg a) { return -softplus(-Expr{B().as_float(a)}); }
+Expr erf(Arg a) { return unary(Op::Erf, a); }
+Expr sin(Arg a) { return unary(Op::Sin, a); }
+Expr cos(Arg a) { return unary(Op::Cos, a); }
+Expr acos(Arg a) { return unary(Op::Acos, a); }
+Expr asin(Arg a) { return unary(Op::Asin, a); }
+Expr atan2(Arg y, Arg x) { return {G().binary(Op::Atan2, B().as_float(y), B().as_float(x))}; }
+Expr lgamma(Arg a) { return unary(Op::Lgamma, a); }
+Expr floor(Arg a) { return unary(Op::Floor, a); }
+Expr round(Arg a) { return unary(Op::Round, a); }
+Expr is_nan(Arg a) { return unary(Op::IsNan, a); }
+Expr extent(Index index) { return {G().extent(G().indices[index.id].axis)}; }
+
+// relu keeps NaN because the comparison fails for it and the value itself is taken.
+Expr relu(Arg a) {
+  Id x = B().as_float(a), zero = G().constant(0);
+  return {G().select(G().binary(Op::Le, x, zero), zero, x)};
+}
+Expr clamp(Arg a, Arg low, Arg high) {
+  Id x = B().as_float(a), l = B().as_float(low), h = B().as_float(high);
+  return {G().select(G().binary(Op::Lt, x, l), l, G().select(G().binary(Op::Lt, h, x), h, x))};
+}
+Expr max(Arg a, Arg b) { return arithmetic(Op::Max, a, b); }
+Expr min(Arg a, Arg b) { return arithmetic(Op::Min, a, b); }
+
+// ---- derivatives -----------------------------------------------------------------------------------------------
+
+Expr stop_gradient(Arg e) { return {G().unary(Op::StopGradient, e.node)}; }
+Expr straight_through(Arg value, Arg surrogate) {
+  return {G().straight_through(B().as_float(value), B().as_float(surrogate))};
+}
+Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints) {
+  // The surrogate is linear in each input with the given slope; only its derivative is ever used.
+  Expr surrogate{G().constant(0)};
+  for (const Adjoint& a : adjoints) surrogate = surrogate + stop_gradient(a.derivative) * a.input;
+  return straight_through(value, surrogate);
+}
+
+// ---- results ---------------------------------------------------------------------------------------------------
+
+namespace {
+void check_free(Id node, const std::vector<Id>& rows, const char* what) {
+  ir::IndexSet allowed = 0;
+  for (Id r : rows) allowed |= ir::bit(r);
+  if (ir::IndexSet extra = G().free(node) & ~allowed)
+    B().fail(fmt::format("the {} `{}` still depends on {}; reduce over it (sum, mean, logsumexp, ...) or list it among the rows",
+                         what, B().show(node), B().list(extra)));
+}
+std::vector<Id> present(const Indices& indices) {
+  std::vector<Id> ids;
+  for (Index i : indices.list)
+    if (!B().absent(i.id)) ids.push_back(i.id);
+  return ids;
+}
+}  // namespace
+
+void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
+  Program& p = B().program;
+  B().locate(w);
+  if (p.value != ir::kNone) B().fail("a definition states its loss once");
+  p.rows = present(rows);
+  p.value = B().as_float(value);
+  p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr{valid.node});
+  p.mean_weight = mean.weight.node < 0 ? G().constant(1) : B().as_float(mean.weight);
+  p.mean_at_least = mean.at_least;
+  B().locate(w);
+  check_free(p.value, p.rows, "loss");
+  check_free(p.valid, p.rows, "validity");
+  check_free(p.mean_weight, p.rows, "weight of the mean");
+}
+
+void loss_total(Arg value, Where w) { loss_per(Indices({}), value, {}, {}, w); }
+
+void output(const char* name, Indices indices, Arg value, const char* doc) {
+  B().program.outputs.push_back({name, doc, present(indices), value.node, false});
+  check_free(value.node, present(indices), "output");
+}
+void new_state(const char* name, Indices indices, Arg value, const char* doc) {
+  output(name, indices, value, doc);
+  B().program.outputs.back().state = true;
+}
+
+}  // namespace lossc

@@ -1,0 +1,77 @@
+// A definition, run for one combination of structural choices: its graph and what its words declared.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ir.h"
+#include "lossc/loss.h"
+
+namespace lossc {
+
+struct OptionInfo {
+  std::string name, doc;
+  std::vector<std::string> choices;
+};
+
+// One structural choice. `id` counts options, tensors, axes or params, in order of declaration.
+struct Fact {
+  enum Kind { Option, TensorGiven, AxisGiven, ParamZero } kind;
+  int id;
+  int value;
+  bool operator==(const Fact&) const = default;
+};
+
+struct NamedOutput {
+  std::string name, doc;
+  std::vector<ir::Id> indices;
+  ir::Id node = ir::kNone;
+  bool state = false;
+};
+
+struct Gradient {
+  ir::Id tensor;  // with respect to which
+  ir::Id node;    // over the canonical indices tensors[tensor].dims
+};
+
+struct Program {
+  std::string name, family, file;
+  About about;
+  ir::Graph graph;
+  std::vector<OptionInfo> options;
+  std::vector<Fact> facts;  // those that this form was built under, in order of first use
+
+  // As written by loss_per: value, validity and weight for the mean of each row.
+  std::vector<ir::Id> rows;  // index ids; empty for loss_total
+  ir::Id value = ir::kNone, valid = ir::kNone, mean_weight = ir::kNone;
+  double mean_at_least = 0;
+  std::vector<NamedOutput> outputs;  // auxiliary
+
+  // Implicit inputs and params, made by build(): tensor and param ids.
+  ir::Id row_weight = ir::kNone, row_mask = ir::kNone, grad_output = ir::kNone;
+  ir::Id reduction = ir::kNone, denominator = ir::kNone;
+
+  // Completed by build(): the reduced loss (scalar), the unreduced loss (over rows), the gradients in input order.
+  ir::Id loss = ir::kNone, loss_rows = ir::kNone;
+  std::vector<Gradient> gradients;
+  ir::Id seed = ir::kNone;  // d(reduced loss)/d(value), over rows
+};
+
+// Reduction codes, as the runtime passes them in the implicit param `reduction`.
+enum Reduction : int { kNone = 0, kSum = 1, kMean = 2 };
+
+// All compiled forms of a definition: one Program per combination of structural choices it asks about, the default
+// first. Throws DefinitionError.
+std::vector<Program> build_all(const Definition& definition);
+// One form; choices not listed take their defaults (options: the first; optional things: absent; params: not zero).
+Program build(const Definition& definition, const std::vector<Fact>& choices);
+
+// Completes the program: reduction, row weights and masks, upstream gradient (objective.cpp).
+void add_objective(Program& program);
+// Exchanges every maximal expression of a twin index only for a lookup of its canonical form, so that what two sides
+// of a batch share is one value (twins.cpp). Applied to the roots given; returns them rewritten.
+std::vector<ir::Id> share_twins(ir::Graph& graph, const std::vector<ir::Id>& roots);
+// Reverse mode: d(sum of seed * value)/d(tensor) for every differentiable tensor used (gradient.cpp). `value` is over
+// `rows`; `seed` (over rows) counts only where `mask` holds.
+std::vector<Gradient> differentiate(Program& program, ir::Id value, ir::Id seed, ir::Id mask);
+
+}  // namespace lossc

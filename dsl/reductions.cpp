@@ -1,0 +1,147 @@
+// Reductions, contractions and gathers: the words that bind or replace an index.
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "builder.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::Op;
+using ir::ReduceKind;
+using ir::Type;
+
+namespace {
+
+Builder& B() { return Builder::current(); }
+ir::Graph& G() { return B().program.graph; }
+
+Id masked(Id e, Mask where, double otherwise) {
+  return where.node < 0 ? e : G().select(where.node, e, G().constant(otherwise, G().type(e)));
+}
+
+// An absent optional axis has one position: the reduction is its body.
+Id reduce(ReduceKind kind, Index over, Id body, const char* word) {
+  if (B().absent(over.id))
+    return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? G().constant(0, Type::Int) : body;
+  if (!(G().free(body) & ir::bit(over.id)))
+    B().fail(fmt::format("{}: index '{}' does not occur in `{}`, which depends on {}", word,
+                         G().indices[over.id].name, B().show(body), B().list(G().free(body))));
+  return G().reduce(kind, over.id, body);
+}
+
+Expr masked_reduce(ReduceKind kind, Index over, Arg e, Mask where, const char* word) {
+  Id x = B().as_float(e);
+  return {reduce(kind, over, masked(x, where, ir::identity(kind)), word)};
+}
+
+// The parts of a stable log-sum-exp over `over`: shift, exponentials (0 where masked) and their sum.
+struct Softmax {
+  Id shift, e, total;
+};
+Softmax softmax_parts(Index over, Id x, Mask where, const char* word) {
+  auto& g = G();
+  Id largest = reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum)), word);
+  // An infinite maximum (everything masked, or an infinite entry) must not meet x - inf = NaN.
+  Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
+  Id e = masked(g.unary(Op::Exp, g.binary(Op::Sub, x, shift)), where, 0);
+  return {shift, e, reduce(ReduceKind::Sum, over, e, word)};
+}
+
+Id gather(Id node, Id index, Id key) {
+  auto& g = G();
+  if (!(g.free(node) & ir::bit(index))) return node;
+  const ir::Node n = g.at(node);
+  if (n.op == Op::Load || n.op == Op::Index) return g.at_index(node, index, key);
+  if (!(g.free(node) & g.free(key))) {
+    // All of it is looked up: the value is stored once, under the canonical index, whoever reads it.
+    Id c = g.canonical(index);
+    if (c != index && !(g.free(node) & ir::bit(c))) return g.at_index(g.swap_indices(node, index, c), c, key);
+    return g.at_index(node, index, key);
+  }
+  if (n.op == Op::Reduce && (g.free(key) & ir::bit(n.sym)))
+    B().fail(fmt::format("at: `{}` uses index '{}', over which `{}` already reduces; use a twin", B().show(key),
+                         g.indices[n.sym].name, B().show(node)));
+  std::vector<Id> args;
+  for (Id a : n.args) args.push_back(gather(a, index, key));
+  return g.with_args(n, args);
+}
+
+}  // namespace
+
+Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m, "sum"); }
+Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m, "prod"); }
+Expr max(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Max, over, e, m, "max"); }
+Expr min(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Min, over, e, m, "min"); }
+Expr argmax(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMax, over, e, m, "argmax"); }
+Expr argmin(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMin, over, e, m, "argmin"); }
+
+Expr mean(Index over, Arg e, Mask m) {
+  auto& g = G();
+  Id n = m.node < 0 ? g.unary(Op::ToFloat, g.extent(g.indices[over.id].axis))
+                    : reduce(ReduceKind::Sum, over, g.select(m.node, g.constant(1), g.constant(0)), "mean");
+  if (m.node < 0 && B().absent(over.id)) n = g.constant(1);
+  return sum(over, e, m) * Expr{g.unary(Op::ZeroRecip, n)};
+}
+
+Expr count(Index over, Arg condition) {
+  Id c = B().as_bool(condition);
+  return {reduce(ReduceKind::Sum, over, G().select(c, G().constant(1), G().constant(0)), "count")};
+}
+Expr any(Index over, Arg condition) { return {reduce(ReduceKind::Any, over, B().as_bool(condition), "any")}; }
+Expr all(Index over, Arg condition) { return {reduce(ReduceKind::All, over, B().as_bool(condition), "all")}; }
+
+Expr logsumexp(Index over, Arg e, Mask m) {
+  auto& g = G();
+  Softmax p = softmax_parts(over, B().as_float(e), m, "logsumexp");
+  // The select keeps an empty row at -inf with derivative exactly 0.
+  Id empty = g.binary(Op::Eq, p.total, g.constant(0));
+  return {g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total)))};
+}
+Expr softmax(Index over, Arg e, Mask m) {
+  Softmax p = softmax_parts(over, B().as_float(e), m, "softmax");
+  return {G().binary(Op::Mul, p.e, G().unary(Op::ZeroRecip, p.total))};
+}
+Expr log_softmax(Index over, Arg e, Mask m) { return Expr{B().as_float(e)} - logsumexp(over, e, m); }
+
+Expr kth_argmax(Index over, int k, Arg e, Mask m) {
+  if (k < 1 || k > 16) B().fail(fmt::format("kth_argmax: k is {}, wanted 1 to 16", k));
+  Mask left = m;
+  Expr index;
+  for (int q = 1; q <= k; q++) {
+    if (q > 1) left = left.node < 0 ? (over != index) : (Expr{left.node} && over != index);
+    index = argmax(over, e, left);
+  }
+  return index;
+}
+Expr kth_largest(Index over, int k, Arg e, Mask m) {
+  auto& g = G();
+  Expr n = m.node < 0 ? Expr{g.unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
+  return select(n >= static_cast<double>(k), at(e, over, kth_argmax(over, k, e, m)), ir::identity(ReduceKind::Max));
+}
+Expr top_k_sum(Index over, int k, Arg e, Mask m) {
+  Expr total{G().constant(0)};
+  Expr n = m.node < 0 ? Expr{G().unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
+  for (int q = 1; q <= k; q++)
+    total = total + select(n >= static_cast<double>(q), at(e, over, kth_argmax(over, q, e, m)), 0.0);
+  return total;
+}
+
+Expr dot(Index over, Arg a, Arg b) { return sum(over, Expr{B().as_float(a)} * Expr{B().as_float(b)}); }
+Expr norm(Index over, Arg a) { return sqrt(sum(over, sq(a))); }
+Expr normalize(Index over, Arg a) { return Expr{a.node} * Expr{G().unary(Op::ZeroRecip, norm(over, a).node)}; }
+Expr cosine(Index over, Arg a, Arg b) { return dot(over, normalize(over, a), normalize(over, b)); }
+Expr sqdist(Index over, Arg a, Arg b) {
+  return relu(sum(over, sq(a)) + sum(over, sq(b)) - 2.0 * dot(over, a, b));
+}
+
+Expr at(Arg e, Index index, Arg key) {
+  if (B().absent(index.id)) return {e.node};
+  Id k = B().as_int(key);
+  if (!(G().free(e.node) & ir::bit(index.id)))
+    B().fail(fmt::format("at: index '{}' does not occur in `{}`", G().indices[index.id].name, B().show(e.node)));
+  return {gather(e.node, index.id, k)};
+}
+
+}  // namespace lossc
