@@ -1,2 +1,29 @@
-# Installs the libraries for those who link them (headers, archives, losscConfig.cmake, lossc.pc) and the compiler for
-# those who write losses (find_package(lossc COMPONENTS compiler), then lossc_add_library).
+# cmake --install: for those who link losses, headers, libraries, losscConfig.cmake and lossc.pc; for those who write
+# them, the compiler's own archives under lib/lossc (find_package(lossc COMPONENTS compiler), then lossc_add_library).
+include(CMakePackageConfigHelpers)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/lossc)
+set(private ${CMAKE_INSTALL_LIBDIR}/lossc)
+get_target_property(emitted lossc LOSSC_EMIT_DIR)
+
+install(TARGETS lossc lossc_shared lossc_headers EXPORT losscTargets)
+install(EXPORT losscTargets NAMESPACE lossc:: DESTINATION ${package})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/runtime/include/ ${emitted}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+install(TARGETS lossc_cli)
+install(TARGETS lossc_dsl lossc_schedules lossc_codegen lossc_losses lossc_emit_main lossc_runtime
+        EXPORT losscCompilerTargets ARCHIVE DESTINATION ${private})
+install(EXPORT losscCompilerTargets NAMESPACE lossc:: DESTINATION ${package})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/dsl/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/runtime/table.h DESTINATION ${private}/include/runtime)
+
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/losscConfig.cmake.in ${PROJECT_BINARY_DIR}/losscConfig.cmake
+                              INSTALL_DESTINATION ${package} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/losscConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/losscConfig.cmake ${PROJECT_BINARY_DIR}/losscConfigVersion.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/LosscAddLibrary.cmake DESTINATION ${package})
+
+# Relocatable: paths count from lossc.pc's own folder.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+           OUTPUT_VARIABLE include_from_pc)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/lossc.pc.in ${PROJECT_BINARY_DIR}/lossc.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/lossc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
