@@ -4,6 +4,7 @@
 // these structs as C++ initialisers (registry.cpp), so everything here is an aggregate of integers, doubles and
 // pointers to constants: no constructors, no relocations beyond pointers, nothing that runs before main.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 namespace lossc::rt {
@@ -124,13 +125,15 @@ struct Variant {
   uint64_t digest;
 };
 
-enum class Role : uint8_t { Input, Param, Output };
+// Argument, Axis, Option and Loss begin with what lossc.h shows of them (lossc_arg, ...), member for member: a pointer
+// to one is a pointer to the other. Hence int32_t and size_t where a bool or a byte would do.
+enum class Role : int32_t { Input, Param, Output };
 struct Argument {
-  const char *name, *shape, *dtypes, *doc;
+  const char *name, *shape, *dtypes, *doc;  // dtypes: words of "f32 f64 i32 i64 u8 bool"
   Role role;
-  bool differentiable, optional, integer;
-  double fallback, low, high;     // params: default and valid range (inclusive unless open)
-  bool low_open, high_open;
+  int32_t differentiable, optional, integer;
+  double fallback, low, high;     // params: default (NaN: none) and valid range (inclusive unless open)
+  int32_t low_open, high_open;
   uint8_t ndim;                   // tensors: outermost first, as the shape is written
   int8_t dims[4];                 // axes
   int8_t range_axis;              // index tensors: values must lie in [0, extent) or equal ignore_param; -1: any value
@@ -141,21 +144,38 @@ struct Argument {
 struct Axis {
   const char* name;
   const char* doc;
-  bool optional;
-  bool flat;  // stands for any number of trailing dimensions, flattened (zero of them: extent 1)
+  int32_t optional;
+  int32_t flat;  // stands for any number of trailing dimensions, flattened (zero of them: extent 1)
 };
 
 struct Choice { const char* name; };
 struct Option {
   const char *name, *doc;
   const Choice* choices;
-  uint8_t n_choices;  // choice 0 is the default
+  size_t n_choices;  // choice 0 is the default
 };
 
 // Implicit inputs, after the declared ones: each over the loss's own indices, innermost last as the loss is.
 enum ImplicitInput : int { kRowWeight, kRowMask, kGradOutput, kImplicitInputs };
 // Implicit params, after the declared ones.
 enum ImplicitParam : int { kReduction /* int: 0 none, 1 sum, 2 mean */, kDenominator /* <= 0: the sum of weights */, kImplicitParams };
+
+enum class Isa : uint8_t { Sse41, Avx2, Avx512, Count };
+struct IsaInfo {
+  Isa isa;
+  const char* name;
+  uint8_t features;          // of the running machine that it needs: see cpu.h
+  uint8_t tile_columns[2];   // [0] f32, [1] f64
+  uint8_t nn_rows[2], tn_rows[2];  // register tile rows of the contractions
+};
+
+// What the kernels were compiled for, the same for every loss of a library. Each loss points to it, so that making a
+// plan needs no registry: a program that names one loss links one, and tests bring tables of their own.
+struct Build {
+  uint32_t version;     // kRegistryVersion: of the structs in this file; the runtime refuses another
+  const IsaInfo* isas;  // ascending, as in Kernel::by_isa (where nullptr: not compiled for this one)
+  uint8_t n_isas;
+};
 
 struct Loss {
   const char *name, *family, *title, *paper, *equation, *edges;
@@ -173,15 +193,7 @@ struct Loss {
   uint8_t n_options;
   const Variant* variants;
   uint16_t n_variants;
-};
-
-enum class Isa : uint8_t { Sse41, Avx2, Avx512, Count };
-struct IsaInfo {
-  Isa isa;
-  const char* name;
-  uint8_t features;          // of the running machine that it needs: see cpu.h
-  uint8_t tile_columns[2];   // [0] f32, [1] f64
-  uint8_t nn_rows[2], tn_rows[2];  // register tile rows of the contractions
+  const Build* build;
 };
 
 struct Registry {
