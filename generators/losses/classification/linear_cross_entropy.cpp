@@ -1,0 +1,37 @@
+#include <lossc/loss.h>
+using namespace lossc;
+
+LOSSC_LOSS(linear_cross_entropy, "classification") {
+  about({
+      .title = "Linear head and softmax cross-entropy, logits never stored",
+      .paper = "Wijmans et al. 2024 (Cut Your Losses in Large-Vocabulary Language Models), section 3; label smoothing: "
+               "Szegedy et al. 2016, section 7; z-loss: Chowdhery et al. 2022 (PaLM), section 5",
+      .equation = "z_v = e . W_v + b_v, then cap tanh(z / cap) if capped; lse = log sum_v exp z_v; "
+                  "L = (1-eps) w_y (lse - z_y) + eps/V sum_v w_v (lse - z_v) + z_loss lse^2",
+      .edges = "Rows whose target is ignore_index are dropped, even if it is a class; with none left the mean is 0. "
+               "A bias of -inf rules a class out: the loss is +inf where that class is the target or eps > 0. "
+               "The mean divides by the sum of w_y; the z-loss is outside the class weight.",
+  });
+  auto n = axis("N", "rows (tokens)"), d = axis("D", "features"), v = axis("V", "classes (vocabulary)");
+  auto embedding = tensor("embedding", {n, d}, "input of the head; any real");
+  auto weight = tensor("weight", {v, d}, "one row of the head per class; any real");
+  auto bias =
+      tensor("bias", {v}, "added to each class's logit; any real, -inf rules the class out; 0 if absent").optional();
+  auto class_weight = tensor("class_weight", {v}, "weight of each class, >= 0; 1 if absent").optional().constant();
+  auto ignore_index = param("ignore_index", -100, "target value of the rows to drop").integer();
+  auto target = labels("target", {n}, "class of each row, or ignore_index").in_range(v).ignoring(ignore_index);
+  auto eps = param("label_smoothing", 0, "share of the target spread evenly over the classes, 0 to 1").between(0, 1);
+  auto z_loss = param("z_loss", 0, "factor of lse^2, which keeps the normaliser near 1; >= 0").at_least(0);
+  auto softcap = param("softcap", 0, "bound on |z|, by tanh; 0: none; >= 0").at_least(0);
+
+  auto y = target(n);
+  Expr z = dot(d, embedding(n, d), weight(v, d));
+  if (bias.given()) z = z + bias(v);
+  if (!softcap.is_zero()) z = softcap * tanh(z / softcap);
+  auto lse = logsumexp(v, z);
+  auto penalty = select(z_loss > 0, z_loss * sq(lse), 0);
+  auto w = [&](Arg k) { return class_weight.given() ? class_weight(k) : number(1); };
+  auto mean_w = class_weight.given() ? mean(v, class_weight(v)) : number(1);
+  auto smooth = select(eps > 0, eps * (mean_w * lse - mean(v, w(v) * z)), 0);
+  loss_per(n, (1 - eps) * w(y) * (lse - at(z, v, y)) + smooth + penalty, y != ignore_index, {.weight = w(y)});
+}
