@@ -26,7 +26,7 @@ std::vector<Gradient> Differentiator::run(Id value, Id seed, Id mask) {
   terms_[value].push_back({g_.at(mask).op == Op::Const ? kNone : mask, seed});
   for (Id node : order) {
     if (!terms_.count(node) || !active_.count(node)) continue;
-    const Adjoint a = combined(node);
+    const Flow a = combined(node);
     terms_.erase(node);
     if (g_.at(node).op == Op::Load)
       into_tensor(node, a);
@@ -51,14 +51,14 @@ void Differentiator::mark_active(const std::vector<Id>& order) {
   }
 }
 
-Id Differentiator::masked(const Adjoint& a) {
+Id Differentiator::masked(const Flow& a) {
   return a.mask == kNone ? a.value : g_.select(a.mask, a.value, g_.constant(0));
 }
 
-Adjoint Differentiator::combined(Id node) {
-  const std::vector<Adjoint>& terms = terms_[node];
-  const bool same = std::all_of(terms.begin(), terms.end(), [&](const Adjoint& t) { return t.mask == terms[0].mask; });
-  Adjoint sum{same ? terms[0].mask : kNone, same ? terms[0].value : masked(terms[0])};
+Flow Differentiator::combined(Id node) {
+  const std::vector<Flow>& terms = terms_[node];
+  const bool same = std::all_of(terms.begin(), terms.end(), [&](const Flow& t) { return t.mask == terms[0].mask; });
+  Flow sum{same ? terms[0].mask : kNone, same ? terms[0].value : masked(terms[0])};
   for (size_t k = 1; k < terms.size(); k++)
     sum.value = g_.binary(Op::Add, sum.value, same ? terms[k].value : masked(terms[k]));
   return sum;
@@ -77,14 +77,14 @@ Id Differentiator::sum_over(IndexSet set, Id v) {
 }
 
 // The indices over which a user of `child` was replicated must be summed away.
-void Differentiator::give(Id child, Adjoint a, IndexSet domain) {
+void Differentiator::give(Id child, Flow a, IndexSet domain) {
   if (!active_.count(child)) return;
   if (IndexSet extra = domain & ~g_.free(child)) a = {kNone, sum_over(extra, masked(a))};
   terms_[child].push_back(a);
 }
 
 // e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
-void Differentiator::through_lookup(const ir::Node& n, const Adjoint& a) {
+void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
   give(n.args[0], {kNone, collect(masked(a), n.args[1], n.sym, g_.free(n.args[0]))}, 0);
 }
 
@@ -101,7 +101,7 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
   return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
 }
 
-void Differentiator::into_tensor(Id node, const Adjoint& a) {
+void Differentiator::into_tensor(Id node, const Flow& a) {
   const ir::Node n = g_.at(node);
   const std::vector<Id>& dims = g_.tensors[n.sym].dims;
   std::vector<Id> args = n.args;

@@ -8,7 +8,7 @@
 
 namespace lossc {
 
-struct Adjoint {
+struct Flow {
   ir::Id mask;  // kNone: everywhere
   ir::Id value;
 };
@@ -20,26 +20,26 @@ class Differentiator {
 
  private:
   void mark_active(const std::vector<ir::Id>& order);
-  ir::Id masked(const Adjoint& a);
-  Adjoint combined(ir::Id node);
+  ir::Id masked(const Flow& a);
+  Flow combined(ir::Id node);
   ir::Id sum_over(ir::IndexSet set, ir::Id v);
-  void give(ir::Id child, Adjoint a, ir::IndexSet domain);
-  void through_lookup(const ir::Node& n, const Adjoint& a);
+  void give(ir::Id child, Flow a, ir::IndexSet domain);
+  void through_lookup(const ir::Node& n, const Flow& a);
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
-  void into_tensor(ir::Id node, const Adjoint& a);
+  void into_tensor(ir::Id node, const Flow& a);
   static ir::IndexSet targets_of(const std::vector<ir::Id>& list);
   ir::Id fresh(ir::Id like);
   ir::Id to_dims(ir::Id v, std::vector<ir::Id> from, const std::vector<ir::Id>& dims);
 
   // gradient_rules.cpp: the local derivative of every operation.
-  void propagate(ir::Id node, const Adjoint& a);
-  void through_reduce(ir::Id node, const Adjoint& a);
+  void propagate(ir::Id node, const Flow& a);
+  void through_reduce(ir::Id node, const Flow& a);
   ir::Id slope(ir::Id node, size_t operand);
 
   Program& p_;
   ir::Graph& g_;
   std::set<ir::Id> active_;
-  std::map<ir::Id, std::vector<Adjoint>> terms_;
+  std::map<ir::Id, std::vector<Flow>> terms_;
   std::map<ir::Id, ir::Id> tensor_;
 };
 

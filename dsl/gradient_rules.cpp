@@ -63,7 +63,7 @@ Id Differentiator::slope(Id node, size_t operand) {
   }
 }
 
-void Differentiator::propagate(Id node, const Adjoint& a) {
+void Differentiator::propagate(Id node, const Flow& a) {
   const ir::Node n = g_.at(node);
   switch (n.op) {
     case Op::Neg: return give(n.args[0], {a.mask, g_.unary(Op::Neg, a.value)}, n.free);
@@ -98,7 +98,7 @@ void Differentiator::propagate(Id node, const Adjoint& a) {
   }
 }
 
-void Differentiator::through_reduce(Id node, const Adjoint& a) {
+void Differentiator::through_reduce(Id node, const Flow& a) {
   const ir::Node n = g_.at(node);
   const Id body = n.args[0];
   const ir::IndexSet domain = n.free | ir::bit(n.sym);

@@ -47,7 +47,7 @@ struct Node {
   ReduceKind kind = ReduceKind::Sum;
   Id sym = kNone, sym2 = kNone;
   double value = 0;       // Const
-  std::vector<Id> args;   // operands; Load: one integer node per dimension of the tensor
+  std::vector<Id> args = {};  // operands; Load: one integer node per dimension of the tensor
   IndexSet free = 0;      // derived
   int line = 0, file = 0;  // where it was written first; not part of its identity
 };

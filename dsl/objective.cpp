@@ -65,7 +65,7 @@ void add_objective(Program& p) {
     if (p.mean_at_least > 0) weights = g.binary(Op::Max, weights, g.constant(p.mean_at_least));
     const Id given = g.param(p.denominator);
     const Id divisor = g.select(g.binary(Op::Lt, zero, given), given, weights);
-    const Id is_mean = g.binary(Op::Eq, g.param(p.reduction), g.constant(kMean, Type::Int));
+    const Id is_mean = g.binary(Op::Eq, g.param(p.reduction), g.constant(static_cast<int>(Reduction::Mean), Type::Int));
     scale = g.select(is_mean, g.unary(Op::ZeroRecip, divisor), scale);
   }
   p.loss = g.binary(Op::Mul, sum_rows(p, p.loss_rows), scale);

@@ -57,7 +57,7 @@ struct Program {
 };
 
 // Reduction codes, as the runtime passes them in the implicit param `reduction`.
-enum Reduction : int { kNone = 0, kSum = 1, kMean = 2 };
+enum class Reduction : int { None = 0, Sum = 1, Mean = 2 };
 
 // All compiled forms of a definition: one Program per combination of structural choices it asks about, the default
 // first. Throws DefinitionError.

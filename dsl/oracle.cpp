@@ -1,0 +1,170 @@
+#include "oracle.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "oracle_nest.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::Op;
+using ir::ReduceKind;
+using oracle::Nest;
+using oracle::Strip;
+
+namespace {
+
+// Sums and products are held in long double: their error is then far below that of any kernel they judge.
+long double fold(ReduceKind kind, Strip x, int64_t n) {
+  long double acc = ir::identity(kind);
+  switch (kind) {
+    case ReduceKind::Sum:
+      for (int64_t k = 0; k < n; k++) acc += x[k];
+      return acc;
+    case ReduceKind::Prod:
+      for (int64_t k = 0; k < n; k++) acc *= x[k];
+      return acc;
+    case ReduceKind::Any:
+      return std::any_of(x.at, x.at + (x.stride ? n : std::min<int64_t>(n, 1)), [](double v) { return v != 0; });
+    case ReduceKind::All:
+      return std::all_of(x.at, x.at + (x.stride ? n : std::min<int64_t>(n, 1)), [](double v) { return v != 0; });
+    default: break;
+  }
+  const bool lowest = kind == ReduceKind::Min || kind == ReduceKind::ArgMin;
+  int64_t best = 0;
+  for (int64_t k = 0; k < n; k++) {
+    if (std::isnan(x[k])) {
+      if (kind == ReduceKind::MaxNum) continue;
+      best = k, acc = x[k];
+      break;
+    }
+    if (lowest ? x[k] < acc : x[k] > acc) best = k, acc = x[k];
+  }
+  return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? best : acc;
+}
+
+size_t count(const std::vector<int64_t>& shape) {
+  size_t n = 1;
+  for (int64_t extent : shape) n *= size_t(extent);
+  return n;
+}
+
+}  // namespace
+
+Oracle::Oracle(const ir::Graph& graph, Inputs inputs) : graph_(graph), inputs_(std::move(inputs)) {
+  if (inputs_.extents.size() != graph.axes.size() || inputs_.params.size() != graph.params.size() ||
+      inputs_.tensors.size() != graph.tensors.size())
+    throw std::invalid_argument("oracle: one extent per axis, one array per tensor and one value per param are wanted");
+  for (size_t t = 0; t < graph.tensors.size(); t++) {
+    const auto& data = inputs_.tensors[t];
+    if (!data.empty() && data.size() != count(shape_of(graph.tensors[t].dims)))
+      throw std::invalid_argument("oracle: tensor '" + graph.tensors[t].name + "' has the wrong number of elements");
+  }
+}
+Oracle::~Oracle() = default;
+
+void Oracle::set(Id tensor, size_t element, double value) {
+  inputs_.tensors[tensor].at(element) = value;
+  stored_.clear();
+}
+
+std::vector<int64_t> Oracle::shape_of(const std::vector<Id>& indices) const {
+  std::vector<int64_t> shape;
+  for (Id index : indices) shape.push_back(extent(index));
+  return shape;
+}
+
+Nest& Oracle::nest(const NestKey& key, const std::vector<Id>& roots) {
+  auto [it, fresh] = nests_.try_emplace(key);
+  if (fresh) {
+    it->second = std::make_unique<Nest>();
+    it->second->loops = key.second;
+    oracle::Compiler compiler(graph_, inputs_, *it->second);
+    for (Id root : roots) it->second->roots.push_back(compiler.compile(root));
+  }
+  return *it->second;
+}
+
+// Everything a nest reads has to be there before it runs.
+void Oracle::prepare(Nest& nest) {
+  for (auto& level : nest.levels) {
+    for (auto& i : level) {
+      if (i.op != Op::Load) continue;
+      const auto& data = i.node != ir::kNone ? stored(i.node).data : inputs_.tensors[i.tensor];
+      if (data.size() != count(i.shape))
+        throw std::invalid_argument("oracle: tensor '" + graph_.tensors[i.tensor].name + "' is read but was not given");
+      i.data = data.data();
+    }
+  }
+}
+
+const Array& Oracle::stored(Id node) {
+  if (auto it = stored_.find(node); it != stored_.end()) return it->second;
+  Array out{shape_of(oracle::members(graph_.free(node))), {}};
+  fill(node, out);
+  return stored_[node] = std::move(out);
+}
+
+void Oracle::fill(Id node, Array& out) {
+  const ir::Node n = graph_.at(node);
+  std::vector<Id> loops = oracle::members(n.free);
+  if (n.op == Op::Scatter) return fill_scatter(n, node, out);
+  out.data.resize(count(out.shape));
+  loops.push_back(n.sym);
+  Nest& nest = this->nest({-1 - node, loops}, {n.args[0]});
+  prepare(nest);
+  double* to = out.data.data();
+  nest.run([&] { *to++ = double(fold(n.kind, nest.strip(nest.roots[0]), nest.strip_length())); });
+}
+// A scatter visits each source element once and adds it where its key says. If value or key themselves depend on the
+// target index, each setting of it takes only what belongs to it.
+void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
+  const std::vector<Id> dims = oracle::members(n.free);
+  const bool looped = n.sym != n.sym2 && ((graph_.free(n.args[0]) | graph_.free(n.args[1])) & ir::bit(n.sym2));
+  std::vector<Id> loops = dims;
+  if (!looped) std::erase(loops, n.sym2);
+  if (n.sym != ir::kNone) loops.push_back(n.sym);
+  std::vector<size_t> loop_of;  // each dimension; loops.size(): none, it is the key
+  for (Id dim : dims) {
+    loop_of.push_back(dim == n.sym2 && !looped ? loops.size()
+                                               : size_t(std::find(loops.begin(), loops.end(), dim) - loops.begin()));
+  }
+  Nest& nest = this->nest({-1 - node, loops}, {n.args[0], n.args[1]});
+  prepare(nest);
+  std::vector<long double> sums(count(out.shape), 0);
+  nest.run([&] {
+    const Strip value = nest.strip(nest.roots[0]), key = nest.strip(nest.roots[1]);
+    for (int64_t k = 0; k < nest.strip_length(); k++) {
+      size_t at = 0;
+      bool keep = true;
+      for (size_t d = 0; d < dims.size() && keep; d++) {
+        const size_t loop = loop_of[d];
+        const double here = loop == loops.size() ? key[k] : loop + 1 == loops.size() ? double(k) : nest.loop_value(loop);
+        if (dims[d] == n.sym2) keep = key[k] == here && here >= 0 && here < double(out.shape[d]);
+        if (keep) at = at * size_t(out.shape[d]) + size_t(here);
+      }
+      if (keep) sums[at] += value[k];
+    }
+  });
+  out.data.assign(sums.begin(), sums.end());
+}
+
+Array Oracle::evaluate(Id node, const std::vector<Id>& indices) {
+  for (Id index : oracle::members(graph_.free(node))) {
+    if (std::find(indices.begin(), indices.end(), index) == indices.end())
+      throw std::invalid_argument("oracle: `" + ir::print(graph_, node, 3) + "` depends on '" +
+                                  graph_.indices[index].name + "', which is not among the indices asked for");
+  }
+  Array out{shape_of(indices), {}};
+  Nest& nest = this->nest({node, indices}, {node});
+  prepare(nest);
+  out.data.reserve(count(out.shape));
+  nest.run([&] {
+    const Strip x = nest.strip(nest.roots[0]);
+    for (int64_t k = 0; k < nest.strip_length(); k++) out.data.push_back(x[k]);
+  });
+  return out;
+}
+
+}  // namespace lossc

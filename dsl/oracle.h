@@ -1,0 +1,68 @@
+// The truth in every test: interprets any node of a graph in float64 with plain loops. It shares no code with code
+// generation, so that what both agree on is not one mistake made twice.
+//
+// Rules where C++ would leave a choice:
+// - a gather out of range gives NaN (false, if it is a truth value), never a fault: a derived gradient may look up an
+//   ignored label on a row whose result is then dropped by a select, and a scatter drops such a key;
+// - Max, Min, ArgMax and ArgMin propagate NaN (the first NaN is the extremum), MaxNum ignores it;
+// - ArgMax and ArgMin of nothing, or of nothing above the identity, are 0; ties go to the lowest index;
+// - ZeroRecip(0) = 0; sign(0) = 0; round goes to the even neighbour; integer division and remainder by 0 are 0.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ir.h"
+
+namespace lossc {
+
+// Row-major. Integers and truth values are held as doubles: extents and labels are far below 2^53, and an integer from
+// out of range can then be NaN, which no comparison or gather takes for a valid one.
+struct Array {
+  std::vector<int64_t> shape;
+  std::vector<double> data;
+};
+
+struct Inputs {
+  std::vector<int64_t> extents;              // by axis
+  std::vector<std::vector<double>> tensors;  // by tensor, row-major over Tensor::dims; absent ones may be empty
+  std::vector<double> params;                // by param
+};
+
+namespace oracle {
+struct Nest;
+}
+
+class Oracle {
+ public:
+  Oracle(const ir::Graph& graph, Inputs inputs);  // the graph must outlive the oracle; it may grow meanwhile
+  ~Oracle();
+
+  // The node over the given indices (outermost first), which must include all its free ones.
+  Array evaluate(ir::Id node, const std::vector<ir::Id>& indices = {});
+  double scalar(ir::Id node) { return evaluate(node).data[0]; }
+
+  const Inputs& inputs() const { return inputs_; }
+  // Changes a value and forgets what was computed, but not how to: what finite differences need.
+  void set(ir::Id tensor, size_t element, double value);
+  int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
+
+ private:
+  const Array& stored(ir::Id node);  // a Reduce or a Scatter, over its free indices in ascending order
+  void fill(ir::Id node, Array& out);
+  void fill_scatter(const ir::Node& n, ir::Id node, Array& out);
+  // The node, or -1 - node for the nest that computes a stored node from its operands; and the loops, outermost first.
+  using NestKey = std::pair<ir::Id, std::vector<ir::Id>>;
+  oracle::Nest& nest(const NestKey& key, const std::vector<ir::Id>& roots);
+  std::vector<int64_t> shape_of(const std::vector<ir::Id>& indices) const;
+  void prepare(oracle::Nest& nest);
+
+  const ir::Graph& graph_;
+  Inputs inputs_;
+  std::map<ir::Id, Array> stored_;
+  std::map<NestKey, std::unique_ptr<oracle::Nest>> nests_;
+};
+
+}  // namespace lossc

@@ -1,0 +1,115 @@
+#include "oracle_nest.h"
+
+#include <algorithm>
+
+namespace lossc::oracle {
+
+using ir::Id;
+using ir::Op;
+
+std::vector<Id> members(ir::IndexSet set) {
+  std::vector<Id> list;
+  for (Id k = 0; k < 64; k++) {
+    if (set & ir::bit(k)) list.push_back(k);
+  }
+  return list;
+}
+
+void Nest::run_level(size_t level, const std::function<void()>& sink) {
+  const bool strips = level == loops.size();
+  for (const Instruction& i : levels[level]) execute(*this, i, strips ? strip_length() : 1);
+  if (strips) return sink();
+  if (level + 1 == loops.size()) return run_level(level + 1, sink);
+  for (int64_t k = 0; k < extents[level]; k++) {
+    values[registers[loop_registers[level]].offset] = double(k);
+    run_level(level + 1, sink);
+  }
+}
+
+Compiler::Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest)
+    : graph_(graph), inputs_(inputs), nest_(nest), environment_(graph.indices.size(), -1) {
+  for (Id index : nest_.loops) nest_.extents.push_back(inputs.extents[graph.indices[index].axis]);
+  nest_.levels.resize(nest_.loops.size() + 1);
+  for (size_t l = 0; l < nest_.loops.size(); l++) {
+    const int r = add_register(int(l) + 1);
+    nest_.loop_registers.push_back(r);
+    environment_[nest_.loops[l]] = r;
+  }
+  if (nest_.loops.empty()) return;
+  double* innermost = &nest_.values[nest_.registers[nest_.loop_registers.back()].offset];
+  for (int64_t k = 0; k < nest_.extents.back(); k++) innermost[k] = double(k);
+}
+
+int Compiler::add_register(int level) {
+  const bool strip = level == int(nest_.loops.size()) && level > 0;
+  nest_.registers.push_back({.level = level, .offset = nest_.values.size(), .stride = strip ? 1 : 0});
+  nest_.values.resize(nest_.values.size() + (strip ? std::max<int64_t>(nest_.strip_length(), 1) : 1));
+  return int(nest_.registers.size()) - 1;
+}
+
+int Compiler::emit(Instruction i) {
+  int level = 0;
+  for (int a : i.args) level = std::max(level, nest_.registers[a].level);
+  i.out = add_register(level);
+  const int out = i.out;
+  nest_.levels[level].push_back(std::move(i));
+  return out;
+}
+
+int Compiler::gather(const ir::Node& n, std::vector<int> args, Id tensor, Id stored, std::vector<int64_t> shape) {
+  return emit({.op = Op::Load,
+               .type = n.type,
+               .args = std::move(args),
+               .tensor = tensor,
+               .node = stored,
+               .shape = std::move(shape)});
+}
+
+int Compiler::compile(Id node, const Environment& env) {
+  Environment used;
+  for (Id index : members(graph_.free(node))) used.push_back(env[index]);
+  auto key = std::make_pair(node, std::move(used));
+  if (auto it = done_.find(key); it != done_.end()) return it->second;
+  const int r = compile_fresh(node, env);
+  done_.emplace(std::move(key), r);
+  return r;
+}
+
+int Compiler::compile_fresh(Id node, const Environment& env) {
+  const ir::Node& n = graph_.at(node);
+  auto extent = [&](Id index) { return inputs_.extents[graph_.indices[index].axis]; };
+  auto constant = [&](double value) { return emit({.op = Op::Const, .type = n.type, .value = value}); };
+  std::vector<int64_t> shape;
+  std::vector<int> args;
+  switch (n.op) {
+    case Op::Const: return constant(n.value);
+    case Op::Param: return constant(inputs_.params[n.sym]);
+    case Op::Extent: return constant(double(inputs_.extents[n.sym]));
+    case Op::Index:
+      if (env[n.sym] < 0) throw std::logic_error("oracle: index '" + graph_.indices[n.sym].name + "' is not bound");
+      return env[n.sym];
+    case Op::StopGradient: case Op::StraightThrough: return compile(n.args[0], env);
+    case Op::Load:
+      for (Id dim : graph_.tensors[n.sym].dims) shape.push_back(extent(dim));
+      for (Id a : n.args) args.push_back(compile(a, env));
+      return gather(n, std::move(args), n.sym, ir::kNone, std::move(shape));
+    case Op::Reduce: case Op::Scatter:
+      for (Id index : members(n.free)) {
+        shape.push_back(extent(index));
+        if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
+        args.push_back(env[index]);
+      }
+      return gather(n, std::move(args), ir::kNone, node, std::move(shape));
+    case Op::At: {
+      Environment inside = env;
+      const int key = inside[n.sym] = compile(n.args[1], env);
+      const int value = compile(n.args[0], inside);
+      return emit({.op = Op::At, .type = n.type, .args = {value, key}, .value = double(extent(n.sym))});
+    }
+    default: break;
+  }
+  for (Id a : n.args) args.push_back(compile(a, env));
+  return emit({.op = n.op, .type = n.type, .args = std::move(args)});
+}
+
+}  // namespace lossc::oracle

@@ -1,0 +1,82 @@
+// A loop nest of the oracle: straight-line instructions, each placed in the innermost loop that it depends on. The
+// innermost loop is run a strip at a time, one instruction over the whole strip, which makes the cost of
+// interpretation small beside that of the arithmetic.
+#pragma once
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "oracle.h"
+
+namespace lossc::oracle {
+
+struct Register {
+  int level = 0;      // number of loops around it
+  size_t offset = 0;  // into Nest::values
+  int stride = 0;     // 1: a strip; 0: one value
+};
+
+struct Instruction {
+  ir::Op op;  // Load stands for a gather from a tensor or a stored node; At for "value unless the key is out of range"
+  ir::Type type;
+  int out;
+  std::vector<int> args;  // registers
+  double value = 0;       // Const; At: the extent
+  ir::Id tensor = ir::kNone, node = ir::kNone;  // Load: one of them
+  std::vector<int64_t> shape = {};              // Load
+  const double* data = nullptr;                 // Load: set before each run
+};
+
+struct Strip {
+  const double* at;
+  int stride;
+  double operator[](int64_t k) const { return at[k * stride]; }
+};
+
+struct Nest {
+  std::vector<ir::Id> loops;
+  std::vector<int64_t> extents;                  // of the loops
+  std::vector<std::vector<Instruction>> levels;  // by number of loops around
+  std::vector<Register> registers;
+  std::vector<int> loop_registers, roots;
+  std::vector<double> values;
+
+  int64_t strip_length() const { return loops.empty() ? 1 : extents.back(); }
+  Strip strip(int r) const { return {&values[registers[r].offset], registers[r].stride}; }
+  double loop_value(size_t loop) const { return values[registers[loop_registers[loop]].offset]; }
+  // Calls `sink` once per strip, in row-major order of the outer loops.
+  void run(const std::function<void()>& sink) { run_level(0, sink); }
+
+ private:
+  void run_level(size_t level, const std::function<void()>& sink);
+};
+
+// Fills a nest with the instructions for its roots.
+class Compiler {
+ public:
+  Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest);
+  int compile(ir::Id node) { return compile(node, environment_); }
+
+ private:
+  using Environment = std::vector<int>;  // index -> register that holds its value
+  int compile(ir::Id node, const Environment& env);
+  int compile_fresh(ir::Id node, const Environment& env);
+  int gather(const ir::Node& node, std::vector<int> args, ir::Id tensor, ir::Id stored, std::vector<int64_t> shape);
+  int add_register(int level);
+  int emit(Instruction instruction);
+
+  const ir::Graph& graph_;
+  const Inputs& inputs_;
+  Nest& nest_;
+  Environment environment_;
+  std::map<std::pair<ir::Id, Environment>, int> done_;
+};
+
+void execute(Nest& nest, const Instruction& instruction, int64_t n);
+
+// Indices of a set, ascending.
+std::vector<ir::Id> members(ir::IndexSet set);
+double digamma(double x);
+
+}  // namespace lossc::oracle

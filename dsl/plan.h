@@ -1,0 +1,99 @@
+// The plan of a loss: from the graph to few passes over row panels, as data.
+//
+// The planner decides what is stored (and how laid out), what is recomputed, and which nodes share a loop. It knows
+// indices, not sizes: extents are known only when the generated library is called.
+//
+// Passes. One index r (the loss's first row index) is cut into panels. A node that needs every row (a reduction over
+// r, a lookup at another row) is complete only after the panel loop, so its users belong to the next pass:
+//   pass(node) = max(pass(operands)) + (needs every row ? 1 : 0).
+// Wide nodes (several indices, axes of no tensor) live in a panel, one per worker, and are computed again in a later
+// pass if it needs them; narrow ones are stored whole.
+//
+// Layout. What takes part in a contraction is stored in column tiles, (column % T, row, column / T): see
+// schedules/contract.h. Everything else is linear, in the order of the tensors it resembles.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "program.h"
+
+namespace lossc::plan {
+
+using ir::Id;
+
+enum class Storage : uint8_t { Input, Output, Whole, Accumulator, Panel };
+enum class Elem : uint8_t { Float, Int32, UInt8 };
+
+// Dimensions innermost first. Linear: each index once. Tiled: two indices (row, column).
+struct Layout {
+  bool tiled = false;
+  std::vector<Id> order;  // linear: outermost first; tiled: {row, column}
+  bool operator==(const Layout&) const = default;
+};
+
+struct Buffer {
+  std::string name;
+  Storage storage = Storage::Whole;
+  Elem elem = Elem::Float;
+  Id node = ir::kNone;    // what it holds (Input: kNone)
+  Id tensor = ir::kNone;  // Input: tensor id. Output: 0 loss, 1 loss rows, 2.. gradients in order, then auxiliary
+  Layout layout;
+  ir::ReduceKind merge = ir::ReduceKind::Sum;  // Accumulator
+  int slot = -1;          // Panel
+  bool scratch = false;   // lane accumulators of a reduction: {T lanes, then layout.order}
+};
+
+enum class StepKind : uint8_t { Map, Reduce, Scatter, ContractNN, ContractTN };
+
+// One kernel: a serial function over a box.
+//  Map      outputs(domain) = nodes
+//  Reduce   outputs(domain without `over`) = reductions over index `over` (the nodes are Reduce nodes)
+//  Scatter  output = a Scatter node
+//  Contract output = A B (NN: C(r,c) = sum_k A(r,k) B(k,c)) or A' B (TN: C(r,c) = sum_k A(k,r) B(k,c))
+struct Step {
+  StepKind kind = StepKind::Map;
+  std::vector<Id> domain;      // indices, outermost first; the last one is vectorised
+  bool tiled = false;          // the last index is walked in tiles
+  Id over = ir::kNone;         // Reduce, Scatter, Contract: the index summed over
+  bool accumulates = false;    // sums over the panel's rows into an accumulator
+  std::vector<int> outputs;    // buffers
+  std::vector<Id> nodes;       // what each output holds
+  std::vector<int> scratch;    // Reduce: one per output, or empty (accumulators in registers)
+  std::vector<int> reads;      // Contract: A, B. Else the buffers at which the expressions stop
+  std::string text;
+};
+
+struct Pass {
+  std::vector<int> once;   // steps before the loop
+  std::vector<int> panel;  // steps of each panel
+};
+
+struct Plan {
+  const Program* program = nullptr;
+  ir::Graph graph;         // the program's, rewritten; nodes of steps and buffers live here
+  Id row = ir::kNone;      // r; kNone: no panels
+  std::vector<Buffer> buffers;
+  std::vector<Step> steps;
+  std::vector<Pass> passes;
+  int slots = 0;
+  bool contracts = false;
+
+  // The buffer in which a step finds a node, or -1 if the step computes it inline.
+  int find(const Step& step, Id node) const;
+  // Indices of a step's own rows: does it run inside the panel loop?
+  bool in_panel(int step) const;
+};
+
+Plan make_plan(const Program& program);
+std::string print(const Plan& plan);
+
+// Contractions brought into the form outer * sum_k (A * B), A and B of two indices each (contractions.cpp).
+std::vector<Id> normalise_contractions(ir::Graph& graph, const std::vector<Id>& roots);
+struct Contraction {
+  Id a, b;      // nodes over {x, k} and {y, k}
+  Id x, y, k;
+};
+// Is this node such a sum? Then its parts.
+bool match_contraction(const ir::Graph& graph, Id node, Contraction* out);
+
+}  // namespace lossc::plan
