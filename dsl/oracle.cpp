@@ -29,7 +29,8 @@ long double fold(ReduceKind kind, Strip x, int64_t n) {
       return std::any_of(x.at, x.at + (x.stride ? n : std::min<int64_t>(n, 1)), [](double v) { return v != 0; });
     case ReduceKind::All:
       return std::all_of(x.at, x.at + (x.stride ? n : std::min<int64_t>(n, 1)), [](double v) { return v != 0; });
-    default: break;
+    default:
+      break;
   }
   const bool lowest = kind == ReduceKind::Min || kind == ReduceKind::ArgMin;
   int64_t best = 0;
@@ -117,6 +118,7 @@ void Oracle::fill(Id node, Array& out) {
   double* to = out.data.data();
   nest.run([&] { *to++ = double(fold(n.kind, nest.strip(nest.roots[0]), nest.strip_length())); });
 }
+
 // A scatter visits each source element once and adds it where its key says. If value or key themselves depend on the
 // target index, each setting of it takes only what belongs to it.
 void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
@@ -140,7 +142,9 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
       bool keep = true;
       for (size_t d = 0; d < dims.size() && keep; d++) {
         const size_t loop = loop_of[d];
-        const double here = loop == loops.size() ? key[k] : loop + 1 == loops.size() ? double(k) : nest.loop_value(loop);
+        const double here = loop == loops.size()       ? key[k]
+                            : loop + 1 == loops.size() ? double(k)
+                                                       : nest.loop_value(loop);
         if (dims[d] == n.sym2) keep = key[k] == here && here >= 0 && here < double(out.shape[d]);
         if (keep) at = at * size_t(out.shape[d]) + size_t(here);
       }

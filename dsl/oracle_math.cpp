@@ -45,32 +45,58 @@ void map2(Nest& nest, const Instruction& i, int64_t n, F f) {
 bool unary(Nest& nest, const Instruction& i, int64_t n) {
   auto map = [&](auto f) { return map1(nest, i, n, f), true; };
   switch (i.op) {
-    case Op::Neg: return map([](double x) { return -x; });
-    case Op::Abs: return map([](double x) { return std::abs(x); });
-    case Op::Sign: return map(sign);
-    case Op::Exp: return map([](double x) { return std::exp(x); });
-    case Op::Expm1: return map([](double x) { return std::expm1(x); });
-    case Op::Log: return map([](double x) { return std::log(x); });
-    case Op::Log1p: return map([](double x) { return std::log1p(x); });
-    case Op::Sqrt: return map([](double x) { return std::sqrt(x); });
-    case Op::Tanh: return map([](double x) { return std::tanh(x); });
-    case Op::Sigmoid: return map(sigmoid);
-    case Op::Softplus: return map(softplus);
-    case Op::Erf: return map([](double x) { return std::erf(x); });
-    case Op::Sin: return map([](double x) { return std::sin(x); });
-    case Op::Cos: return map([](double x) { return std::cos(x); });
-    case Op::Acos: return map([](double x) { return std::acos(x); });
-    case Op::Asin: return map([](double x) { return std::asin(x); });
-    case Op::Lgamma: return map(lgamma);
-    case Op::Digamma: return map(digamma);
-    case Op::Floor: return map([](double x) { return std::floor(x); });
-    case Op::Round: return map([](double x) { return std::nearbyint(x); });
-    case Op::ZeroRecip: return map([](double x) { return x == 0 ? 0 : 1 / x; });
-    case Op::IsNan: return map([](double x) { return std::isnan(x); });
-    case Op::IsFinite: return map([](double x) { return std::isfinite(x); });
-    case Op::Not: return map([](double x) { return x == 0; });
-    case Op::ToFloat: return map([](double x) { return x; });
-    default: return false;
+    case Op::Neg:
+      return map([](double x) { return -x; });
+    case Op::Abs:
+      return map([](double x) { return std::abs(x); });
+    case Op::Sign:
+      return map(sign);
+    case Op::Exp:
+      return map([](double x) { return std::exp(x); });
+    case Op::Expm1:
+      return map([](double x) { return std::expm1(x); });
+    case Op::Log:
+      return map([](double x) { return std::log(x); });
+    case Op::Log1p:
+      return map([](double x) { return std::log1p(x); });
+    case Op::Sqrt:
+      return map([](double x) { return std::sqrt(x); });
+    case Op::Tanh:
+      return map([](double x) { return std::tanh(x); });
+    case Op::Sigmoid:
+      return map(sigmoid);
+    case Op::Softplus:
+      return map(softplus);
+    case Op::Erf:
+      return map([](double x) { return std::erf(x); });
+    case Op::Sin:
+      return map([](double x) { return std::sin(x); });
+    case Op::Cos:
+      return map([](double x) { return std::cos(x); });
+    case Op::Acos:
+      return map([](double x) { return std::acos(x); });
+    case Op::Asin:
+      return map([](double x) { return std::asin(x); });
+    case Op::Lgamma:
+      return map(lgamma);
+    case Op::Digamma:
+      return map(digamma);
+    case Op::Floor:
+      return map([](double x) { return std::floor(x); });
+    case Op::Round:
+      return map([](double x) { return std::nearbyint(x); });
+    case Op::ZeroRecip:
+      return map([](double x) { return x == 0 ? 0 : 1 / x; });
+    case Op::IsNan:
+      return map([](double x) { return std::isnan(x); });
+    case Op::IsFinite:
+      return map([](double x) { return std::isfinite(x); });
+    case Op::Not:
+      return map([](double x) { return x == 0; });
+    case Op::ToFloat:
+      return map([](double x) { return x; });
+    default:
+      return false;
   }
 }
 
@@ -78,26 +104,40 @@ bool binary(Nest& nest, const Instruction& i, int64_t n) {
   auto map = [&](auto f) { return map2(nest, i, n, f), true; };
   const bool integer = i.type == ir::Type::Int;
   switch (i.op) {
-    case Op::Add: return map([](double x, double y) { return x + y; });
-    case Op::Sub: return map([](double x, double y) { return x - y; });
-    case Op::Mul: return map([](double x, double y) { return x * y; });
+    case Op::Add:
+      return map([](double x, double y) { return x + y; });
+    case Op::Sub:
+      return map([](double x, double y) { return x - y; });
+    case Op::Mul:
+      return map([](double x, double y) { return x * y; });
     case Op::Div:
       if (!integer) return map([](double x, double y) { return x / y; });
       return map([](double x, double y) { return y == 0 ? 0 : std::floor(x / y); });
     case Op::Mod:
       if (!integer) return map(floor_mod);
       return map([](double x, double y) { return y == 0 ? 0 : floor_mod(x, y); });
-    case Op::Pow: return map([](double x, double y) { return std::pow(x, y); });
-    case Op::Atan2: return map([](double x, double y) { return std::atan2(x, y); });
-    case Op::Max: return map(max);
-    case Op::Min: return map(min);
-    case Op::Lt: return map([](double x, double y) { return x < y; });
-    case Op::Le: return map([](double x, double y) { return x <= y; });
-    case Op::Eq: return map([](double x, double y) { return x == y; });
-    case Op::Ne: return map([](double x, double y) { return x != y; });
-    case Op::And: return map([](double x, double y) { return x != 0 && y != 0; });
-    case Op::Or: return map([](double x, double y) { return x != 0 || y != 0; });
-    default: return false;
+    case Op::Pow:
+      return map([](double x, double y) { return std::pow(x, y); });
+    case Op::Atan2:
+      return map([](double x, double y) { return std::atan2(x, y); });
+    case Op::Max:
+      return map(max);
+    case Op::Min:
+      return map(min);
+    case Op::Lt:
+      return map([](double x, double y) { return x < y; });
+    case Op::Le:
+      return map([](double x, double y) { return x <= y; });
+    case Op::Eq:
+      return map([](double x, double y) { return x == y; });
+    case Op::Ne:
+      return map([](double x, double y) { return x != y; });
+    case Op::And:
+      return map([](double x, double y) { return x != 0 && y != 0; });
+    case Op::Or:
+      return map([](double x, double y) { return x != 0 || y != 0; });
+    default:
+      return false;
   }
 }
 

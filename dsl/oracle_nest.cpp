@@ -82,18 +82,24 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
   std::vector<int64_t> shape;
   std::vector<int> args;
   switch (n.op) {
-    case Op::Const: return constant(n.value);
-    case Op::Param: return constant(inputs_.params[n.sym]);
-    case Op::Extent: return constant(double(inputs_.extents[n.sym]));
+    case Op::Const:
+      return constant(n.value);
+    case Op::Param:
+      return constant(inputs_.params[n.sym]);
+    case Op::Extent:
+      return constant(double(inputs_.extents[n.sym]));
     case Op::Index:
       if (env[n.sym] < 0) throw std::logic_error("oracle: index '" + graph_.indices[n.sym].name + "' is not bound");
       return env[n.sym];
-    case Op::StopGradient: case Op::StraightThrough: return compile(n.args[0], env);
+    case Op::StopGradient:
+    case Op::StraightThrough:
+      return compile(n.args[0], env);
     case Op::Load:
       for (Id dim : graph_.tensors[n.sym].dims) shape.push_back(extent(dim));
       for (Id a : n.args) args.push_back(compile(a, env));
       return gather(n, std::move(args), n.sym, ir::kNone, std::move(shape));
-    case Op::Reduce: case Op::Scatter:
+    case Op::Reduce:
+    case Op::Scatter:
       for (Id index : members(n.free)) {
         shape.push_back(extent(index));
         if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
@@ -106,7 +112,8 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
       const int value = compile(n.args[0], inside);
       return emit({.op = Op::At, .type = n.type, .args = {value, key}, .value = double(extent(n.sym))});
     }
-    default: break;
+    default:
+      break;
   }
   for (Id a : n.args) args.push_back(compile(a, env));
   return emit({.op = n.op, .type = n.type, .args = std::move(args)});

@@ -21,8 +21,8 @@ struct Instruction {
   ir::Op op;  // Load stands for a gather from a tensor or a stored node; At for "value unless the key is out of range"
   ir::Type type;
   int out;
-  std::vector<int> args;  // registers
-  double value = 0;       // Const; At: the extent
+  std::vector<int> args;                        // registers
+  double value = 0;                             // Const; At: the extent
   ir::Id tensor = ir::kNone, node = ir::kNone;  // Load: one of them
   std::vector<int64_t> shape = {};              // Load
   const double* data = nullptr;                 // Load: set before each run
