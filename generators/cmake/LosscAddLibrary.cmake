@@ -21,9 +21,13 @@ function(lossc_add_library)
     message(FATAL_ERROR "lossc_add_library(TARGET <t> ...): TARGET missing, or unknown: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   set(t ${arg_TARGET})
-  foreach(default "OUTPUT_NAME=${t}" "CACHE=${CMAKE_BINARY_DIR}/cache" "DTYPES=f32;f64" "ISAS=sse41;avx2;avx512")
-    if(default MATCHES "^([A-Z_]+)=(.*)$" AND NOT arg_${CMAKE_MATCH_1})
-      set(arg_${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+  set(default_OUTPUT_NAME ${t})
+  set(default_CACHE ${CMAKE_BINARY_DIR}/cache)
+  set(default_DTYPES f32 f64)
+  set(default_ISAS sse41 avx2 avx512)
+  foreach(option OUTPUT_NAME CACHE DTYPES ISAS)
+    if(NOT arg_${option})
+      set(arg_${option} ${default_${option}})
     endif()
   endforeach()
   if(NOT arg_LOSSES AND NOT arg_SOURCES)
@@ -54,15 +58,18 @@ function(lossc_add_library)
   endif()
   list(JOIN arg_DTYPES , dtypes)
   list(JOIN arg_ISAS , isas)
-  list(JOIN losses , losses)
+  if(losses)
+    list(JOIN losses , losses)
+    set(losses --losses ${losses})
+  endif()
   cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
   add_custom_command(
     OUTPUT ${dir}/registry.cpp ${dir}/objects.rsp ${dir}/manifest.json
-    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} "$<$<BOOL:${losses}>:--losses;${losses}>"
-            --cache ${arg_CACHE} -j ${jobs}
+    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} ${losses} --cache ${arg_CACHE}
+            -j ${jobs}
     DEPENDS ${t}_emit
     COMMENT "Compiling the losses of ${t}"
-    COMMAND_EXPAND_LISTS VERBATIM USES_TERMINAL)
+    VERBATIM USES_TERMINAL)
 
   # One object.
   add_library(${t}_registry OBJECT ${dir}/registry.cpp)
