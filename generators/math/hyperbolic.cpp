@@ -1,0 +1,40 @@
+// tanh and the logistic family.
+
+#include "generators/math/detail.h"
+
+namespace lossc::math {
+
+using namespace detail;
+
+namespace {
+
+// e^-|x|, the one exponential all four functions need: it cannot overflow.
+Expr exp_minus_abs(const Expr& x, const Env& env) { return exp_core(s_max(lit(x, -104, -746), -Halide::abs(x)), env); }
+
+}  // namespace
+
+// tanh|x| = -t / (2 + t) with t = e^(-2|x|) - 1, which keeps its relative accuracy to the smallest x.
+Expr tanh(Expr x, Env env) {
+  check("tanh", x);
+  const Expr t = expm1_core(s_max(lit(x, -40), s_mul(lit(x, -2), Halide::abs(x))), env);
+  return share(flip_sign(s_div(-t, s_add(lit(x, 2), t)), x));
+}
+
+Expr sigmoid(Expr x, Env env) {
+  check("sigmoid", x);
+  const Expr e = exp_minus_abs(x, env);
+  const Expr numerator = Halide::select(s_lt(x, lit(x, 0)), e, lit(x, 1));
+  return share(s_div(numerator, s_add(lit(x, 1), e)));
+}
+
+Expr softplus(Expr x, Env env) {
+  check("softplus", x);
+  return share(s_add(s_max(lit(x, 0), x), log1p_unit(exp_minus_abs(x, env))));
+}
+
+Expr log_sigmoid(Expr x, Env env) {
+  check("log_sigmoid", x);
+  return share(s_sub(s_min(lit(x, 0), x), log1p_unit(exp_minus_abs(x, env))));
+}
+
+}  // namespace lossc::math
