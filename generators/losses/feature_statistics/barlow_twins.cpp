@@ -9,7 +9,7 @@ LOSSC_LOSS(barlow_twins, "feature_statistics") {
                   "L = scale (sum_a (1 - C_aa)^2 + lambda sum_{a != b} C_ab^2)",
       .edges =
           "A constant column (so every column if N = 1) has zero variance and counts as zero after standardisation, "
-          "with gradient 0. N = 0: loss scale D.",
+          "with gradient 0.",
   });
   auto n = axis("N", "batch"), a = axis("D", "features"), b = twin(a, "b");
   auto variance = option("variance", {"biased", "unbiased"}, "the variance divides by N or by N - 1; C by N always");

@@ -27,5 +27,6 @@ LOSSC_LOSS(arcface, "margin_softmax") {
   auto wide = t_y * cos(m) - sqrt(relu(1 - sq(t_y))) * sin(m);
   Expr phi = easy_margin.is("on") ? select(t_y > 0, wide, t_y) : select(t_y > -cos(m), wide, t_y - m * sin(m));
   if (gradient.is("straight_through")) phi = straight_through(phi, t_y);
-  loss_per(i, logsumexp(c, scale * select(c == y, phi, t)) - scale * phi, y >= 0);
+  // log(exp a + exp b) - a = softplus(b - a) keeps the margin out of the class loop.
+  loss_per(i, softplus(logsumexp(c, scale * t, c != y) - scale * phi), y >= 0);
 }
