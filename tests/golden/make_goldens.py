@@ -1,0 +1,797 @@
+#!/usr/bin/env python3
+"""Golden vectors: values and gradients of losses from independent float64 implementations. README.md says how.
+
+  make_goldens.py            writes <loss>.json beside this file
+  make_goldens.py --check    recomputes and compares with what is there, writes nothing
+  make_goldens.py [--check] LOSS...
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import math
+import pathlib
+import random
+import sys
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+HERE = pathlib.Path(__file__).parent
+AGREE = 1e-10  # transcription and library, relative to max(1, |value|)
+
+
+# ---- what a loss and a case are ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Rows:
+    """What a loss says of each row before weights and reduction."""
+
+    value: torch.Tensor
+    valid: torch.Tensor | None = None  # absent: every row
+    mean_weight: torch.Tensor | None = None  # absent: 1
+    at_least: float = 0  # lower bound of the divisor of the mean
+
+
+@dataclass
+class Library:
+    """The same from a published function: per row, or only reduced."""
+
+    origin: str
+    rows: torch.Tensor | None = None
+    mean: torch.Tensor | None = None
+    sum: torch.Tensor | None = None
+    value_only: bool = False  # its gradient is known to follow another rule
+
+
+@dataclass
+class Case:
+    name: str
+    inputs: dict
+    params: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
+    reduction: str = "mean"
+    row_weight: list | None = None
+    row_mask: list | None = None
+    grad_output: object = None
+    denominator: float | None = None
+    stand_in: dict = field(default_factory=dict)  # computed with instead of inputs that dropped rows must not let through
+    library: bool = True
+    why: str = ""  # why there is no library value, or what the case is about
+
+
+@dataclass
+class Loss:
+    id: str
+    source: str
+    rows: object  # (inputs, params, options) -> Rows: the transcription of the formula
+    library: object  # the same -> Library or None
+    gradients: list
+    params: dict
+    options: dict
+    cases: list
+    packages: list
+
+
+LOSSES = {}
+
+
+def ints(values, shape=None):
+    t = torch.tensor(values, dtype=torch.int64)
+    return t.reshape(shape) if shape else t
+
+
+def floats(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+class Draw:
+    """Seeded by name, independent of torch. Floats are multiples of 1/32 below 4 in magnitude: exact in bf16 and f16."""
+
+    def __init__(self, name):
+        self.random = random.Random(name)
+
+    def normal(self, *shape, scale=1.0):
+        n = math.prod(shape)
+        flat = [max(-127, min(127, round(32 * scale * self.random.gauss(0, 1)))) / 32 for _ in range(n)]
+        return torch.tensor(flat, dtype=torch.float64).reshape(shape)
+
+    def label(self, count, *shape):
+        return ints([self.random.randrange(count) for _ in range(math.prod(shape))], shape)
+
+    def bits(self, *shape, p=0.3):
+        return floats([float(self.random.random() < p) for _ in range(math.prod(shape))]).reshape(shape)
+
+    def unit(self, *shape):
+        """Multiples of 1/32 in [0, 1]."""
+        return floats([self.random.randrange(33) / 32 for _ in range(math.prod(shape))]).reshape(shape)
+
+    def weight(self, *shape):
+        """Multiples of 1/8 in (0, 2]."""
+        return floats([self.random.randrange(1, 17) / 8 for _ in range(math.prod(shape))]).reshape(shape)
+
+    def distribution(self, *shape):
+        """Sums to exactly 1 along axis 1, in multiples of 1/32."""
+        out = torch.zeros(shape, dtype=torch.float64).movedim(1, -1).contiguous()
+        for row in out.view(-1, shape[1]):
+            for _ in range(32):
+                row[self.random.randrange(shape[1])] += 1 / 32
+        return out.movedim(-1, 1).contiguous()
+
+
+# ---- what every loss has: weights, mask, reduction, upstream gradient ------------------------------------------------
+
+
+def objective(case, rows):
+    """The loss as returned, and the scalar whose gradient is wanted."""
+    value = rows.value
+    keep = torch.ones(value.shape, dtype=torch.bool) if rows.valid is None else rows.valid
+    if case.row_mask is not None:
+        keep = keep & torch.tensor(case.row_mask).bool().reshape(value.shape)
+    weight = torch.ones(value.shape, dtype=torch.float64)
+    if case.row_weight is not None:
+        weight = floats(case.row_weight).reshape(value.shape)
+    kept = torch.where(keep, weight * torch.where(keep, value, 0), 0)
+    upstream = 1.0 if case.grad_output is None else case.grad_output
+    if case.reduction == "none":
+        upstream = floats(upstream) if isinstance(upstream, list) else upstream * torch.ones(kept.numel())
+        return kept, (kept * upstream.reshape(kept.shape)).sum()
+    loss = kept.sum()
+    if case.reduction == "mean":
+        mean_weight = torch.ones_like(weight) if rows.mean_weight is None else rows.mean_weight
+        divisor = max(torch.where(keep, weight * mean_weight, 0).sum().item(), rows.at_least)
+        if case.denominator is not None:
+            divisor = case.denominator
+        loss = loss / divisor if divisor != 0 else loss * 0
+    return loss, loss * upstream
+
+
+def evaluate(loss, case, compute):
+    """compute: leaves -> (returned loss, scalar). Gives flat loss and gradients; no path means zero."""
+    leaves = {k: v.clone().requires_grad_(k in loss.gradients) for k, v in (case.inputs | case.stand_in).items()}
+    out, scalar = compute(leaves)
+    names = [k for k in loss.gradients if k in leaves]
+    grads = [None] * len(names)
+    if scalar.requires_grad:
+        grads = torch.autograd.grad(scalar, [leaves[k] for k in names], allow_unused=True)
+    grads = [torch.zeros_like(leaves[k]) if g is None else g for k, g in zip(names, grads)]
+    return out.detach().flatten(), {k: g.flatten() for k, g in zip(names, grads)}
+
+
+def assert_same(what, a, b):
+    a, b = a.double(), b.double()
+    same = (a == b) | (a.isnan() & b.isnan()) | ((a - b).abs() <= AGREE * b.abs().clamp(min=1))
+    assert a.shape == b.shape and bool(same.all()), f"{what}: {a.tolist()} != {b.tolist()}"
+
+
+def solve(loss, case):
+    params, options = loss.params | case.params, {k: v[0] for k, v in loss.options.items()} | case.options
+    assert set(params) == set(loss.params) and set(options) == set(loss.options), case.name
+    assert all(options[k] in loss.options[k] for k in options), case.name
+    where = f"{loss.id}/{case.name}"
+    value, grads = evaluate(loss, case, lambda x: objective(case, loss.rows(x, params, options)))
+    origin = "PyTorch float64 transcription of the formula"
+    plain = case.row_weight is None and case.row_mask is None and case.denominator is None
+    found = loss.library({k: v.clone() for k, v in case.inputs.items()}, params, options) if case.library else None
+    reduced = vars(found).get(case.reduction) if found is not None and plain else None
+    if found is not None and (found.rows is not None or reduced is not None):
+
+        def library(x):
+            got = loss.library(x, params, options)
+            own = vars(got).get(case.reduction) if plain else None
+            if got.rows is None:
+                return own, own * (1.0 if case.grad_output is None else case.grad_output)
+            ours = loss.rows(x, params, options)
+            ours.value = got.rows
+            if own is not None:  # its own reduction too
+                assert_same(f"{where} {case.reduction}", own.detach(), objective(case, ours)[0].detach())
+            return objective(case, ours)
+
+        theirs, their_grads = evaluate(loss, case, library)
+        assert_same(where, theirs.reshape(-1), value.reshape(-1))
+        origin = found.origin + ("; gradient: " + origin if found.value_only else "") + ", agrees with the transcription"
+        value = theirs
+        if not found.value_only:
+            for k in grads:
+                assert_same(f"{where} d {k}", their_grads[k], grads[k])
+            grads = their_grads
+    return value, grads, origin + (f" ({case.why})" if case.why else "")
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def number(v):
+    v = float(v)
+    if math.isnan(v) or math.isinf(v):
+        return "nan" if math.isnan(v) else "inf" if v > 0 else "-inf"
+    return v + 0.0  # no negative zero
+
+
+def flat(t):
+    return [int(v) if t.dtype == torch.int64 else number(v) for v in t.flatten().tolist()]
+
+
+def record(loss, case):
+    value, grads, origin = solve(loss, case)
+    inputs = {
+        k: {"shape": list(v.shape), "dtype": "i32" if v.dtype == torch.int64 else "f64", "data": flat(v)}
+        for k, v in case.inputs.items()
+    }
+    upstream = case.grad_output
+    return {
+        "name": case.name,
+        "inputs": inputs,
+        "params": case.params,
+        "options": case.options,
+        "reduction": case.reduction,
+        "row_weight": case.row_weight,
+        "row_mask": case.row_mask,
+        "grad_output": upstream,
+        "denominator": case.denominator,
+        "expected": {"loss": flat(value), "gradients": {k: flat(g) for k, g in grads.items()}},
+        "origin": origin,
+    }
+
+
+def document(loss):
+    names = [c.name for c in loss.cases]
+    assert len(set(names)) == len(names), loss.id
+    versions = {"python": sys.version.split()[0]}
+    versions |= {p: importlib.metadata.version(p) for p in ["torch", *loss.packages]}
+    return {
+        "loss": loss.id,
+        "source": loss.source,
+        "versions": versions,
+        "cases": [record(loss, c) for c in loss.cases],
+    }
+
+
+def write(doc, path):
+    head = {k: v for k, v in doc.items() if k != "cases"}
+    text = json.dumps(head, indent=1)[:-2] + ',\n "cases": [\n'
+    text += ",\n".join("  " + json.dumps(c, allow_nan=False) for c in doc["cases"]) + "\n ]\n}\n"
+    assert json.loads(text) == doc and len(text) < 150_000, path
+    path.write_text(text)
+
+
+def close(a, b):
+    """Deep equality, floats to 1e-12."""
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= 1e-12 * max(1, abs(a))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == b
+
+
+# ---- shared formulas -------------------------------------------------------------------------------------------------
+
+
+def unit_rows(x):
+    """x / |x|; the zero vector stays zero, with zero gradient."""
+    square = (x * x).sum(1, keepdim=True)
+    some = square > 0
+    return torch.where(some, x / torch.where(some, square, 1).sqrt(), 0)
+
+
+def cosine(x, y):
+    return unit_rows(x) @ unit_rows(y).T
+
+
+def positive_pairs(label):
+    return (label[:, None] == label[None]) & ~torch.eye(len(label), dtype=torch.bool)
+
+
+def softmax_rows(z, x, p, o, smoothing_classes):
+    """Cross-entropy of logits z [R,C] against x: target, target_probability and class weights."""
+    lse = torch.logsumexp(z, 1)
+    valid = mean_weight = None
+    weight = x.get("class_weight", x.get("weight") if "logits" in x else None)
+    if "target" in x:
+        y = x["target"].flatten()
+        valid = y != p["ignore_index"]
+        y = torch.where(valid, y, 0)
+        t = F.one_hot(y, z.shape[1]).double()
+        mean_weight = torch.ones(len(y), dtype=torch.float64) if weight is None else weight[y]
+    else:
+        t = x["target_probability"].movedim(1, -1).reshape(z.shape)
+    t = t * (1 - p["label_smoothing"]) + p["label_smoothing"] / smoothing_classes
+    if weight is not None:
+        t = t * weight
+    some = t != 0
+    value = (t * torch.where(some, lse[:, None] - torch.where(some, z, 0), 0)).sum(1)
+    return Rows(value + p["z_loss"] * lse**2, valid, mean_weight)
+
+
+def file_module(package, path):
+    """One file of an installed package, without its __init__ and what that needs."""
+    path = importlib.metadata.distribution(package).locate_file(path)
+    spec = importlib.util.spec_from_file_location(f"only_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pml_rows(module, *args, **kwargs):
+    """Per-element losses of a pytorch-metric-learning loss."""
+    from pytorch_metric_learning.reducers import DoNothingReducer
+
+    module.reducer = DoNothingReducer()
+    got = module(*args, **kwargs)["loss"]
+    return got["losses"], got["indices"]
+
+
+# ---- 1 cross_entropy -------------------------------------------------------------------------------------------------
+
+
+def cross_entropy_logits(x, p, o):
+    z = x["logits"] * p["logit_scale"]
+    return p["softcap"] * torch.tanh(z / p["softcap"]) if o["softcap"] == "on" else z
+
+
+def cross_entropy(x, p, o):
+    z = cross_entropy_logits(x, p, o)
+    rows = softmax_rows(z.movedim(1, -1).reshape(-1, z.shape[1]), x, p, o, z.shape[1])
+    shape = (z.shape[0], *z.shape[2:])
+    return Rows(*(None if t is None else t.reshape(shape) for t in (rows.value, rows.valid, rows.mean_weight)))
+
+
+def cross_entropy_library(x, p, o):
+    z = cross_entropy_logits(x, p, o)
+    dense = o["target"] == "probability"
+    target = x["target_probability" if dense else "target"]
+    kwargs = dict(weight=x.get("weight"), label_smoothing=p["label_smoothing"])
+    if not dense:
+        kwargs["ignore_index"] = p["ignore_index"]
+    rows = F.cross_entropy(z, target, reduction="none", **kwargs)
+    origin = "torch.nn.functional.cross_entropy"
+    mean = F.cross_entropy(z, target, **kwargs)
+    if p["z_loss"]:
+        rows, mean = rows + p["z_loss"] * torch.logsumexp(z, 1) ** 2, None
+        origin += " + z_loss * torch.logsumexp ** 2"
+    if o["softcap"] == "on":
+        origin += " of softcap * torch.tanh(logits / softcap)"
+    return Library(origin, rows, mean)
+
+
+def cross_entropy_cases():
+    def d(name):
+        return Draw("cross_entropy/" + name)
+
+    g = d("index")
+    logits, target = g.normal(7, 5), ints([0, 4, 2, -100, 1, 4, 3])
+    weight = floats([0.5, 2.0, 1.0, 0.25, 1.5])
+    basic = {"logits": logits, "target": target}
+    rw = [0.5, 2.0, 1.0, 4.0, 0.25, 1.0, 0.0]
+    go = [1.0, -2.0, 0.5, 3.0, 0.25, 1.0, -1.0]
+    yield Case("index_default", basic)
+    yield Case("index_sum", basic, reduction="sum")
+    yield Case("index_none", basic, reduction="none", grad_output=go)
+    yield Case("index_class_weight", {**basic, "weight": weight})
+    yield Case("index_class_weight_none", {**basic, "weight": weight}, reduction="none", row_weight=rw, grad_output=go)
+    yield Case("index_class_weight_row_weight", {**basic, "weight": weight}, row_weight=rw, row_mask=[1, 0, 1, 1, 1, 1, 1])
+    yield Case("row_mask_upstream", basic, row_mask=[0, 1, 1, 1, 0, 1, 1], grad_output=2.5)
+    yield Case("denominator", {**basic, "weight": weight}, denominator=3.5, row_weight=rw)
+    yield Case("label_smoothing", basic, {"label_smoothing": 0.1})
+    yield Case("label_smoothing_class_weight", {**basic, "weight": weight}, {"label_smoothing": 0.2})
+    yield Case("label_smoothing_one", basic, {"label_smoothing": 1.0})
+    yield Case("z_loss", basic, {"z_loss": 0.125})
+    yield Case("z_loss_class_weight", {**basic, "weight": weight}, {"z_loss": 0.125, "label_smoothing": 0.1}, row_weight=rw)
+    yield Case("softcap", {"logits": logits * 8, "target": target}, {"softcap": 5.0}, {"softcap": "on"})
+    yield Case("softcap_z_loss_smoothing", {"logits": logits * 8, "target": target, "weight": weight},
+               {"softcap": 30.0, "z_loss": 0.01, "label_smoothing": 0.1}, {"softcap": "on"}, reduction="sum")
+    yield Case("logit_scale", basic, {"logit_scale": 2.5})
+    yield Case("logit_scale_z_loss", basic, {"logit_scale": 0.25, "z_loss": 0.5})
+    yield Case("ignore_index_inside_range", {"logits": logits, "target": ints([0, 4, 2, 2, 1, 4, 3]), "weight": weight},
+               {"ignore_index": 2})
+    yield Case("ignore_index_255", {"logits": logits, "target": ints([0, 255, 2, 255, 1, 4, 3])}, {"ignore_index": 255})
+    none = {"logits": logits, "target": ints([-100] * 7), "weight": weight}
+    yield Case("all_ignored", none, {"z_loss": 0.5}, library=False, why="torch: nan; here 0")
+    yield Case("all_masked", basic, row_mask=[0] * 7)
+    yield Case("row_weight_zero", basic, row_weight=[0.0] * 7)
+    broken = logits.clone()
+    broken[1], broken[3] = math.nan, math.inf
+    yield Case("dropped_rows_not_finite", {"logits": broken, "target": ints([0, -100, 2, -100, 1, 4, 3])},
+               stand_in={"logits": torch.where(broken.isfinite(), broken, 0)}, library=False, why="dropped rows are exactly 0")
+    yield Case("masked_rows_not_finite", {"logits": broken, "target": ints([0, 1, 2, 3, 1, 4, 3])}, row_mask=[1, 0, 1, 0, 1, 1, 1],
+               stand_in={"logits": torch.where(broken.isfinite(), broken, 0)}, library=False, why="dropped rows are exactly 0")
+    holes = logits.clone()
+    for i, c in enumerate([1, 2, 3, 3, 0, 0, 4]):
+        holes[i, c] = -math.inf
+    yield Case("minus_infinity_logits", {"logits": holes, "target": ints([0, 4, 2, 0, 1, 4, 3])})
+    g = d("probability_minus_infinity")
+    t = g.distribution(7, 5)
+    for i, c in enumerate([1, 2, 3, 3, 0, 0, 4]):
+        t[i, (c + 1) % 5] += t[i, c]
+        t[i, c] = 0
+    yield Case("probability_minus_infinity_logits", {"logits": holes, "target_probability": t}, {},
+               {"target": "probability"}, library=False, why="torch: 0 * inf = nan; here 0")
+    big = floats([[1e4, -1e4, 0], [1e4, 1e4, -1e4], [-1e4, -1e4, -1e4], [0, 1e4, 1e4 - 8], [1e4, 9984, 9992]])
+    yield Case("saturated", {"logits": big, "target": ints([0, 2, 1, 0, 1])})
+    yield Case("saturated_smoothing_none", {"logits": big, "target": ints([1, 1, 2, 1, 2])}, {"label_smoothing": 0.1},
+               reduction="none")
+    yield Case("ties", {"logits": torch.zeros(4, 3).double() + 1.5, "target": ints([0, 1, 2, 2])})
+    yield Case("one_class", {"logits": d("one_class").normal(5, 1), "target": ints([0, 0, -100, 0, 0])}, {"z_loss": 0.25})
+    yield Case("one_row", {"logits": d("one_row").normal(1, 11), "target": ints([7])})
+    yield Case("no_rows", {"logits": torch.zeros(0, 4).double(), "target": ints([])}, library=False, why="nothing kept: 0")
+
+    g = d("probability")
+    soft = {"logits": g.normal(6, 4), "target_probability": g.distribution(6, 4)}
+    w4 = floats([0.5, 2.0, 1.0, 0.75])
+    dense = {"target": "probability"}
+    rw = [1.0, 0.5, 2.0, 0.0, 1.5, 1.0]
+    yield Case("probability", soft, {}, dense)
+    yield Case("probability_none", soft, {}, dense, "none", grad_output=[0.5, 1.0, -1.0, 2.0, 0.0, 1.0])
+    yield Case("probability_class_weight", {**soft, "weight": w4}, {}, dense)
+    yield Case("probability_row_weight", {**soft, "weight": w4}, {}, dense, row_weight=rw, row_mask=[1, 1, 0, 1, 1, 1])
+    yield Case("probability_smoothing_z_loss", soft, {"label_smoothing": 0.1, "z_loss": 0.125}, dense)
+    yield Case("probability_softcap", soft, {"softcap": 2.0}, dense | {"softcap": "on"}, "sum")
+    yield Case("probability_not_normalised", {"logits": soft["logits"], "target_probability": g.unit(6, 4)}, {}, dense)
+
+    g = d("pixels")
+    pixels = {"logits": g.normal(2, 3, 5), "target": g.label(3, 2, 5)}
+    pixels["target"][0, 1] = pixels["target"][1, 4] = 255
+    w3 = floats([1.0, 0.25, 3.0])
+    yield Case("pixels", pixels, {"ignore_index": 255})
+    yield Case("pixels_class_weight_row_weight", {**pixels, "weight": w3}, {"ignore_index": 255, "label_smoothing": 0.1},
+               row_weight=flat(g.weight(2, 5)), row_mask=[1, 1, 0, 1, 1, 1, 1, 1, 1, 0])
+    yield Case("pixels_none", pixels, {"ignore_index": 255}, reduction="none", grad_output=flat(g.normal(2, 5)))
+    soft = {"logits": g.normal(2, 3, 4), "target_probability": g.distribution(2, 3, 4)}
+    yield Case("pixels_probability", soft, {}, dense)
+    yield Case("pixels_probability_sum", {**soft, "weight": w3}, {"label_smoothing": 0.1}, dense, "sum")
+
+
+LOSSES["cross_entropy"] = Loss(
+    "cross_entropy", "torch.nn.functional.cross_entropy; catalogue/classification.md cross_entropy",
+    cross_entropy, cross_entropy_library, ["logits"],
+    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "logit_scale": 1},
+    {"target": ["index", "probability"], "softcap": ["off", "on"]}, list(cross_entropy_cases()), [])
+
+
+# ---- 2 focal_sigmoid -------------------------------------------------------------------------------------------------
+
+
+def focal_target(x, o):
+    if o["target"] == "dense":
+        return x["target"]
+    y, classes = x["target"], x["logits"].shape[1]
+    return torch.where(y[:, None] >= 0, F.one_hot(y.clamp(min=0), classes), 0).double()
+
+
+def focal_sigmoid(x, p, o):
+    t = focal_target(x, o)
+    wrong = -(2 * t - 1) * x["logits"]  # 1 - p_t = sigmoid(wrong)
+    value = torch.exp(p["gamma"] * F.logsigmoid(wrong)) * -F.logsigmoid(-wrong)
+    if p["alpha"] >= 0:
+        value = value * torch.where(t == 1, p["alpha"], 1 - p["alpha"])
+    positives = o["normaliser"] == "positives"
+    return Rows(value, None, t if positives else None, 1.0 if positives else 0.0)
+
+
+def focal_sigmoid_library(x, p, o):
+    from torchvision.ops import sigmoid_focal_loss
+
+    t = focal_target(x, o)
+    kwargs = dict(alpha=p["alpha"], gamma=p["gamma"])
+    rows = sigmoid_focal_loss(x["logits"], t, reduction="none", **kwargs)
+    mean = sigmoid_focal_loss(x["logits"], t, reduction="mean", **kwargs) if o["normaliser"] == "elements" else None
+    return Library("torchvision.ops.sigmoid_focal_loss", rows, mean)
+
+
+def focal_sigmoid_cases():
+    g = Draw("focal_sigmoid/dense")
+    dense = {"logits": g.normal(6, 4, scale=1.5), "target": g.bits(6, 4)}
+    elements = {"normaliser": "elements"}
+    yield Case("dense_default", dense)
+    yield Case("dense_sum", dense, reduction="sum")
+    yield Case("dense_none", dense, reduction="none", grad_output=flat(g.normal(6, 4)))
+    yield Case("dense_elements", dense, {}, elements)
+    yield Case("alpha_off", dense, {"alpha": -1})
+    yield Case("alpha_off_elements", dense, {"alpha": -1, "gamma": 3.0}, elements, grad_output=-1.5)
+    yield Case("alpha_zero", dense, {"alpha": 0.0})
+    yield Case("alpha_one", dense, {"alpha": 1.0})
+    yield Case("gamma_zero", dense, {"gamma": 0})
+    yield Case("gamma_half", dense, {"gamma": 0.5})
+    yield Case("gamma_one", dense, {"gamma": 1, "alpha": 0.75})
+    yield Case("gamma_five", dense, {"gamma": 5})
+    weights = flat(g.weight(6, 4))
+    mask = [int(v) for v in flat(g.bits(6, 4, p=0.7))]
+    yield Case("row_weight_positives", dense, row_weight=weights, row_mask=mask)
+    yield Case("row_weight_elements", dense, {}, elements, row_weight=weights, row_mask=mask)
+    yield Case("row_weight_none", dense, reduction="none", row_weight=weights, row_mask=mask)
+    yield Case("denominator", dense, denominator=12.0)
+    yield Case("no_positives", {"logits": dense["logits"], "target": torch.zeros(6, 4).double()})
+    yield Case("all_masked", dense, row_mask=[0] * 24)
+    one = torch.zeros(6, 4).double()
+    one[2, 1] = 1
+    yield Case("weight_below_one_positive", {"logits": dense["logits"], "target": one}, row_weight=[0.5] * 24,
+               why="the divisor is at least 1")
+    index = {"logits": g.normal(7, 3), "target": ints([0, -1, 2, 1, -1, 2, 0])}
+    yield Case("index_default", index, {}, {"target": "index"})
+    yield Case("index_none", index, {}, {"target": "index"}, "none")
+    yield Case("index_elements", index, {"gamma": 1.5}, {"target": "index"} | elements)
+    yield Case("index_all_background", {"logits": index["logits"], "target": ints([-1] * 7)}, {}, {"target": "index"})
+    big = floats([[1e4, -1e4], [1e4, -1e4], [0.0, 64.0], [-64.0, 0.0]])
+    saturated = {"logits": big, "target": floats([[1, 1], [0, 0], [0, 1], [1, 1]])}
+    yield Case("saturated", saturated)
+    yield Case("saturated_gamma_zero", saturated, {"gamma": 0})
+    yield Case("saturated_gamma_half", saturated, {"gamma": 0.5}, library=False, why="torchvision: inf * 0 in the gradient")
+    yield Case("one_element", {"logits": floats([[-0.75]]), "target": floats([[1]])})
+
+
+LOSSES["focal_sigmoid"] = Loss(
+    "focal_sigmoid", "torchvision.ops.sigmoid_focal_loss; catalogue/detection.md focal_sigmoid",
+    focal_sigmoid, focal_sigmoid_library, ["logits"], {"alpha": 0.25, "gamma": 2},
+    {"target": ["dense", "index"], "normaliser": ["positives", "elements"]}, list(focal_sigmoid_cases()), ["torchvision"])
+
+
+# ---- 3 huber ---------------------------------------------------------------------------------------------------------
+
+
+def huber(x, p, o):
+    r = x["input"] - x["target"]
+    near = torch.minimum(r.abs(), floats(p["delta"]))  # the rest is linear; clamp would not let nan through
+    return Rows(0.5 * near**2 + p["delta"] * (r.abs() - near))
+
+
+def huber_library(x, p, o):
+    args = x["input"], x["target"]
+    rows = F.huber_loss(*args, reduction="none", delta=p["delta"])
+    return Library("torch.nn.functional.huber_loss", rows, F.huber_loss(*args, delta=p["delta"]) if len(rows) else None)
+
+
+def huber_cases():
+    g = Draw("huber")
+    both = {"input": g.normal(11, scale=1.5), "target": g.normal(11)}
+    weights = flat(g.weight(11))
+    mask = [1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0]
+    yield Case("default", both)
+    yield Case("sum", both, reduction="sum", grad_output=0.5)
+    yield Case("none", both, reduction="none", grad_output=flat(g.normal(11)))
+    yield Case("delta_half", both, {"delta": 0.5})
+    yield Case("delta_large", both, {"delta": 16.0})
+    yield Case("row_weight", both, row_weight=weights, row_mask=mask)
+    yield Case("row_weight_none", both, reduction="none", row_weight=weights, row_mask=mask)
+    yield Case("row_weight_sum", both, reduction="sum", row_weight=weights)
+    yield Case("denominator", both, denominator=4.0, row_mask=mask)
+    yield Case("all_masked", both, row_mask=[0] * 11)
+    yield Case("kinks", {"input": floats([1.0, -1.0, 0.0, 2.5, 0.5, -1.5]), "target": floats([0.0, 0.0, 0.0, 1.5, 1.5, -1.5])},
+               reduction="none")
+    yield Case("large", {"input": floats([1e4, -1e4, 1e4, 0.0]), "target": floats([0.0, 0.0, -1e4, 1e4])})
+    bad = {"input": floats([math.inf, -math.inf, math.nan, 1.0, 0.5]), "target": floats([0.0, 1.0, 0.0, math.nan, 2.0])}
+    yield Case("not_finite", bad, reduction="none")
+    yield Case("masked_not_finite", bad, row_mask=[0, 0, 0, 0, 1],
+               stand_in={k: torch.where(v.isfinite(), v, 0) for k, v in bad.items()}, library=False, why="dropped rows are exactly 0")
+    yield Case("one_row", {"input": floats([0.75]), "target": floats([2.5])})
+    yield Case("no_rows", {"input": floats([]), "target": floats([])}, library=False, why="nothing kept: 0")
+
+
+LOSSES["huber"] = Loss(
+    "huber", "torch.nn.functional.huber_loss; catalogue/regression.md huber",
+    huber, huber_library, ["input", "target"], {"delta": 1}, {}, list(huber_cases()), [])
+
+
+# ---- 4 nt_xent -------------------------------------------------------------------------------------------------------
+
+
+def nt_xent_positive(x, o):
+    n = len(x["embedding"])
+    return x["positive"] if o["positives"] == "index" else (torch.arange(n) + n // 2) % n
+
+
+def nt_xent_negatives(x, positive):
+    n = len(positive)
+    others = ~torch.eye(n, dtype=torch.bool)
+    if "group" in x:
+        others &= x["group"][:, None] != x["group"][None]
+    return others & (torch.arange(n)[None] != positive[:, None])
+
+
+def nt_xent(x, p, o):
+    positive = nt_xent_positive(x, o)
+    s = cosine(x["embedding"], x["embedding"]) / p["temperature"]
+    target = s.gather(1, positive[:, None])
+    negative = torch.where(nt_xent_negatives(x, positive), s, -math.inf)
+    return Rows(torch.logsumexp(torch.cat([target, negative], 1), 1) - target[:, 0])
+
+
+def nt_xent_library(x, p, o):
+    from lightly.loss import NTXentLoss
+    from pytorch_metric_learning import losses
+
+    positive = nt_xent_positive(x, o)
+    n = len(positive)
+    mean = None
+    if o["positives"] == "offset" and "group" not in x:
+        mean = NTXentLoss(temperature=p["temperature"])(x["embedding"][: n // 2], x["embedding"][n // 2 :])
+    a2, negative = torch.where(nt_xent_negatives(x, positive))
+    if len(a2) < 2:
+        return Library("lightly.loss.NTXentLoss", None, mean)
+    pairs = torch.arange(n), positive, a2, negative
+    rows, _ = pml_rows(losses.NTXentLoss(temperature=p["temperature"]), x["embedding"], indices_tuple=pairs)
+    both = " and (mean) lightly.loss.NTXentLoss" if mean is not None else " with its pairs given"
+    return Library("pytorch_metric_learning.losses.NTXentLoss" + both, rows, mean)
+
+
+def nt_xent_cases():
+    g = Draw("nt_xent")
+    z = {"embedding": g.normal(8, 5)}
+    rw = flat(g.weight(8))
+    yield Case("default", z)
+    yield Case("sum", z, reduction="sum", grad_output=-0.5)
+    yield Case("none", z, reduction="none", grad_output=flat(g.normal(8)))
+    yield Case("temperature", z, {"temperature": 0.1})
+    yield Case("temperature_small", z, {"temperature": 0.01})
+    yield Case("temperature_large", z, {"temperature": 4.0})
+    yield Case("row_weight", z, row_weight=rw, row_mask=[1, 0, 1, 1, 1, 0, 1, 1])
+    yield Case("row_weight_none", z, reduction="none", row_weight=rw, row_mask=[1, 0, 1, 1, 1, 0, 1, 1])
+    yield Case("denominator", z, denominator=10.0)
+    yield Case("all_masked", z, row_mask=[0] * 8)
+    index = {"positives": "index"}
+    yield Case("index", {**z, "positive": ints([3, 0, 5, 0, 6, 2, 4, 1])}, {}, index)
+    yield Case("index_none", {**z, "positive": ints([1, 0, 3, 2, 5, 4, 7, 6])}, {"temperature": 0.25}, index, "none")
+    yield Case("group", {**z, "group": ints([0, 1, 2, 0, 0, 1, 2, 3])}, {"temperature": 0.1})
+    yield Case("group_none", {**z, "group": ints([0, 1, 2, 0, 0, 1, 2, 3])}, reduction="none")
+    yield Case("group_index", {**z, "positive": ints([3, 0, 5, 0, 6, 2, 4, 1]), "group": ints([7, 7, 2, -1, 4, 2, -1, -1])}, {}, index)
+    yield Case("group_all_same", {**z, "group": ints([5] * 8)}, why="no negatives: 0")
+    yield Case("one_pair", {"embedding": z["embedding"][:2]}, why="no negatives: 0")
+    same = z["embedding"].clone()
+    same[3], same[4], same[7] = same[0], same[0], same[0] * 2
+    yield Case("duplicates", {"embedding": same}, {"temperature": 0.1})
+    yield Case("all_equal", {"embedding": floats([[1.0, 2.0, -0.5]] * 6)})
+    zero = z["embedding"].clone()
+    zero[2] = 0
+    yield Case("zero_vector", {"embedding": zero}, library=False, why="libraries: gradient / 1e-12 at the zero vector; here 0")
+    far = z["embedding"] * floats([2.0**k for k in (-12, 12, 0, 8, -8, 4, -4, 0)])[:, None]
+    yield Case("lengths", {"embedding": far})
+
+
+LOSSES["nt_xent"] = Loss(
+    "nt_xent", "lightly NTXentLoss, pytorch-metric-learning NTXentLoss; catalogue/contrastive.md nt_xent",
+    nt_xent, nt_xent_library, ["embedding"], {"temperature": 0.5}, {"positives": ["offset", "index"]},
+    list(nt_xent_cases()), ["lightly", "pytorch-metric-learning"])
+
+
+# ---- 5 supcon_out ----------------------------------------------------------------------------------------------------
+
+
+def supcon_out(x, p, o):
+    s = cosine(x["embedding"], x["embedding"]) / p["temperature"]
+    positive = positive_pairs(x["label"])
+    count = positive.sum(1)
+    lse = torch.logsumexp(s.masked_fill(torch.eye(len(s), dtype=torch.bool), -math.inf), 1)
+    lse = torch.where(count > 0, lse, 0)  # one row alone: the sum is empty
+    value = torch.where(positive, lse[:, None] - s, 0).sum(1) / count.clamp(min=1)
+    if o["scale"] == "base":
+        value = value * (p["temperature"] / p["base_temperature"])
+    return Rows(value, count > 0)
+
+
+def supcon_out_library(x, p, o):
+    from pytorch_metric_learning import losses
+
+    rows, _ = pml_rows(losses.SupConLoss(temperature=p["temperature"]), x["embedding"], x["label"])
+    if isinstance(rows, int):  # no positive or no negative in the batch
+        return None
+    rows, origin = rows.flatten(), "pytorch_metric_learning.losses.SupConLoss"
+    if o["scale"] == "base":
+        return Library(origin + " * temperature / base_temperature", rows * (p["temperature"] / p["base_temperature"]))
+    own = losses.SupConLoss(temperature=p["temperature"])(x["embedding"], x["label"])
+    return Library(origin, rows, own)
+
+
+def supcon_out_cases():
+    g = Draw("supcon_out")
+    z = g.normal(9, 4)
+    x = {"embedding": z, "label": ints([0, 1, 0, 2, 1, 3, 0, 2, 2])}
+    rw = flat(g.weight(9))
+    mask = [1, 1, 0, 1, 0, 1, 1, 1, 1]
+    base = {"scale": "base"}
+    yield Case("default", x, why="row 5 has no positive")
+    yield Case("sum", x, reduction="sum")
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(9)))
+    yield Case("temperature", x, {"temperature": 0.5})
+    yield Case("temperature_small", x, {"temperature": 0.0078125})
+    yield Case("scale_base", x, {"temperature": 0.07}, base)
+    yield Case("scale_base_half", x, {"temperature": 0.05, "base_temperature": 0.1}, base, grad_output=2.0)
+    yield Case("scale_base_none", x, {}, base, "none")
+    yield Case("row_weight", x, row_weight=rw, row_mask=mask)
+    yield Case("row_weight_sum", x, reduction="sum", row_weight=rw, row_mask=mask)
+    yield Case("denominator", x, denominator=9.0)
+    yield Case("all_masked", x, row_mask=[0] * 9)
+    yield Case("negative_labels", {"embedding": z, "label": ints([-1, -1, 5, 5, -7, 100000, -7, 5, -1])})
+    yield Case("no_positives", {"embedding": z, "label": ints(list(range(9)))}, why="nothing kept: 0")
+    yield Case("one_class", {"embedding": z, "label": ints([4] * 9)}, why="no negatives: the library returns 0")
+    yield Case("pair_only", {"embedding": z[:2], "label": ints([1, 1])}, why="no negatives: the library returns 0")
+    yield Case("one_row", {"embedding": z[:1], "label": ints([1])}, why="nothing kept: 0")
+    same = z.clone()
+    same[2], same[4], same[5] = same[0], same[0] * 0.5, same[0]
+    yield Case("duplicates", {"embedding": same, "label": x["label"]})
+    zero = z.clone()
+    zero[2], zero[5] = 0, 0
+    yield Case("zero_vector", {"embedding": zero, "label": x["label"]}, library=False,
+               why="libraries: gradient / 1e-12 at the zero vector; here 0")
+
+
+LOSSES["supcon_out"] = Loss(
+    "supcon_out", "pytorch-metric-learning SupConLoss; catalogue/contrastive.md supcon_out",
+    supcon_out, supcon_out_library, ["embedding"], {"temperature": 0.1, "base_temperature": 0.07},
+    {"scale": ["off", "base"]}, list(supcon_out_cases()), ["pytorch-metric-learning"])
+
+
+# ---- 6 siglip --------------------------------------------------------------------------------------------------------
+
+
+def siglip(x, p, o):
+    z = x["log_scale"].exp() * (x["image"] @ x["text"].T) + x["bias"]
+    y = 2 * torch.eye(*z.shape, dtype=torch.float64) - 1
+    return Rows(-F.logsigmoid(y * z).sum(1))
+
+
+def siglip_library(x, p, o):
+    if len(x["image"]) != len(x["text"]):
+        return None
+    loss = file_module("open_clip_torch", "open_clip/loss.py").SigLipLoss()
+    mean = loss(x["image"], x["text"], x["log_scale"].exp(), x["bias"])
+    return Library("open_clip.loss.SigLipLoss", None, mean, mean * len(x["image"]))
+
+
+def siglip_cases():
+    g = Draw("siglip")
+
+    def x(n, m, log_scale, bias, width=5, scale=0.5):
+        return {"image": g.normal(n, width, scale=scale), "text": g.normal(m, width, scale=scale),
+                "log_scale": floats(log_scale), "bias": floats(bias)}
+
+    square = x(6, 6, 1.0, -2.0)
+    yield Case("square", square)
+    yield Case("square_initial", x(5, 5, 2.3125, -10.0), why="log 10 rounded, bias -10")
+    yield Case("square_sum", square, reduction="sum", grad_output=0.25)
+    yield Case("square_none", square, reduction="none", grad_output=flat(g.normal(6)))
+    yield Case("square_row_weight", square, row_weight=flat(g.weight(6)), row_mask=[1, 1, 0, 1, 1, 0])
+    yield Case("square_denominator", square, denominator=36.0)
+    yield Case("all_masked", square, row_mask=[0] * 6)
+    yield Case("wide", x(4, 7, 0.5, -1.0))
+    yield Case("tall", x(7, 4, 0.5, 1.0), why="rows 4 to 6 have no positive")
+    yield Case("tall_none", x(5, 3, 1.5, -3.0), reduction="none", row_weight=flat(g.weight(5)))
+    yield Case("wide_sum", x(3, 6, -1.0, 0.0), reduction="sum")
+    yield Case("one_pair", x(1, 1, 1.0, -2.0))
+    yield Case("one_text", x(4, 1, 1.0, -2.0))
+    yield Case("saturated", x(5, 5, 9.25, -64.0))
+    yield Case("bias_large", x(4, 4, 0.0, 1e4))
+    yield Case("bias_very_negative", x(4, 4, 0.0, -1e4))
+    zero = x(4, 4, 1.0, -2.0)
+    zero["image"][1], zero["text"][2] = 0, 0
+    yield Case("zero_vector", zero)
+    yield Case("duplicates", {**square, "image": square["image"][[0, 0, 2, 2, 2, 5]], "text": square["text"][[1, 1, 1, 3, 4, 4]]})
+
+
+LOSSES["siglip"] = Loss(
+    "siglip", "open_clip SigLipLoss; catalogue/contrastive.md siglip",
+    siglip, siglip_library, ["image", "text", "log_scale", "bias"], {}, {}, list(siglip_cases()), ["open_clip_torch"])
+
+
+# ---- command ---------------------------------------------------------------------------------------------------------
+
+
+def main():
+    args = sys.argv[1:]
+    check = "--check" in args
+    names = [a for a in args if a != "--check"] or list(LOSSES)
+    for name in names:
+        doc, path = document(LOSSES[name]), HERE / f"{name}.json"
+        if check:
+            there = json.loads(path.read_text())
+            assert close(there["cases"], doc["cases"]), f"{path} differs"
+        else:
+            write(doc, path)
+        covered = sum("transcription of the formula" not in c["origin"].split(";")[0] for c in doc["cases"])
+        print(f"{name}: {len(doc['cases'])} cases, {covered} from a library, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
