@@ -81,7 +81,7 @@ Nest& Oracle::nest(const NestKey& key, const std::vector<Id>& roots) {
   if (fresh) {
     it->second = std::make_unique<Nest>();
     it->second->loops = key.second;
-    oracle::Compiler compiler(graph_, inputs_, *it->second);
+    oracle::Compiler compiler(graph_, inputs_, *it->second, base_ != nullptr);
     for (Id root : roots) it->second->roots.push_back(compiler.compile(root));
   }
   return *it->second;
@@ -92,7 +92,8 @@ void Oracle::prepare(Nest& nest) {
   for (auto& level : nest.levels) {
     for (auto& i : level) {
       if (i.op != Op::Load) continue;
-      const auto& data = i.node != ir::kNone ? stored(i.node).data : inputs_.tensors[i.tensor];
+      Oracle& owner = i.frozen ? *base_ : *this;
+      const auto& data = i.node != ir::kNone ? owner.stored(i.node).data : inputs_.tensors[i.tensor];
       if (data.size() != count(i.shape))
         throw std::invalid_argument("oracle: tensor '" + graph_.tensors[i.tensor].name + "' is read but was not given");
       i.data = data.data();
@@ -102,8 +103,14 @@ void Oracle::prepare(Nest& nest) {
 
 const Array& Oracle::stored(Id node) {
   if (auto it = stored_.find(node); it != stored_.end()) return it->second;
-  Array out{shape_of(oracle::members(graph_.free(node))), {}};
-  fill(node, out);
+  const Op op = graph_.at(node).op;
+  const std::vector<Id> indices = oracle::members(graph_.free(node));
+  Array out{shape_of(indices), {}};
+  if (op == Op::Reduce || op == Op::Scatter) {
+    fill(node, out);
+  } else {
+    out = evaluate(node, indices);
+  }
   return stored_[node] = std::move(out);
 }
 

@@ -45,12 +45,15 @@ class Oracle {
   double scalar(ir::Id node) { return evaluate(node).data[0]; }
 
   const Inputs& inputs() const { return inputs_; }
+  // From now on stop_gradient(e) is e at the inputs of `base`, and straight_through(v, s) is v there plus what s has
+  // changed since: the function whose derivative these words stand for. `base` must outlive this.
+  void freeze_at(Oracle& base) { base_ = &base; }
   // Changes a value and forgets what was computed, but not how to: what finite differences need.
   void set(ir::Id tensor, size_t element, double value);
   int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
 
  private:
-  const Array& stored(ir::Id node);  // a Reduce or a Scatter, over its free indices in ascending order
+  const Array& stored(ir::Id node);  // over its free indices in ascending order
   void fill(ir::Id node, Array& out);
   void fill_scatter(const ir::Node& n, ir::Id node, Array& out);
   // The node, or -1 - node for the nest that computes a stored node from its operands; and the loops, outermost first.
@@ -61,6 +64,7 @@ class Oracle {
 
   const ir::Graph& graph_;
   Inputs inputs_;
+  Oracle* base_ = nullptr;
   std::map<ir::Id, Array> stored_;
   std::map<NestKey, std::unique_ptr<oracle::Nest>> nests_;
 };

@@ -26,8 +26,8 @@ void Nest::run_level(size_t level, const std::function<void()>& sink) {
   }
 }
 
-Compiler::Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest)
-    : graph_(graph), inputs_(inputs), nest_(nest), environment_(graph.indices.size(), -1) {
+Compiler::Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest, bool freeze)
+    : graph_(graph), inputs_(inputs), nest_(nest), freeze_(freeze), environment_(graph.indices.size(), -1) {
   for (Id index : nest_.loops) nest_.extents.push_back(inputs.extents[graph.indices[index].axis]);
   nest_.levels.resize(nest_.loops.size() + 1);
   for (size_t l = 0; l < nest_.loops.size(); l++) {
@@ -56,13 +56,15 @@ int Compiler::emit(Instruction i) {
   return out;
 }
 
-int Compiler::gather(const ir::Node& n, std::vector<int> args, Id tensor, Id stored, std::vector<int64_t> shape) {
-  return emit({.op = Op::Load,
-               .type = n.type,
-               .args = std::move(args),
-               .tensor = tensor,
-               .node = stored,
-               .shape = std::move(shape)});
+// A node that is computed once, whole, and looked up here.
+int Compiler::stored(Id node, const Environment& env, bool frozen) {
+  Instruction i{.op = Op::Load, .type = graph_.type(node), .out = 0, .args = {}, .node = node, .frozen = frozen};
+  for (Id index : members(graph_.free(node))) {
+    if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
+    i.shape.push_back(inputs_.extents[graph_.indices[index].axis]);
+    i.args.push_back(env[index]);
+  }
+  return emit(std::move(i));
 }
 
 int Compiler::compile(Id node, const Environment& env) {
@@ -78,9 +80,9 @@ int Compiler::compile(Id node, const Environment& env) {
 int Compiler::compile_fresh(Id node, const Environment& env) {
   const ir::Node& n = graph_.at(node);
   auto extent = [&](Id index) { return inputs_.extents[graph_.indices[index].axis]; };
-  auto constant = [&](double value) { return emit({.op = Op::Const, .type = n.type, .value = value}); };
-  std::vector<int64_t> shape;
-  std::vector<int> args;
+  auto constant = [&](double value) {
+    return emit({.op = Op::Const, .type = n.type, .out = 0, .args = {}, .value = value});
+  };
   switch (n.op) {
     case Op::Const:
       return constant(n.value);
@@ -92,31 +94,35 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
       if (env[n.sym] < 0) throw std::logic_error("oracle: index '" + graph_.indices[n.sym].name + "' is not bound");
       return env[n.sym];
     case Op::StopGradient:
-    case Op::StraightThrough:
-      return compile(n.args[0], env);
-    case Op::Load:
-      for (Id dim : graph_.tensors[n.sym].dims) shape.push_back(extent(dim));
-      for (Id a : n.args) args.push_back(compile(a, env));
-      return gather(n, std::move(args), n.sym, ir::kNone, std::move(shape));
+      return freeze_ ? stored(n.args[0], env, true) : compile(n.args[0], env);
+    case Op::StraightThrough: {
+      if (!freeze_) return compile(n.args[0], env);
+      const int change = emit(
+          {.op = Op::Sub, .type = n.type, .out = 0, .args = {compile(n.args[1], env), stored(n.args[1], env, true)}});
+      return emit({.op = Op::Add, .type = n.type, .out = 0, .args = {stored(n.args[0], env, true), change}});
+    }
+    case Op::Load: {
+      Instruction i{.op = Op::Load, .type = n.type, .out = 0, .args = {}, .tensor = n.sym};
+      for (Id dim : graph_.tensors[n.sym].dims) i.shape.push_back(extent(dim));
+      for (Id a : n.args) i.args.push_back(compile(a, env));
+      return emit(std::move(i));
+    }
     case Op::Reduce:
     case Op::Scatter:
-      for (Id index : members(n.free)) {
-        shape.push_back(extent(index));
-        if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
-        args.push_back(env[index]);
-      }
-      return gather(n, std::move(args), ir::kNone, node, std::move(shape));
+      return stored(node, env, false);
     case Op::At: {
       Environment inside = env;
       const int key = inside[n.sym] = compile(n.args[1], env);
       const int value = compile(n.args[0], inside);
-      return emit({.op = Op::At, .type = n.type, .args = {value, key}, .value = double(extent(n.sym))});
+      const double limit = double(extent(n.sym));
+      return emit({.op = Op::At, .type = n.type, .out = 0, .args = {value, key}, .value = limit});
     }
     default:
       break;
   }
+  std::vector<int> args;
   for (Id a : n.args) args.push_back(compile(a, env));
-  return emit({.op = n.op, .type = n.type, .args = std::move(args)});
+  return emit({.op = n.op, .type = n.type, .out = 0, .args = std::move(args)});
 }
 
 }  // namespace lossc::oracle

@@ -25,6 +25,7 @@ struct Instruction {
   double value = 0;                             // Const; At: the extent
   ir::Id tensor = ir::kNone, node = ir::kNone;  // Load: one of them
   std::vector<int64_t> shape = {};              // Load
+  bool frozen = false;                          // Load: the node as it was before the inputs were changed
   const double* data = nullptr;                 // Load: set before each run
 };
 
@@ -55,20 +56,21 @@ struct Nest {
 // Fills a nest with the instructions for its roots.
 class Compiler {
  public:
-  Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest);
+  Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest, bool freeze);
   int compile(ir::Id node) { return compile(node, environment_); }
 
  private:
   using Environment = std::vector<int>;  // index -> register that holds its value
   int compile(ir::Id node, const Environment& env);
   int compile_fresh(ir::Id node, const Environment& env);
-  int gather(const ir::Node& node, std::vector<int> args, ir::Id tensor, ir::Id stored, std::vector<int64_t> shape);
+  int stored(ir::Id node, const Environment& env, bool frozen);
   int add_register(int level);
   int emit(Instruction instruction);
 
   const ir::Graph& graph_;
   const Inputs& inputs_;
   Nest& nest_;
+  bool freeze_;
   Environment environment_;
   std::map<std::pair<ir::Id, Environment>, int> done_;
 };

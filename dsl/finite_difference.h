@@ -1,0 +1,21 @@
+// Derivatives without a derivative: central differences of the oracle. Nothing here knows how gradients are derived.
+#pragma once
+#include <vector>
+
+#include "oracle.h"
+#include "program.h"
+
+namespace lossc {
+
+struct Difference {
+  double value = 0;
+  double error = 0;     // bound on what truncation and rounding do to it; see finite_difference.cpp
+  bool smooth = false;  // false: at or next to a kink, or not finite; `value` then means nothing
+};
+
+// d(sum over kept rows of grad_output * row_weight * scale * value)/d(each element of the tensor): what
+// Program::gradients holds. The factors and the set of kept rows count as constants, and so does what stop_gradient
+// covers; straight_through counts as its surrogate.
+std::vector<Difference> finite_difference(const Program& program, const Inputs& inputs, ir::Id tensor);
+
+}  // namespace lossc
