@@ -4,11 +4,11 @@
 // An adjoint is a pair (mask, value): it counts only where the mask holds. A Select adds its condition to the mask
 // instead of multiplying by 0, and local derivatives multiply the value under the mask, so an element that a mask
 // drops contributes exactly 0 even where its derivative is Inf or NaN (the "double where", done here once).
-#include "gradient.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
+
+#include "gradient.h"
 
 namespace lossc {
 
@@ -56,11 +56,40 @@ Id Differentiator::masked(const Flow& a) {
 }
 
 Flow Differentiator::combined(Id node) {
+  // What every term's mask asks for stays a mask; only the rest of each is folded into its value.
   const std::vector<Flow>& terms = terms_[node];
-  const bool same = std::all_of(terms.begin(), terms.end(), [&](const Flow& t) { return t.mask == terms[0].mask; });
-  Flow sum{same ? terms[0].mask : kNone, same ? terms[0].value : masked(terms[0])};
-  for (size_t k = 1; k < terms.size(); k++)
-    sum.value = g_.binary(Op::Add, sum.value, same ? terms[k].value : masked(terms[k]));
+  auto conjuncts = [&](Id mask) {
+    std::vector<Id> out, todo{mask};
+    while (!todo.empty()) {
+      const Id m = todo.back();
+      todo.pop_back();
+      if (m == kNone) continue;
+      if (g_.at(m).op == Op::And)
+        todo.insert(todo.end(), g_.at(m).args.begin(), g_.at(m).args.end());
+      else if (std::find(out.begin(), out.end(), m) == out.end())
+        out.push_back(m);
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  std::vector<Id> common = conjuncts(terms[0].mask);
+  for (const Flow& t : terms) {
+    std::vector<Id> both, own = conjuncts(t.mask);
+    std::set_intersection(common.begin(), common.end(), own.begin(), own.end(), std::back_inserter(both));
+    common = both;
+  }
+  auto conj = [&](const std::vector<Id>& list) {
+    Id m = kNone;
+    for (Id c : list) m = m == kNone ? c : g_.binary(Op::And, m, c);
+    return m;
+  };
+  Flow sum{conj(common), kNone};
+  for (const Flow& t : terms) {
+    std::vector<Id> rest, own = conjuncts(t.mask);
+    std::set_difference(own.begin(), own.end(), common.begin(), common.end(), std::back_inserter(rest));
+    const Id v = masked({conj(rest), t.value});
+    sum.value = sum.value == kNone ? v : g_.binary(Op::Add, sum.value, v);
+  }
   return sum;
 }
 
@@ -85,6 +114,12 @@ void Differentiator::give(Id child, Flow a, IndexSet domain) {
 
 // e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
 void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
+  const Id key = n.args[1];
+  if (g_.plain_index(key) == kNone && g_.free(key) & ir::bit(n.sym)) {
+    const Id t = fresh(n.sym);
+    const Id v = collect(masked(a), key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
+    return give(n.args[0], {kNone, g_.at_index(v, t, g_.index(n.sym))}, 0);
+  }
   give(n.args[0], {kNone, collect(masked(a), n.args[1], n.sym, g_.free(n.args[0]))}, 0);
 }
 
@@ -117,9 +152,8 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
   }
   // Computed places last to first: those whose key uses kept indices only stay dense (one-hot), so a scatter, which
   // consumes an index, comes after them.
-  std::stable_sort(computed.begin(), computed.end(), [&](size_t x, size_t y) {
-    return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept);
-  });
+  std::stable_sort(computed.begin(), computed.end(),
+                   [&](size_t x, size_t y) { return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept); });
   std::vector<Id> renamed(args.size(), kNone);
   for (size_t k : computed) {
     const Id target = (g_.free(v) | kept) & ir::bit(dims[k]) ? fresh(dims[k]) : dims[k];

@@ -1,0 +1,133 @@
+// Recognises matrix products among the sums: sum_k (factors) where, apart from k, the factors fall into two groups of
+// one index each. What does not depend on k is pulled out (it multiplies the result), so that a scale inside an adjoint
+// does not hide the product from the planner.
+#include <map>
+
+#include "plan.h"
+
+namespace lossc::plan {
+namespace {
+
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+struct Factors {
+  std::vector<Id> times, over, masks;  // masks: select(mask, product, 0)
+  bool negative = false;
+};
+
+bool single(IndexSet s) { return s && !(s & (s - 1)); }
+
+// Takes a product apart only as far as it mixes indices: what has one index besides k is an operand as it stands, so
+// that the same matrix of scores is recognised on both sides of the derivative.
+void flatten(const ir::Graph& g, Id node, bool inverse, IndexSet k, Factors& out) {
+  const ir::Node& n = g.at(node);
+  const IndexSet rest = g.free(node) & ~k;
+  const bool mixed = rest && !single(rest);
+  if (mixed && n.op == Op::Neg) {
+    out.negative = !out.negative;
+    return flatten(g, n.args[0], inverse, k, out);
+  }
+  // The mask moves to one factor. A dropped element then multiplies 0 by the other factor: the same unless that is not
+  // finite, and then the features of a whole row are not.
+  if (mixed && n.op == Op::Select && !inverse && g.is_const(n.args[2], 0)) {
+    out.masks.push_back(n.args[0]);
+    return flatten(g, n.args[1], inverse, k, out);
+  }
+  if (mixed && n.op == Op::Mul) {
+    flatten(g, n.args[0], inverse, k, out);
+    return flatten(g, n.args[1], inverse, k, out);
+  }
+  if (mixed && n.op == Op::Div && !(g.free(n.args[1]) & k)) {
+    flatten(g, n.args[0], inverse, k, out);
+    return flatten(g, n.args[1], !inverse, k, out);
+  }
+  (inverse ? out.over : out.times).push_back(node);
+}
+
+class Normaliser {
+ public:
+  explicit Normaliser(ir::Graph& g) : g_(g) {}
+
+  Id rewrite(Id node) {
+    if (auto it = done_.find(node); it != done_.end()) return it->second;
+    const ir::Node n = g_.at(node);
+    std::vector<Id> args;
+    for (Id a : n.args) args.push_back(rewrite(a));
+    Id result = args == n.args ? node : g_.with_args(n, args);
+    if (g_.at(result).op == Op::Reduce && g_.at(result).kind == ir::ReduceKind::Sum) result = product_form(result);
+    return done_[node] = result;
+  }
+
+ private:
+  Id product(const std::vector<Id>& list) {
+    Id p = kNone;
+    for (Id f : list) p = p == kNone ? f : g_.binary(Op::Mul, p, f);
+    return p;
+  }
+
+  Id product_form(Id node) {
+    const ir::Node n = g_.at(node);
+    const IndexSet k = ir::bit(n.sym);
+    Factors f;
+    flatten(g_, n.args[0], false, k, f);
+    std::vector<Id> outer, only_k;
+    std::map<IndexSet, std::vector<Id>> groups;
+    for (Id t : f.times) {
+      if (!(g_.free(t) & k))
+        outer.push_back(t);
+      else if (g_.free(t) == k)
+        only_k.push_back(t);
+      else
+        groups[g_.free(t) & ~k].push_back(t);
+    }
+    if (groups.size() != 2 || !single(groups.begin()->first) || !single(groups.rbegin()->first)) return node;
+    auto &first = groups.begin()->second, &second = groups.rbegin()->second;
+    first.insert(first.end(), only_k.begin(), only_k.end());
+    Id a = product(first), b = product(second);
+    const IndexSet fa = groups.begin()->first | k, fb = groups.rbegin()->first | k;
+    Id outer_mask = kNone;
+    for (Id m : f.masks) {
+      if (!(g_.free(m) & k))
+        outer_mask = outer_mask == kNone ? m : g_.binary(Op::And, outer_mask, m);
+      else if (!(g_.free(m) & ~fa))
+        a = g_.select(m, a, g_.constant(0));
+      else if (!(g_.free(m) & ~fb))
+        b = g_.select(m, b, g_.constant(0));
+      else
+        return node;
+    }
+    Id result = g_.reduce(ir::ReduceKind::Sum, n.sym, g_.binary(Op::Mul, a, b));
+    if (Id o = product(outer); o != kNone) result = g_.binary(Op::Mul, result, o);
+    if (Id d = product(f.over); d != kNone) result = g_.binary(Op::Div, result, d);
+    if (f.negative) result = g_.unary(Op::Neg, result);
+    return outer_mask == kNone ? result : g_.select(outer_mask, result, g_.constant(0));
+  }
+
+  ir::Graph& g_;
+  std::map<Id, Id> done_;
+};
+
+}  // namespace
+
+std::vector<Id> normalise_contractions(ir::Graph& graph, const std::vector<Id>& roots) {
+  Normaliser normaliser(graph);
+  std::vector<Id> out;
+  for (Id r : roots) out.push_back(normaliser.rewrite(r));
+  return out;
+}
+
+bool match_contraction(const ir::Graph& g, Id node, Contraction* out) {
+  const ir::Node& n = g.at(node);
+  if (n.op != Op::Reduce || n.kind != ir::ReduceKind::Sum) return false;
+  const ir::Node& m = g.at(n.args[0]);
+  if (m.op != Op::Mul) return false;
+  const IndexSet k = ir::bit(n.sym), fa = g.free(m.args[0]), fb = g.free(m.args[1]);
+  if (!(fa & k) || !(fb & k) || !single(fa & ~k) || !single(fb & ~k) || fa == fb) return false;
+  auto only = [](IndexSet s) { return static_cast<Id>(__builtin_ctzll(s)); };
+  if (out) *out = {m.args[0], m.args[1], only(fa & ~k), only(fb & ~k), n.sym};
+  return true;
+}
+
+}  // namespace lossc::plan

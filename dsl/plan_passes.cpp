@@ -1,0 +1,195 @@
+// What is done to a plan once its steps are known: reductions over the same loop become one kernel, what nobody reads
+// is dropped, panel buffers are laid over each other.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "planner.h"
+
+namespace lossc::plan {
+
+using ir::kNone;
+using ir::ReduceKind;
+
+namespace {
+
+bool selects(const ir::Graph& g, const Step& s) {
+  return std::any_of(s.nodes.begin(), s.nodes.end(), [&](Id n) {
+    return g.at(n).op == ir::Op::Reduce && (g.at(n).kind == ReduceKind::ArgMax || g.at(n).kind == ReduceKind::ArgMin);
+  });
+}
+
+}  // namespace
+
+// One loop for several reductions over the same elements, and one for the small per-row results: a pass over memory
+// each is saved, and a kernel to compile.
+bool Planner::mergeable(const Step& a, const Step& b) const {
+  constexpr size_t kMost = 6;  // lane accumulators of one loop that still fit the 16 registers of AVX2, two each
+  if (a.kind != b.kind || a.domain != b.domain || a.over != b.over || a.tiled != b.tiled || a.accumulates != b.accumulates)
+    return false;
+  if (a.outputs.size() + b.outputs.size() > kMost) return false;
+  if (a.kind == StepKind::Reduce) return !selects(g_, a) && !selects(g_, b);
+  return a.kind == StepKind::Map && a.domain.size() <= 1;
+}
+
+void Planner::merge_list(std::vector<int>& list) {
+  for (size_t j = 0; j < list.size(); j++) {
+    const Step& b = plan_.steps[list[j]];
+    for (size_t i = 0; i < j; i++) {
+      if (!mergeable(plan_.steps[list[i]], b)) continue;
+      bool free = true;  // nothing that b reads is made at i or after
+      for (size_t m = i; m < j && free; m++)
+        for (int o : plan_.steps[list[m]].outputs) free &= std::find(b.reads.begin(), b.reads.end(), o) == b.reads.end();
+      if (!free) continue;
+      Step& a = plan_.steps[list[i]];
+      a.outputs.insert(a.outputs.end(), b.outputs.begin(), b.outputs.end());
+      a.nodes.insert(a.nodes.end(), b.nodes.begin(), b.nodes.end());
+      a.scratch.insert(a.scratch.end(), b.scratch.begin(), b.scratch.end());
+      for (int r : b.reads)
+        if (std::find(a.reads.begin(), a.reads.end(), r) == a.reads.end()) a.reads.push_back(r);
+      a.text += "; " + b.text;
+      list.erase(list.begin() + static_cast<long>(j));
+      j--;
+      break;
+    }
+  }
+}
+
+// Keeps the steps that lead to an output, and the buffers that they touch; renumbers both.
+void Planner::drop_unused() {
+  std::set<int> wanted;
+  std::set<int> steps;
+  for (auto pass = plan_.passes.rbegin(); pass != plan_.passes.rend(); ++pass) {
+    auto keep = [&](std::vector<int>& list) {
+      for (auto it = list.rbegin(); it != list.rend(); ++it) {
+        const Step& s = plan_.steps[*it];
+        const bool used = std::any_of(s.outputs.begin(), s.outputs.end(), [&](int o) {
+          return plan_.buffers[o].storage == Storage::Output || wanted.count(o);
+        });
+        if (!used) continue;
+        steps.insert(*it);
+        wanted.insert(s.reads.begin(), s.reads.end());
+        wanted.insert(s.outputs.begin(), s.outputs.end());
+        wanted.insert(s.scratch.begin(), s.scratch.end());
+      }
+      std::erase_if(list, [&](int s) { return !steps.count(s); });
+    };
+    keep(pass->panel);
+    keep(pass->once);
+  }
+  std::map<int, int> step_id, buffer_id;
+  Plan next = std::move(plan_);
+  std::vector<Buffer> buffers;
+  for (int b : wanted) {
+    buffer_id[b] = static_cast<int>(buffers.size());
+    buffers.push_back(next.buffers[b]);
+  }
+  std::vector<Step> kept;
+  for (int s : steps) {
+    step_id[s] = static_cast<int>(kept.size());
+    Step step = next.steps[s];
+    for (auto* list : {&step.outputs, &step.reads, &step.scratch})
+      for (int& b : *list) b = buffer_id[b];
+    kept.push_back(std::move(step));
+  }
+  next.buffers = std::move(buffers);
+  next.steps = std::move(kept);
+  for (Pass& p : next.passes)
+    for (auto* list : {&p.once, &p.panel})
+      for (int& s : *list) s = step_id[s];
+  plan_ = std::move(next);
+}
+
+// Panel buffers whose lifetimes do not meet share memory; an elementwise step writes over what it read last, so the
+// panel stays the size of one matrix and hot in the cache.
+void Planner::assign_slots() {
+  for (const Pass& pass : plan_.passes) {
+    for (const auto* list : {&pass.once, &pass.panel}) {
+      std::map<int, size_t> last;
+      for (size_t k = 0; k < list->size(); k++) {
+        const Step& s = plan_.steps[(*list)[k]];
+        for (const auto* bs : {&s.reads, &s.outputs, &s.scratch})
+          for (int b : *bs) last[b] = k;
+      }
+      std::vector<int> owner;  // of each slot, in this loop
+      auto place = [&](int b, size_t k, const Step& s, bool in_place_allowed) {
+        Buffer& buffer = plan_.buffers[b];
+        if (buffer.storage != Storage::Panel || buffer.slot >= 0) return;
+        for (size_t slot = 0; slot < owner.size() && buffer.slot < 0; slot++) {
+          const int o = owner[slot];
+          const bool read_here = std::find(s.reads.begin(), s.reads.end(), o) != s.reads.end();
+          const bool dead = o < 0 || last[o] < k;
+          const bool same = o >= 0 && last[o] == k && read_here && in_place_allowed && s.kind == StepKind::Map &&
+                            plan_.buffers[o].layout == buffer.layout && plan_.buffers[o].elem == buffer.elem;
+          if (dead || same) buffer.slot = static_cast<int>(slot);
+        }
+        if (buffer.slot < 0) {
+          buffer.slot = static_cast<int>(owner.size());
+          owner.push_back(b);
+        }
+        owner[buffer.slot] = b;
+      };
+      for (size_t k = 0; k < list->size(); k++) {
+        const Step s = plan_.steps[(*list)[k]];
+        for (int b : s.outputs) place(b, k, s, true);
+        for (int b : s.scratch) place(b, k, s, false);
+      }
+      plan_.slots = std::max(plan_.slots, static_cast<int>(owner.size()));
+    }
+  }
+}
+
+int Plan::find(const Step& step, Id node) const {
+  for (int b : step.reads)
+    if (buffers[b].node == node && !buffers[b].scratch) return b;
+  return -1;
+}
+
+bool Plan::in_panel(int step) const {
+  for (const Pass& p : passes)
+    if (std::find(p.panel.begin(), p.panel.end(), step) != p.panel.end()) return true;
+  return false;
+}
+
+namespace {
+
+std::string index_list(const Plan& p, const std::vector<Id>& list) {
+  std::string out;
+  for (Id k : list) out += (out.empty() ? "" : ", ") + p.graph.indices[k].name;
+  return out;
+}
+
+std::string describe(const Plan& p, int b) {
+  static const char* kStorage[] = {"in", "out", "whole", "sum", "panel"};
+  const Buffer& buffer = p.buffers[b];
+  std::string where = kStorage[static_cast<int>(buffer.storage)];
+  if (buffer.slot >= 0) where += fmt::format(" {}", buffer.slot);
+  return fmt::format("{}[{}{}: {}]", buffer.name, where, buffer.layout.tiled ? ", tiled" : "", index_list(p, buffer.layout.order));
+}
+
+}  // namespace
+
+std::string print(const Plan& p) {
+  static const char* kKind[] = {"map", "reduce", "scatter", "contract A B", "contract A' B"};
+  std::string out;
+  auto line = [&](int s, const char* indent) {
+    const Step& step = p.steps[s];
+    out += fmt::format("{}{} over ({}{}{})", indent, kKind[static_cast<int>(step.kind)], index_list(p, step.domain),
+                       step.over == kNone ? "" : "; sum ", step.over == kNone ? "" : p.graph.indices[step.over].name);
+    for (size_t k = 0; k < step.outputs.size(); k++) out += fmt::format("{} {}", k ? "," : " ->", describe(p, step.outputs[k]));
+    out += " <-";
+    for (int b : step.reads) out += " " + p.buffers[b].name;
+    out += "\n" + std::string(indent) + "    " + step.text + "\n";
+  };
+  for (size_t k = 0; k < p.passes.size(); k++) {
+    out += fmt::format("pass {}\n", k);
+    for (int s : p.passes[k].once) line(s, "  once  ");
+    if (!p.passes[k].panel.empty()) out += fmt::format("  for each panel of {}\n", p.graph.indices[p.row].name);
+    for (int s : p.passes[k].panel) line(s, "    ");
+  }
+  return out;
+}
+
+}  // namespace lossc::plan

@@ -1,0 +1,78 @@
+// The planner's working state; see plan.h for what a plan is and planner.cpp for how one is made.
+#pragma once
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "plan.h"
+
+namespace lossc::plan {
+
+class Planner {
+ public:
+  // `shared`: per pass, wide expensive nodes that several steps use and that are therefore stored in the panel.
+  Planner(const Program& program, std::map<int, std::set<Id>> shared);
+  Plan run();
+  // After run(): what the next attempt should store.
+  std::map<int, std::set<Id>> worth_sharing(const ir::Graph& graph) const;
+
+ private:
+  struct Kernel {  // the step being built
+    Step step;
+    int pass = 0;
+    bool in_loop = false;
+    std::set<Id> seen = {};
+  };
+
+  // Facts about nodes.
+  Id choose_row(Id loss) const;
+  void choose_passes(const std::vector<Id>& roots);
+  void gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early);
+  int pass_of(Id node) const;
+  bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
+  bool needs_every_row(Id node) const;
+  bool like_a_tensor(ir::IndexSet set) const;
+  bool expensive(Id node) const;
+  bool reaches_buffer(Id node) const;
+  bool chunk_inline(Id reduce) const;
+  std::vector<Id> natural_order(ir::IndexSet set) const;
+  Layout default_layout(Id node) const;
+  void choose_tiles(const std::vector<Id>& roots);
+  Storage storage_of(Id node) const;
+
+  // Building.
+  int require(Id node, int pass, const Layout* want = nullptr);
+  int add_buffer(Buffer b);
+  int input(Id tensor);
+  void add_step(Kernel k);
+  void build(Id node, int buffer, int pass);
+  void build_transposed(Id node, int buffer, int pass);
+  void build_contraction(Id node, int buffer, int pass, const Contraction& c);
+  int operand(Id node, int pass, Id row, Id column);
+  void build_reduce(Id node, int buffer, int pass);
+  void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
+  void scan(Kernel& k, Id node, bool root);
+  bool boundary(const Kernel& k, Id node) const;
+  void read(Kernel& k, int buffer);
+
+  // Afterwards (plan_passes.cpp).
+  void merge_list(std::vector<int>& list);
+  bool mergeable(const Step& a, const Step& b) const;
+  void drop_unused();
+  void assign_slots();
+
+  const Program& program_;
+  Plan plan_;
+  ir::Graph& g_;
+  std::map<int, std::set<Id>> shared_;
+  std::map<Id, int> pass_;
+  std::vector<char> root_rows_;                   // per root: does its tensor have the row index?
+  std::set<Id> whole_;                            // looked up at other rows: stored whole
+  std::map<ir::IndexSet, Layout> tiles_;          // index pairs kept in tiles
+  std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, pass or -1) -> buffer
+  std::map<Id, int> inputs_;
+  mutable std::map<Id, bool> reaches_;
+  std::map<int, std::map<Id, std::set<size_t>>> inlined_;  // pass -> expensive node -> steps that compute it
+};
+
+}  // namespace lossc::plan
