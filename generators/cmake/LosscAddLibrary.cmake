@@ -8,13 +8,13 @@
 # How: the definitions are linked with the compiler into an emitter <t>_emit. It runs as
 #   <t>_emit --out DIR --dtypes f32,f64 --isas sse41,avx2,avx512 [--losses a,b] --cache DIR -j N
 # and writes, each only if its content changes,
-#   DIR/registry.cpp       the tables that the runtime reads
-#   DIR/objects.rsp        the objects to link, one a line, relative to DIR
-#   DIR/objects/*.o        kernels and Halide's runtime
-#   DIR/manifest.json      what was emitted, with the hash of every object: differs whenever an object does
+#   DIR/registry.cpp        the list of losses (lossc_registry), for the C++ compiler
+#   DIR/losses/NAME.cpp     the tables of one loss (lossc_loss_NAME)
+#   DIR/objects.rsp         the kernels' objects, one a line, relative to DIR
+#   DIR/manifest.json       what was emitted, with a hash of every object: differs whenever an object does
 #   DIR/include/lossc/losses/NAME.h, DIR/stmt/*.stmt
-# Tables, runtime and objects are then linked into one object in which only lossc_* stays global, so a program may hold
-# a Halide, or a libstdc++, of its own.
+# Every emitted symbol is called lossc_loss_NAME (exported), lossc_registry or lossc_internal_... (not exported).
+
 function(lossc_add_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OUTPUT_NAME;CACHE" "SOURCES;LOSSES;DTYPES;ISAS")
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
@@ -30,79 +30,85 @@ function(lossc_add_library)
       set(arg_${option} ${default_${option}})
     endif()
   endforeach()
-  if(NOT arg_LOSSES AND NOT arg_SOURCES)
-    set(arg_LOSSES all)
-  endif()
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${t}.emit)
 
-  # The emitter.
-  if(arg_LOSSES)
-    set(builtin $<LINK_LIBRARY:WHOLE_ARCHIVE,lossc::losses>)
+  # Which losses: those of SOURCES, and of lossc's own all, some or none.
+  lossc_names(losses ${arg_SOURCES})
+  get_target_property(builtin lossc::losses LOSSC_NAMES)
+  if("all" IN_LIST arg_LOSSES OR NOT arg_LOSSES AND NOT arg_SOURCES)
+    list(APPEND losses ${builtin})
+    set(choice "")
+  else()
+    list(APPEND losses ${arg_LOSSES})
+    list(JOIN losses , choice)
+    set(choice --losses ${choice})
   endif()
+
+  # The emitter, and its run.
   file(CONFIGURE OUTPUT ${dir}/emit.cpp CONTENT "// main() is in lossc::emit_main\n")
   add_executable(${t}_emit ${dir}/emit.cpp ${arg_SOURCES})
-  target_link_libraries(${t}_emit PRIVATE ${builtin} lossc::emit_main lossc::dsl)
+  target_link_libraries(${t}_emit PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,lossc::losses> lossc::emit_main lossc::dsl)
   set_target_properties(${t}_emit PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
 
-  # Its run. A choice among the built-in losses has to name those in SOURCES as well.
-  set(losses ${arg_LOSSES})
-  if("all" IN_LIST losses)
-    set(losses "")
-  elseif(losses)
-    foreach(source IN LISTS arg_SOURCES)
-      file(STRINGS ${source} lines REGEX "^LOSSC_LOSS\\(")
-      list(TRANSFORM lines REPLACE "^LOSSC_LOSS\\( *([a-z0-9_]+).*" "\\1")
-      list(APPEND losses ${lines})
-      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-    endforeach()
-  endif()
+  list(TRANSFORM losses REPLACE "(.+)" "${dir}/losses/\\1.cpp" OUTPUT_VARIABLE tables)
   list(JOIN arg_DTYPES , dtypes)
   list(JOIN arg_ISAS , isas)
-  if(losses)
-    list(JOIN losses , losses)
-    set(losses --losses ${losses})
-  endif()
   cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
   add_custom_command(
-    OUTPUT ${dir}/registry.cpp ${dir}/objects.rsp ${dir}/manifest.json
-    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} ${losses} --cache ${arg_CACHE}
-            -j ${jobs}
+    OUTPUT ${dir}/registry.cpp ${tables} ${dir}/objects.rsp ${dir}/manifest.json
+    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} ${choice} --cache ${arg_CACHE} -j ${jobs}
     DEPENDS ${t}_emit
     COMMENT "Compiling the losses of ${t}"
     VERBATIM USES_TERMINAL)
 
-  # One object.
-  add_library(${t}_registry OBJECT ${dir}/registry.cpp)
-  target_link_libraries(${t}_registry PRIVATE lossc::runtime)
-  set_target_properties(${t}_registry PROPERTIES CXX_STANDARD 20 CXX_VISIBILITY_PRESET hidden
-                                                 POSITION_INDEPENDENT_CODE ON)
-  set(object ${dir}/${t}.o)
-  add_custom_command(
-    OUTPUT ${object}
-    COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${object} --whole-archive $<TARGET_FILE:lossc::runtime>
-            --no-whole-archive $<TARGET_OBJECTS:${t}_registry> @objects.rsp
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=!lossc_registry --keep-global-symbol=lossc_* ${object}
-    DEPENDS lossc::runtime $<TARGET_OBJECTS:${t}_registry> ${dir}/objects.rsp ${dir}/manifest.json
-    WORKING_DIRECTORY ${dir}
-    COMMENT "Linking the kernels of ${t}"
-    COMMAND_EXPAND_LISTS VERBATIM)
-  add_custom_target(${t}_object DEPENDS ${object})
+  # Kernels, tables, libraries.
+  _lossc_link_command(archive_kernels kernels ${dir}/objects.rsp ${dir}/kernels.a)
+  add_custom_command(OUTPUT ${dir}/kernels.a COMMAND ${archive_kernels}
+                     DEPENDS ${dir}/objects.rsp ${dir}/manifest.json VERBATIM)
+  set_source_files_properties(${dir}/registry.cpp PROPERTIES OBJECT_DEPENDS ${dir}/kernels.a)  # archive anew if they change
+  add_library(${t}_tables OBJECT ${dir}/registry.cpp ${tables})
+  target_link_libraries(${t}_tables PRIVATE lossc::runtime)
+  set_target_properties(${t}_tables PROPERTIES CXX_STANDARD 20 POSITION_INDEPENDENT_CODE ON)
 
-  # The libraries.
-  set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
-  add_library(${t} STATIC ${object})
-  add_library(${t}_shared SHARED ${object})
-  file(CONFIGURE OUTPUT ${dir}/exports.map CONTENT "LOSSC_1 { global: lossc_*; local: *; };\n")
-  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/exports.map -Wl,-z,defs -Wl,--as-needed)
-  set_target_properties(${t}_shared PROPERTIES SOVERSION 1 LINK_DEPENDS ${dir}/exports.map)
-  set_target_properties(${t} PROPERTIES LOSSC_EMIT_DIR ${dir})
-  foreach(library ${t} ${t}_shared)
-    add_dependencies(${library} ${t}_object)
-    set_target_properties(${library} PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} LINKER_LANGUAGE CXX)
-    target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${dir}/include>)
-    target_link_libraries(${library} INTERFACE lossc::headers)
+  lossc_archive(${t} ${t} lossc::runtime)
+  add_library(${t}_shared SHARED ${dir}/emit.cpp)
+  target_link_libraries(${t}_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${t}> INTERFACE lossc::headers)
+  target_include_directories(${t}_shared INTERFACE $<BUILD_INTERFACE:${dir}/include>)
+  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/${t}.map -Wl,-z,defs)
+  set_target_properties(${t}_shared PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} SOVERSION 1)
+  set_target_properties(${t} PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} LOSSC_EMIT_DIR ${dir})
+endfunction()
+
+# lossc_archive(<library> <t> <runtime>): a static library of what lossc_add_library(TARGET <t>) emits and a runtime.
+function(lossc_archive library t runtime)
+  set(dir ${CMAKE_CURRENT_BINARY_DIR}/${t}.emit)
+  set(core ${dir}/${library}.core.o)
+  set(enumeration ${dir}/${library}.enumeration.o)
+  _lossc_link_command(link_runtime runtime $<TARGET_FILE:${runtime}> ${core} ${enumeration})
+  add_custom_command(OUTPUT ${core} ${enumeration} COMMAND ${link_runtime} DEPENDS ${runtime} VERBATIM)
+  set_source_files_properties(${core} ${enumeration} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+  add_library(${library} STATIC ${core} ${enumeration} $<TARGET_OBJECTS:${t}_tables>)
+  _lossc_link_command(add_kernels library $<TARGET_FILE:${library}> ${dir}/kernels.a ${dir}/${library}.map)
+  add_custom_command(TARGET ${library} POST_BUILD COMMAND ${add_kernels} VERBATIM)
+  set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX)
+  target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${dir}/include>)
+  target_link_libraries(${library} INTERFACE lossc::headers $<LINK_ONLY:stdc++> $<LINK_ONLY:m> $<LINK_ONLY:pthread>)
+endfunction()
+
+# lossc_names(<out> <source>...): the losses that these files define.
+function(lossc_names out)
+  set(names "")
+  foreach(source IN LISTS ARGN)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(STRINGS ${source} lines REGEX "^LOSSC_LOSS\\(")
+    list(TRANSFORM lines REPLACE "^LOSSC_LOSS\\( *([A-Za-z0-9_]+).*" "\\1")
+    list(APPEND names ${lines})
   endforeach()
-  # For programs that CMake links with the C compiler; m, pthread and dl are Halide's runtime.
-  target_link_libraries(${t} INTERFACE $<LINK_ONLY:stdc++> $<LINK_ONLY:m> $<LINK_ONLY:pthread> $<LINK_ONLY:dl>)
-  target_link_libraries(${t}_shared PRIVATE m pthread dl)
+  set(${out} ${names} PARENT_SCOPE)
+endfunction()
+
+# _lossc_link_command(<out> <step of lossc_link.sh> <argument>...): the command line of a step.
+function(_lossc_link_command out)
+  set(${out} ${CMAKE_COMMAND} -E env AR=${CMAKE_AR} NM=${CMAKE_NM} LD=${CMAKE_LINKER} OBJCOPY=${CMAKE_OBJCOPY}
+             ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/lossc_link.sh ${ARGN} PARENT_SCOPE)
 endfunction()

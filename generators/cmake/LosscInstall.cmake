@@ -21,6 +21,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/losscConfig.cmake.in ${P
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/losscConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/losscConfig.cmake ${PROJECT_BINARY_DIR}/losscConfigVersion.cmake
               ${CMAKE_CURRENT_LIST_DIR}/LosscAddLibrary.cmake DESTINATION ${package})
+install(PROGRAMS ${CMAKE_CURRENT_LIST_DIR}/lossc_link.sh DESTINATION ${package})
 
 # Relocatable: paths count from lossc.pc's own folder.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_INCLUDEDIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig

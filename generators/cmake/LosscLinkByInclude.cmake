@@ -1,16 +1,15 @@
 # lossc_link_by_include(<target> <source>): what a test or benchmark includes decides what it links, so that a test of
 # the language builds without the compiler, and one of the compiler without the kernels:
 #   "generators/...", "schedules/...", Halide.h                    the compiler
-#   <lossc/lossc.h>, <lossc/lossc.hpp>, <lossc/losses/...>, "runtime/..."   the library with its kernels
+#   <lossc/lossc.h>, <lossc/lossc.hpp>, <lossc/losses/...>, "runtime/..."   the library with its kernels, in its testing form
 # Every loss definition is linked in any case. Headers beside the source count as part of it. The words LOSSC_CLI,
 # LOSSC_STATIC_LIBRARY and LOSSC_SHARED_LIBRARY become the paths of those files.
 function(lossc_link_by_include target source)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
   file(READ ${source} text)
-  file(GLOB headers CONFIGURE_DEPENDS *.h)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.h)
   foreach(header IN LISTS headers)
-    cmake_path(GET header FILENAME name)
-    if(text MATCHES "#include \"(tests/|bench/)?${name}\"")
+    if(text MATCHES "#include \"([a-z]+/)?${header}\"")
       file(READ ${header} more)
       string(APPEND text "${more}")
     endif()
@@ -30,7 +29,7 @@ function(lossc_link_by_include target source)
     target_precompile_headers(${target} REUSE_FROM lossc_schedules)
   endif()
   if(text MATCHES "#include [\"<](lossc/lossc\\.hp?p?|lossc/losses/|runtime/)")
-    target_link_libraries(${target} PRIVATE lossc)
+    target_link_libraries(${target} PRIVATE lossc_testing)
   endif()
   if(text MATCHES "LOSSC_CLI")
     target_compile_definitions(${target} PRIVATE LOSSC_CLI="$<TARGET_FILE:lossc_cli>")
