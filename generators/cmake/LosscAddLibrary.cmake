@@ -13,7 +13,8 @@
 #   DIR/objects.rsp         the kernels' objects, one a line, relative to DIR
 #   DIR/manifest.json       what was emitted, with a hash of every object: differs whenever an object does
 #   DIR/include/lossc/losses/NAME.h, DIR/stmt/*.stmt
-# Every emitted symbol is called lossc_loss_NAME (exported), lossc_registry or lossc_internal_... (not exported).
+# Tables define lossc_loss_NAME and lossc_registry; kernels are lossc_internal_..., hidden, and want nothing but libc, libm
+# and what runtime/halide_stubs.cpp has.
 
 function(lossc_add_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OUTPUT_NAME;CACHE" "SOURCES;LOSSES;DTYPES;ISAS")
@@ -62,19 +63,25 @@ function(lossc_add_library)
     VERBATIM USES_TERMINAL)
 
   # Kernels, tables, libraries.
-  _lossc_link_command(archive_kernels kernels ${dir}/objects.rsp ${dir}/kernels.a)
-  add_custom_command(OUTPUT ${dir}/kernels.a COMMAND ${archive_kernels}
-                     DEPENDS ${dir}/objects.rsp ${dir}/manifest.json VERBATIM)
+  add_custom_command(
+    OUTPUT ${dir}/kernels.a
+    COMMAND ${CMAKE_COMMAND} -E rm -f kernels.a
+    COMMAND ${CMAKE_AR} qcS kernels.a @objects.rsp
+    DEPENDS ${dir}/objects.rsp ${dir}/manifest.json
+    WORKING_DIRECTORY ${dir}
+    COMMENT "Archiving the kernels of ${t}"
+    VERBATIM)
   set_source_files_properties(${dir}/registry.cpp PROPERTIES OBJECT_DEPENDS ${dir}/kernels.a)  # archive anew if they change
   add_library(${t}_tables OBJECT ${dir}/registry.cpp ${tables})
   target_link_libraries(${t}_tables PRIVATE lossc::runtime)
   set_target_properties(${t}_tables PROPERTIES CXX_STANDARD 20 POSITION_INDEPENDENT_CODE ON)
 
   lossc_archive(${t} ${t} lossc::runtime)
+  file(CONFIGURE OUTPUT ${dir}/exports.map CONTENT "LOSSC_1 { global: lossc_*; local: lossc_registry; *; };\n")
   add_library(${t}_shared SHARED ${dir}/emit.cpp)
   target_link_libraries(${t}_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${t}> INTERFACE lossc::headers)
   target_include_directories(${t}_shared INTERFACE $<BUILD_INTERFACE:${dir}/include>)
-  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/${t}.map -Wl,-z,defs)
+  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/exports.map -Wl,-z,defs)
   set_target_properties(${t}_shared PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} SOVERSION 1)
   set_target_properties(${t} PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} LOSSC_EMIT_DIR ${dir})
 endfunction()
@@ -85,10 +92,11 @@ function(lossc_archive library t runtime)
   set(core ${dir}/${library}.core.o)
   set(enumeration ${dir}/${library}.enumeration.o)
   _lossc_link_command(link_runtime runtime $<TARGET_FILE:${runtime}> ${core} ${enumeration})
-  add_custom_command(OUTPUT ${core} ${enumeration} COMMAND ${link_runtime} DEPENDS ${runtime} VERBATIM)
+  add_custom_command(OUTPUT ${core} ${enumeration} COMMAND ${link_runtime} DEPENDS ${runtime} VERBATIM
+                     COMMENT "Linking the runtime of ${library}")
   set_source_files_properties(${core} ${enumeration} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
   add_library(${library} STATIC ${core} ${enumeration} $<TARGET_OBJECTS:${t}_tables>)
-  _lossc_link_command(add_kernels library $<TARGET_FILE:${library}> ${dir}/kernels.a ${dir}/${library}.map)
+  _lossc_link_command(add_kernels add $<TARGET_FILE:${library}> ${dir}/kernels.a)
   add_custom_command(TARGET ${library} POST_BUILD COMMAND ${add_kernels} VERBATIM)
   set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX)
   target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${dir}/include>)
