@@ -84,12 +84,17 @@ Flow Differentiator::combined(Id node) {
     return m;
   };
   Flow sum{conj(common), kNone};
+  Id some = kNone;  // where at least one of them counts; kNone: everywhere
+  bool everywhere = false;
   for (const Flow& t : terms) {
     std::vector<Id> rest, own = conjuncts(t.mask);
     std::set_difference(own.begin(), own.end(), common.begin(), common.end(), std::back_inserter(rest));
-    const Id v = masked({conj(rest), t.value});
+    const Id mask = conj(rest), v = masked({mask, t.value});
     sum.value = sum.value == kNone ? v : g_.binary(Op::Add, sum.value, v);
+    everywhere |= mask == kNone;
+    if (!everywhere) some = some == kNone ? mask : g_.binary(Op::Or, some, mask);
   }
+  if (!everywhere) sum.mask = sum.mask == kNone ? some : g_.binary(Op::And, sum.mask, some);
   return sum;
 }
 
@@ -126,7 +131,7 @@ void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
 // v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may
 // have. This is the adjoint of a gather.
 Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
-  if (Id plain = g_.plain_index(key); plain != kNone && !(g_.free(v) & ir::bit(target)))
+  if (Id plain = g_.plain_index(key); plain != kNone && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
     return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
   const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
@@ -150,16 +155,21 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
     else
       computed.push_back(k);
   }
-  // Computed places last to first: those whose key uses kept indices only stay dense (one-hot), so a scatter, which
-  // consumes an index, comes after them.
+  // A scatter consumes an index that other keys may use as well, so only the last computed place is scattered; those
+  // before it stay dense (one-hot). Keys of kept indices need no scatter and come first.
   std::stable_sort(computed.begin(), computed.end(),
                    [&](size_t x, size_t y) { return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept); });
   std::vector<Id> renamed(args.size(), kNone);
+  IndexSet left = n.free & ~kept;  // to be summed away
   for (size_t k : computed) {
-    const Id target = (g_.free(v) | kept) & ir::bit(dims[k]) ? fresh(dims[k]) : dims[k];
-    v = collect(v, args[k], target, kept | targets_of(renamed));
+    const Id target = (g_.free(v) | kept | g_.free(args[k])) & ir::bit(dims[k]) ? fresh(dims[k]) : dims[k];
+    const bool last = k == computed.back();
+    const IndexSet keep = kept | targets_of(renamed) | (last ? 0 : g_.free(args[k]));
+    v = collect(v, args[k], target, keep);
+    if (last) left &= ~g_.free(args[k]);
     renamed[k] = target;
   }
+  v = sum_over(left, v);
   for (size_t k = 0; k < args.size(); k++)
     if (renamed[k] == kNone) renamed[k] = g_.plain_index(args[k]);
   v = to_dims(v, renamed, dims);

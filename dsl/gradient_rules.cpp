@@ -107,7 +107,8 @@ void Differentiator::through_reduce(Id node, const Flow& a) {
     case ReduceKind::Sum: return give(body, a, domain);
     case ReduceKind::Max:
     case ReduceKind::Min: {
-      Id tied = g_.binary(Op::Eq, body, node);
+      // A NaN is the maximum, though not equal to it.
+      Id tied = g_.binary(Op::Or, g_.binary(Op::Eq, body, node), g_.unary(Op::IsNan, body));
       Id ties = g_.reduce(ReduceKind::Sum, n.sym, g_.select(tied, g_.constant(1), g_.constant(0)));
       return give(body, {both(tied), g_.binary(Op::Div, a.value, ties)}, domain);
     }
