@@ -1,0 +1,27 @@
+// From the shapes of tensors to the extents of a loss's axes.
+#pragma once
+#include "runtime/tensor.h"
+
+namespace lossc::rt {
+
+inline constexpr int kMaxAxes = 16;
+
+// What all tensors of a plan agree on.
+struct Shapes {
+  int32_t extent[kMaxAxes];    // 1 for absent axes
+  bool given[kMaxAxes];        // false: an optional axis that the tensors lack
+  const char* from[kMaxAxes];  // the argument that fixed the extent; nullptr: none so far
+  int flat_ndim[kMaxAxes];     // flat axes: the dimensions they stand for
+  int64_t flat_shape[kMaxAxes][kMaxRank];
+  int dtype_bits;
+};
+
+// Fixes the axes by the inputs that are given (tensors[i] may be nullptr).
+lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shapes* shapes, lossc_error* err);
+
+// Sees a tensor through an argument's dimensions; checks shape, NULL data (unless shape_only) and alignment. dtype is
+// the caller's to check.
+lossc_status bind_tensor(const Loss& loss, const Argument& argument, const DLTensor& t, const Shapes& shapes,
+                         bool shape_only, Bound* bound, lossc_error* err);
+
+}  // namespace lossc::rt

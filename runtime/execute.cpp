@@ -1,0 +1,348 @@
+// The executor: walks a variant's passes. Knows buffers, panels and workers, and no loss.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "runtime/halide_abi.h"
+#include "runtime/plan.h"
+#include "runtime/pool.h"
+
+namespace lossc::rt {
+namespace {
+
+constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
+
+// One call of a kernel: which worker's memory, which rows, which piece of the written box.
+struct Call {
+  int worker = 0;
+  bool in_panel = false;
+  const Bits* partial = nullptr;  // accumulators that this pass sums: each worker has its own
+  int32_t row0 = 0, row1 = 0;
+  int piece = 0, pieces = 1;
+};
+
+struct Executor {
+  const Run& run;
+  const Variant& v = *run.form.variant;
+  const IsaInfo& isa = run.plan.isa_info();
+  std::atomic<int> error{0}, failed{-1};
+
+  // ---- one call ---------------------------------------------------------------------------------------------------
+
+  uint8_t* copy_of_worker(int b, int worker) const {
+    const BufferLayout& l = run.form.buffers[b];
+    const auto w = static_cast<size_t>(worker);
+    return worker == 0 ? run.views[b].host : run.workspace + l.partials + (w - 1) * l.bytes;
+  }
+
+  void set_type(int b, HalideType* type) const {
+    const Elem elem = v.buffers[b].elem;
+    *type = {elem == Elem::Float   ? kHalideFloat
+             : elem == Elem::Int32 ? kHalideInt
+                                   : kHalideUInt,
+             static_cast<uint8_t>(8 * run.form.buffers[b].elem_bytes), 1};
+  }
+
+  // The buffer as a kernel sees it: all of it, except that panel storage holds the panel's rows only, and that of what
+  // is written the box is the work.
+  void fill(int b, bool cropped, const Call& call, HalideBuffer* out, HalideDim* dims) const {
+    const Buffer& buffer = v.buffers[b];
+    const BufferLayout& l = run.form.buffers[b];
+    const View& view = run.views[b];
+    *out = {0, nullptr, view.host, 0, {}, buffer.ndim, dims, nullptr};
+    set_type(b, &out->type);
+    for (int d = 0; d < buffer.ndim; ++d) dims[d] = {0, l.extent[d], view.stride[d], 0};
+    if (buffer.storage == Storage::Panel) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
+    if (call.partial != nullptr && call.partial->test(b)) out->host = copy_of_worker(b, call.worker);
+    if (!call.in_panel || l.row_dim == 4 || !(cropped || buffer.storage == Storage::Panel)) return;
+    HalideDim& rows = dims[l.row_dim];
+    rows.min = call.row0;
+    rows.extent = call.row1 - call.row0;
+    if (buffer.storage != Storage::Panel) out->host += int64_t{rows.stride} * call.row0 * l.elem_bytes;
+  }
+
+  // Rows that a contraction writes at a time; 1 elsewhere.
+  int row_granule(const Step& step) const {
+    const int t = run.plan.double_index();
+    return step.kind == StepKind::ContractNN ? isa.nn_rows[t] : step.kind == StepKind::ContractTN ? isa.tn_rows[t] : 1;
+  }
+
+  // Narrows a written box to this call's piece. Says whether anything is left.
+  bool split(const Step& step, const Call& call, int elem_bytes, HalideBuffer* out) const {
+    HalideDim& dim = out->dim[step.split_dim];
+    // Pieces begin at multiples of what a kernel does at a time, so that every element is computed in the same place of
+    // a vector, hence to the same bits, however many pieces there are.
+    const int64_t granule = step.split_dim == 1 ? row_granule(step) : step.split_dim == 0 ? 64 : 1;
+    const int64_t blocks = (dim.extent + granule - 1) / granule;
+    const int64_t begin = blocks * call.piece / call.pieces * granule;
+    const int64_t end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, dim.extent);
+    if (begin >= end) return false;
+    out->host += begin * dim.stride * elem_bytes;
+    dim.min += static_cast<int32_t>(begin);
+    dim.extent = static_cast<int32_t>(end - begin);
+    return true;
+  }
+
+  void* scalar(const Arg& arg, const Call& call) const {
+    const void* p = nullptr;
+    switch (arg.kind) {
+      case ArgKind::Param:
+        p = static_cast<const char*>(run.params) + arg.id * (run.plan.shapes.dtype_bits / 8);
+        break;
+      case ArgKind::IntParam:
+        p = run.int_params + arg.id;
+        break;
+      case ArgKind::Extent:
+        p = run.plan.shapes.extent + arg.id;
+        break;
+      case ArgKind::RowBegin:
+        p = &call.row0;
+        break;
+      case ArgKind::RowEnd:
+        p = &call.row1;
+        break;
+      case ArgKind::Buffer:
+        break;
+    }
+    return const_cast<void*>(p);  // Halide's argv has no const; scalars are only read
+  }
+
+  void run_step(int s, const Call& call) {
+    const Step& step = v.steps[s];
+    void* args[kMaxStepArgs];
+    HalideBuffer buffers[kMaxStepArgs];
+    HalideDim dims[kMaxStepArgs][4];
+    for (int k = 0; k < step.n_args; ++k) {
+      const Arg& arg = v.args[step.first_arg + k];
+      if (arg.kind != ArgKind::Buffer) {
+        args[k] = scalar(arg, call);
+        continue;
+      }
+      args[k] = &buffers[k];
+      // The transposed contraction sums over the rows of its first argument's box.
+      const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0);
+      fill(arg.id, cropped, call, &buffers[k], dims[k]);
+      if (!arg.written) continue;
+      if (step.kind != StepKind::Kernel)
+        dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));
+      if (call.pieces > 1 && !split(step, call, run.form.buffers[arg.id].elem_bytes, &buffers[k])) return;
+    }
+    const int code = v.kernels[step.kernel]->by_isa[run.plan.isa](args);
+    if (code != 0 && error.exchange(code) == 0) failed.store(s);
+  }
+
+  // A step by several workers, when it is worth it.
+  void run_split(int s, float ns, Call call) {
+    call.pieces = v.steps[s].split_dim < 0 ? 1 : pieces_for(ns, run.plan.workers);
+    if (call.pieces == 1) return run_step(s, call);
+    struct Shared {
+      Executor* self;
+      int step;
+      const Call* call;
+    } shared{this, s, &call};
+    run_tasks(
+        static_cast<size_t>(call.pieces),
+        [](void* context, size_t i) {
+          const auto& shared = *static_cast<Shared*>(context);
+          Call call = *shared.call;
+          call.piece = static_cast<int>(i);
+          shared.self->run_step(shared.step, call);
+        },
+        &shared);
+  }
+
+  // ---- accumulators -----------------------------------------------------------------------------------------------
+
+  template <class T>
+  static T identity(Merge merge) {
+    using Limits = std::numeric_limits<T>;
+    switch (merge) {
+      case Merge::Max:
+        return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+      case Merge::Min:
+        return Limits::has_infinity ? Limits::infinity() : Limits::max();
+      case Merge::Prod:
+      case Merge::And:
+        return 1;
+      default:
+        return 0;
+    }
+  }
+  template <class T>
+  static T merged(Merge merge, T a, T b) {
+    switch (merge) {
+      case Merge::Max:
+        return a != a || a > b ? a : b;  // NaN wins, as in the kernels
+      case Merge::Min:
+        return a != a || a < b ? a : b;
+      case Merge::Prod:
+        return static_cast<T>(a * b);
+      case Merge::Or:
+        return static_cast<T>(a != 0 || b != 0);
+      case Merge::And:
+        return static_cast<T>(a != 0 && b != 0);
+      default:
+        return static_cast<T>(a + b);
+    }
+  }
+
+  // f(T*, count) with the element type of a buffer.
+  template <class F>
+  void with_type(int b, F f) const {
+    switch (v.buffers[b].elem) {
+      case Elem::Int32:
+        return f(int32_t{});
+      case Elem::UInt8:
+        return f(uint8_t{});
+      case Elem::Float:
+        return run.plan.shapes.dtype_bits == 64 ? f(double{}) : f(float{});
+    }
+  }
+
+  void reset(int b, int worker) const {
+    const BufferLayout& l = run.form.buffers[b];
+    with_type(b, [&](auto zero) {
+      using T = decltype(zero);
+      std::fill_n(reinterpret_cast<T*>(copy_of_worker(b, worker)), l.bytes / sizeof(T),
+                  identity<T>(v.buffers[b].merge));
+    });
+  }
+
+  // Adds the partials of workers 1 ... n-1 to that of worker 0, always in this order, elements [begin, end).
+  template <class T>
+  void merge_range(int b, int workers, size_t begin, size_t end) const {
+    T* const to = reinterpret_cast<T*>(copy_of_worker(b, 0));
+    for (int w = 1; w < workers; ++w) {
+      const T* const from = reinterpret_cast<const T*>(copy_of_worker(b, w));
+      if (v.buffers[b].merge == Merge::Sum) {
+        for (size_t i = begin; i < end; ++i) to[i] = static_cast<T>(to[i] + from[i]);
+      } else {
+        for (size_t i = begin; i < end; ++i) to[i] = merged(v.buffers[b].merge, to[i], from[i]);
+      }
+    }
+  }
+
+  void merge(int b, int workers) {
+    struct Shared {
+      const Executor* self;
+      int buffer, workers;
+      size_t pieces;
+    } shared{this, b, workers, run.form.buffers[b].bytes >= (256 << 10) ? static_cast<size_t>(workers) : 1};
+    run_tasks(
+        shared.pieces,
+        [](void* context, size_t i) {
+          const auto& s = *static_cast<Shared*>(context);
+          s.self->with_type(s.buffer, [&](auto zero) {
+            using T = decltype(zero);
+            const size_t n = s.self->run.form.buffers[s.buffer].bytes / sizeof(T), line = kAlign / sizeof(T);
+            const size_t lines = n / line;
+            s.self->template merge_range<T>(s.buffer, s.workers, lines * i / s.pieces * line,
+                                            lines * (i + 1) / s.pieces * line);
+          });
+        },
+        &shared);
+  }
+
+  // Accumulators that active steps [first, first + n) write.
+  Bits accumulators(int first, int n) const {
+    Bits bits;
+    for (int s = first; s < first + n; ++s) {
+      if (!run.active.steps.test(s)) continue;
+      const Step& step = v.steps[s];
+      for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
+        const Arg& arg = v.args[k];
+        if (arg.kind == ArgKind::Buffer && arg.written && v.buffers[arg.id].storage == Storage::Accumulator)
+          bits.set(arg.id);
+      }
+    }
+    return bits;
+  }
+  template <class F>
+  void each(const Bits& bits, F f) const {
+    for (int b = 0; b < v.n_buffers; ++b) {
+      if (bits.test(b)) f(b);
+    }
+  }
+
+  // ---- passes -----------------------------------------------------------------------------------------------------
+
+  Call panel_call(const PassLayout& l, const Bits& sums, int panel, int worker) const {
+    Call call;
+    call.worker = worker;
+    call.in_panel = true;
+    call.partial = &sums;
+    call.row0 = panel * l.panel_rows;
+    call.row1 = std::min<int64_t>(l.rows, int64_t{call.row0} + l.panel_rows);
+    return call;
+  }
+
+  // One worker's share: a run of consecutive panels, the same for any number of threads that do the work.
+  void run_panels(const Pass& pass, const PassLayout& l, const Bits& sums, int worker) {
+    if (worker > 0) each(sums, [&](int b) { reset(b, worker); });
+    const int64_t n = l.n_panels;
+    for (int64_t p = n * worker / l.workers; p < n * (worker + 1) / l.workers; ++p) {
+      const Call call = panel_call(l, sums, static_cast<int>(p), worker);
+      for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
+        if (run.active.steps.test(s)) run_step(s, call);
+      }
+    }
+  }
+
+  void run_parallel(const Pass& pass, const PassLayout& l, const Bits& sums) {
+    if (l.workers == 1) return run_panels(pass, l, sums, 0);
+    struct Shared {
+      Executor* self;
+      const Pass& pass;
+      const PassLayout& layout;
+      const Bits& sums;
+    } shared{this, pass, l, sums};
+    run_tasks(
+        static_cast<size_t>(l.workers),
+        [](void* context, size_t i) {
+          const auto& s = *static_cast<Shared*>(context);
+          s.self->run_panels(s.pass, s.layout, s.sums, static_cast<int>(i));
+        },
+        &shared);
+    each(sums, [&](int b) { merge(b, l.workers); });
+  }
+
+  void run_serial(const Pass& pass, const PassLayout& l, const Bits& sums) {
+    for (int p = 0; p < l.n_panels; ++p) {
+      const Call call = panel_call(l, sums, p, 0);
+      const float share = static_cast<float>(call.row1 - call.row0) / static_cast<float>(l.rows);
+      for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
+        if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s] * share, call);
+      }
+    }
+  }
+
+  void run_pass(int p, Bits* started) {
+    const Pass& pass = v.passes[p];
+    const PassLayout& l = run.form.passes[p];
+    const Bits sums = accumulators(pass.first_panel, pass.n_panel), once = accumulators(pass.first_once, pass.n_once);
+    const auto start = [&](int b) {
+      if (!started->test(b)) reset(b, 0);
+      started->set(b);
+    };
+    each(once, start);
+    each(sums, start);
+    Call call;
+    if (pass.row_axis >= 0) call.row1 = run.plan.shapes.extent[pass.row_axis];
+    for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) {
+      if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s], call);
+    }
+    l.serial ? run_serial(pass, l, sums) : run_parallel(pass, l, sums);
+  }
+};
+
+}  // namespace
+
+int execute(const Run& run, int* failed) {
+  Executor executor{run};
+  Bits started;
+  for (int p = 0; p < run.form.variant->n_passes; ++p) executor.run_pass(p, &started);
+  *failed = executor.failed.load();
+  return executor.error.load();
+}
+
+}  // namespace lossc::rt

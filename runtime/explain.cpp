@@ -1,0 +1,82 @@
+// A plan as text: what will run, on how many threads, in how much memory.
+#include "runtime/plan.h"
+
+namespace lossc::rt {
+namespace {
+
+void explain_step(const Form& form, int s, Text* text) {
+  const Step& step = form.variant->steps[s];
+  const char* kind = step.kind == StepKind::ContractNN   ? "contract  "
+                     : step.kind == StepKind::ContractTN ? "contract' "
+                                                         : "";
+  text->add("    %s%s", kind, step.text);
+  text->add("  (%s, ~%.3g us)\n", form.variant->kernels[step.kernel]->name,
+            1e-3 * static_cast<double>(form.step_ns[s]));
+}
+
+void explain_pass(const Form& form, int p, const Axis* axes, Text* text) {
+  const Pass& pass = form.variant->passes[p];
+  const PassLayout& l = form.passes[p];
+  bool any = false;
+  for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) any |= form.active.steps.test(s);
+  if (any) text->add("  once:\n");
+  for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) {
+    if (form.active.steps.test(s)) explain_step(form, s, text);
+  }
+  any = false;
+  for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) any |= form.active.steps.test(s);
+  if (!any || pass.row_axis < 0) return;
+  text->add("  %d panels of %d of the %d rows (%s), %s%d worker%s:\n", l.n_panels, l.panel_rows, l.rows,
+            axes[pass.row_axis].name, l.serial ? "one after another, steps split among " : "", l.workers,
+            l.workers == 1 ? "" : "s");
+  for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
+    if (form.active.steps.test(s)) explain_step(form, s, text);
+  }
+}
+
+void explain_facts(const Plan& plan, const Variant& v, Text* text) {
+  for (int k = 0; k < v.n_facts; ++k) {
+    const Fact& f = v.facts[k];
+    const int n = plan.loss->n_inputs;
+    switch (f.kind) {
+      case FactKind::Option:
+        text->add(", %s %s", plan.loss->options[f.id].name, plan.loss->options[f.id].choices[f.value].name);
+        break;
+      case FactKind::InputGiven:
+        text->add(", %s %s", f.id < n ? plan.loss->inputs[f.id].name : plan.implicit[f.id - n].name,
+                  f.value ? "given" : "absent");
+        break;
+      case FactKind::AxisGiven:
+        text->add(", axis %s %s", plan.loss->axes[f.id].name, f.value ? "given" : "absent");
+        break;
+      case FactKind::ParamZero:
+        text->add(", %s %s", plan.loss->params[f.id].name, f.value ? "zero" : "not zero");
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+void explain(const Plan& plan, Text* text) {
+  const char* modes[] = {"", "forward", "backward", "forward and backward"};
+  const char* reductions[] = {"none", "sum", "mean"};
+  text->add("%s f%d %s, reduction %s, %s, at most %d thread%s\n", plan.loss->name, plan.shapes.dtype_bits,
+            modes[plan.mode], reductions[plan.reduction], plan.isa_info().name, plan.workers,
+            plan.workers == 1 ? "" : "s");
+  for (int a = 0; a < plan.loss->n_axes; ++a) {
+    text->add(a > 0 ? ", %s=%d" : "%s=%d", plan.loss->axes[a].name, plan.shapes.extent[a]);
+    if (!plan.shapes.given[a]) text->add(" (absent)");
+  }
+  text->add("\nworkspace %zu bytes, saved %zu bytes, digest %016llx\n", plan.workspace_size, plan.saved_size,
+            static_cast<unsigned long long>(plan.digest));
+  for (int f = 0; f < plan.n_forms; ++f) {
+    const Form& form = plan.forms[f];
+    text->add("form %016llx", static_cast<unsigned long long>(form.variant->digest));
+    explain_facts(plan, *form.variant, text);
+    text->add(": workspace %zu bytes\n", form.workspace_size);
+    for (int p = 0; p < form.variant->n_passes; ++p) explain_pass(form, p, plan.loss->axes, text);
+  }
+}
+
+}  // namespace lossc::rt

@@ -1,0 +1,134 @@
+// A plan: one loss, bound to shapes, dtype, mode and machine; every variant that a run may need, laid out in memory.
+#pragma once
+#include <cstdint>
+
+#include "runtime/bind.h"
+
+namespace lossc::rt {
+
+// Limits of what the compiler may emit, so that a run keeps its state on the stack. Checked when a plan is made.
+inline constexpr int kMaxBuffers = 512, kMaxSteps = 512, kMaxStepArgs = 64, kMaxParams = 64, kMaxOutputs = 32,
+                     kMaxInputs = 32;
+
+struct Bits {
+  uint64_t words[kMaxBuffers / 64] = {};
+  bool test(int i) const { return words[i / 64] >> (i % 64) & 1; }
+  void set(int i) { words[i / 64] |= uint64_t{1} << (i % 64); }
+  bool operator==(const Bits&) const = default;
+};
+static_assert(kMaxSteps <= kMaxBuffers);
+
+// ---- prune.cpp: what has to run for what is asked -----------------------------------------------------------------
+
+// Steps that lead to the buffers `roots`, when `available` ones need not be computed; and the buffers those steps
+// touch.
+struct Active {
+  Bits steps, buffers;
+};
+Active active_steps(const Variant& variant, const Bits& roots, const Bits& available);
+
+// Buffers that hold the outputs asked for: bit k of `outputs` is Loss::outputs[k].
+Bits output_buffers(const Variant& variant, uint32_t outputs);
+// Small buffers that a forward run keeps for the backward run: computed for the loss, read by the gradients.
+Bits saved_buffers(const Loss& loss, const Variant& variant, int reduction);
+
+// Outputs that a mode can give, as a mask over Loss::outputs.
+uint32_t outputs_of(const Loss& loss, int mode, int reduction);
+int n_gradients(const Loss& loss);
+
+// ---- layout.cpp: where everything is ------------------------------------------------------------------------------
+
+inline constexpr size_t kAlign = 64, kNowhere = ~size_t{0};
+
+struct BufferLayout {
+  int32_t extent[4];  // innermost first; Panel: of a full panel
+  int32_t stride[4];  // in workspace; tensors of the caller bring their own
+  uint8_t elem_bytes;
+  uint8_t row_dim;    // dimension of kind Rows, 4: none
+  int8_t arg_dim[4];  // Input, Output: dimension of the argument behind each one, -1: none (extent 1)
+  size_t bytes;       // one copy
+  size_t at;          // in the workspace: first copy; Panel: that of worker 0. kNowhere: not there
+  size_t partials;    // Accumulator: copies of the other workers
+  size_t saved_at;    // in the saved buffer, or kNowhere
+};
+
+struct PassLayout {
+  int32_t rows, panel_rows, n_panels;
+  int workers;  // > 1 and not serial: parallel over panels
+  bool serial;  // one panel after the other, steps split among `workers`
+};
+
+// A variant, laid out.
+struct Form {
+  const Variant* variant;
+  BufferLayout* buffers;
+  PassLayout* passes;
+  float* step_ns;  // estimated work of each step, all rows
+  Active active;   // when everything that the mode gives is asked for
+  Bits saved;
+  size_t panel_stride;  // bytes from one worker's panel buffers to the next's
+  size_t workspace_size, saved_size;
+};
+
+// Work below this runs on the calling thread: waking another costs a few microseconds, twice that under load.
+inline constexpr float kSerialNs = 20e3f;
+// Pieces worth splitting work into.
+inline int pieces_for(float ns, int workers) {
+  return ns < kSerialNs || workers <= 1                        ? 1
+         : ns > 0.5f * kSerialNs * static_cast<float>(workers) ? workers
+                                                               : static_cast<int>(ns / (0.5f * kSerialNs));
+}
+
+struct Plan {
+  const Loss* loss;
+  int mode, reduction, flags;
+  int workers;     // most that any part uses
+  int panel_rows;  // asked for; 0: analytic
+  int isa;         // index into Build::isas
+  Shapes shapes;
+  DLDataType input_type[kMaxInputs];
+  bool input_given[kMaxInputs];
+  int8_t choice[kMaxInputs];           // of each option
+  Argument implicit[kImplicitInputs];  // row_weight, row_mask, grad_output over this loss's indices
+  size_t labels_at[kMaxInputs];        // i64 index tensors are converted to i32 here; kNowhere: not needed
+  size_t labels_size;                  // these come first in the workspace
+  Form* forms;                         // those that differ only in what a run decides
+  int n_forms;
+  size_t workspace_size, saved_size;
+  uint64_t digest;
+  uint64_t saved_id;  // same for the forward and the backward plan of one desc
+  char* explain;
+
+  const IsaInfo& isa_info() const { return loss->build->isas[isa]; }
+  int double_index() const { return shapes.dtype_bits == 64 ? 1 : 0; }
+};
+
+// Sizes and offsets of one form. Its arrays are there, its variant is set.
+lossc_status lay_out(const Plan& plan, Form* form, lossc_error* err);
+
+// ---- explain.cpp ---------------------------------------------------------------------------------------------------
+void explain(const Plan& plan, Text* text);
+
+// ---- execute.cpp ----------------------------------------------------------------------------------------------------
+
+// Where a buffer is in this run, all of it; partials and panels are found from it by BufferLayout.
+struct View {
+  uint8_t* host;
+  int32_t stride[4];
+};
+
+struct Run {
+  const Plan& plan;
+  const Form& form;
+  const Active& active;
+  const View* views;
+  uint8_t* workspace;
+  const void* params;  // of the plan's float type, declared then implicit
+  const int32_t* int_params;
+};
+// 0, or what the first kernel that failed returned; *failed is its step.
+int execute(const Run& run, int* failed);
+
+}  // namespace lossc::rt
+
+struct lossc_plan : lossc::rt::Plan {};
