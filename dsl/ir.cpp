@@ -138,6 +138,7 @@ Id Graph::binary(Op op, Id a, Id b) {
       break;
     case Op::Or:
       if (a == b || (cy && y.value == 0)) return a;
+      if ((x.op == Op::Not && x.args[0] == b) || (y.op == Op::Not && y.args[0] == a)) return constant(1, Type::Bool);
       if (cx) return x.value == 0 ? b : a;
       if (cy) return b;
       break;
