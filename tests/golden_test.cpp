@@ -65,7 +65,10 @@ class Golden : public ::testing::Test {
 
 TEST(GoldenFiles, EveryLossHasOne) {
   std::map<std::string, size_t> cases;
-  for (const GoldenFile& f : golden_files()) cases[f.loss] += f.cases.size();
+  for (const GoldenFile& f : golden_files()) {
+    EXPECT_EQ(f.error, "") << f.path;
+    cases[f.loss] += f.cases.size();
+  }
   for (const Definition& d : definitions()) {
     EXPECT_GT(cases[d.name], 0u) << "loss '" << d.name << "' has no golden vectors in tests/golden";
     RecordProperty(d.name, int(cases[d.name]));

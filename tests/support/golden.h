@@ -94,13 +94,19 @@ struct GoldenFile {
   std::filesystem::path path;
   std::string loss;
   std::vector<GoldenCase> cases;
+  std::string error;  // why it could not be read
 };
 
 inline GoldenFile read_golden(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  const golden::Json j = golden::Json::parse(in);
-  GoldenFile file{path, j.at("loss").get<std::string>(), {}};
-  for (const auto& c : j.at("cases")) file.cases.push_back(golden::read_case(file.loss, c));
+  GoldenFile file{path, path.stem().string(), {}, {}};
+  try {
+    std::ifstream in(path);
+    const golden::Json j = golden::Json::parse(in);
+    file.loss = j.at("loss").get<std::string>();
+    for (const auto& c : j.at("cases")) file.cases.push_back(golden::read_case(file.loss, c));
+  } catch (const std::exception& e) {
+    file.error = e.what();
+  }
   return file;
 }
 

@@ -1,0 +1,262 @@
+#include "sample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+namespace lossc {
+namespace {
+
+using ir::Id;
+enum class Domain { Normal, Unit, Simplex };
+
+// mt19937 is specified bit by bit; the distributions of <random> are not, and a seed has to mean the same everywhere.
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  double uniform(double low = 0, double high = 1) { return low + (high - low) * ((engine_() + 0.5) / 4294967296.0); }
+  int64_t below(int64_t n) { return n <= 1 ? 0 : static_cast<int64_t>(engine_() % static_cast<uint64_t>(n)); }
+  bool chance(double p) { return uniform() < p; }
+  double normal() { return std::sqrt(-2 * std::log(uniform())) * std::cos(2 * M_PI * uniform()); }
+
+ private:
+  std::mt19937 engine_;
+};
+
+size_t count(const std::vector<int64_t>& shape) {
+  size_t n = 1;
+  for (int64_t extent : shape) n *= static_cast<size_t>(extent);
+  return n;
+}
+
+class Sampler {
+ public:
+  Sampler(const Program& p, const SampleOptions& o, std::vector<Domain> domains)
+      : p_(p), o_(o), domains_(std::move(domains)), random_(o.seed) {}
+
+  Case run() {
+    c_.loss = p_.name;
+    c_.name = name(o_.stress);
+    c_.reduction = o_.reduction;
+    for (const OptionInfo& option : p_.options) c_.options[option.name] = option.choices[0];
+    for (const Fact& f : p_.facts) {
+      if (f.kind == Fact::Option) c_.options[p_.options[f.id].name] = p_.options[f.id].choices[f.value];
+    }
+    for (Id q = 0; q < static_cast<Id>(p_.graph.params.size()); q++) param(q);
+    for (Id t = 0; t < static_cast<Id>(p_.graph.tensors.size()); t++) {
+      if (given(t)) c_.inputs[p_.graph.tensors[t].name] = tensor(t);
+    }
+    if (o_.row_inputs) rows();
+    return std::move(c_);
+  }
+
+ private:
+  bool given(Id t) const {
+    if (p_.graph.tensors[t].role == ir::TensorRole::Implicit) return false;
+    for (const Fact& f : p_.facts) {
+      if (f.kind == Fact::TensorGiven && f.id == t) return f.value != 0;
+    }
+    return !p_.graph.tensors[t].optional;
+  }
+
+  int64_t extent(Id index) const {
+    auto it = o_.extents.find(p_.graph.axes[p_.graph.indices[index].axis].name);
+    return it == o_.extents.end() ? o_.extent : it->second;
+  }
+  std::vector<int64_t> shape(const std::vector<Id>& indices) const {
+    std::vector<int64_t> s;
+    for (Id i : indices) s.push_back(extent(i));
+    return s;
+  }
+
+  // The default, moved a little; where the form is for (not) zero, (not) zero.
+  void param(Id q) {
+    if (q == p_.reduction || q == p_.denominator) return;
+    const ir::Param& info = p_.graph.params[q];
+    double v = info.fallback;
+    if (o_.vary_params && !info.integer && v != 0) v *= random_.uniform(0.6, 1.6);
+    if (o_.vary_params && !info.integer && v == 0) v = random_.chance(0.5) ? 0 : inside(info);
+    for (const Fact& f : p_.facts) {
+      if (f.kind != Fact::ParamZero || f.id != q) continue;
+      if (f.value) v = 0;
+      if (!f.value && v == 0) v = info.integer ? 1 : inside(info);
+    }
+    v = std::clamp(v, info.low, info.high);
+    if ((info.low_open && v == info.low) || (info.high_open && v == info.high)) v = info.fallback;
+    c_.params[info.name] = v;
+  }
+  double inside(const ir::Param& info) {
+    const double low = info.low > -1e300 ? info.low : 0, high = std::min(info.high, low + 1);
+    return random_.uniform(low + 0.1 * (high - low), high - 0.1 * (high - low));
+  }
+
+  Array tensor(Id t) {
+    const ir::Tensor& info = p_.graph.tensors[t];
+    Array a{shape(info.dims), {}};
+    a.data.resize(count(a.shape));
+    if (info.type == ir::Type::Float) {
+      floats(a, domains_[t]);
+    } else if (info.type == ir::Type::Bool) {
+      for (double& v : a.data) v = o_.stress != Stress::Ignored && random_.chance(0.75);
+    } else {
+      keys(a, info);
+    }
+    return a;
+  }
+
+  void floats(Array& a, Domain domain) {
+    const size_t width = a.shape.empty() ? 1 : std::max<size_t>(static_cast<size_t>(a.shape.back()), 1);
+    for (double& v : a.data) v = domain == Domain::Normal ? random_.normal() : random_.uniform(0.02, 0.98);
+    stress(a, width, domain);
+    if (domain != Domain::Simplex) return;
+    for (size_t row = 0; row + width <= a.data.size(); row += width) {
+      double total = 0;
+      for (size_t k = 0; k < width; k++) total += a.data[row + k];
+      for (size_t k = 0; k < width && total != 0; k++) a.data[row + k] /= total;
+    }
+  }
+
+  void stress(Array& a, size_t width, Domain domain) {
+    auto& v = a.data;
+    constexpr double kInf = std::numeric_limits<double>::infinity();
+    const size_t chosen = v.empty() ? 0 : static_cast<size_t>(random_.below(static_cast<int64_t>(v.size())));
+    const bool any_real = domain == Domain::Normal && !a.shape.empty();
+    for (size_t k = 0; k < v.size(); k++) {
+      switch (o_.stress) {
+        case Stress::Ties:
+          v[k] = domain == Domain::Normal ? std::round(2 * v[k]) / 2 : std::ceil(4 * v[k]) / 5;
+          break;
+        case Stress::Equal:
+          v[k] = v[0];
+          break;
+        case Stress::Duplicates:
+          if (k >= width && (k / width) % 2 == 1) v[k] = v[k - width];
+          break;
+        case Stress::ZeroVectors:
+          if (any_real && (k / width) % 3 == 1) v[k] = 0;
+          break;
+        case Stress::Large:
+          if (any_real) v[k] *= 1000;
+          break;
+        case Stress::Tiny:
+          if (any_real) v[k] *= 1e-20;
+          break;
+        case Stress::MinusInfinity:
+          if (any_real && random_.chance(0.25)) v[k] = -kInf;
+          break;
+        case Stress::Nan:
+          if (k == chosen) v[k] = std::numeric_limits<double>::quiet_NaN();
+          break;
+        case Stress::Infinity:
+          if (any_real && k == chosen) v[k] = kInf;
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  // Index tensors within their range; labels without a range are names of a few classes.
+  void keys(Array& a, const ir::Tensor& info) {
+    int64_t range = std::max<int64_t>(2, static_cast<int64_t>(a.data.size()) / 3);
+    if (info.range_axis != ir::kNone) range = extent(first_index(info.range_axis));
+    for (size_t k = 0; k < a.data.size(); k++) {
+      const int64_t different = info.range_axis == ir::kNone ? int64_t(k) : int64_t(k) % std::max<int64_t>(range, 1);
+      double v = static_cast<double>(random_.below(range));
+      if (o_.stress == Stress::OneClass) v = 0;
+      if (o_.stress == Stress::NoPositives) v = static_cast<double>(different);
+      const bool all = o_.stress == Stress::Ignored || range == 0;
+      if (info.ignore_param != ir::kNone && (all || random_.chance(0.15)))
+        v = c_.params.at(p_.graph.params[info.ignore_param].name);
+      else if (info.allow_minus_one && (all || random_.chance(0.15)))
+        v = -1;
+      a.data[k] = v;
+    }
+  }
+  Id first_index(Id axis) const {
+    Id k = 0;
+    while (p_.graph.indices[k].axis != axis) k++;
+    return k;
+  }
+
+  void rows() {
+    const std::vector<int64_t> s = shape(p_.rows);
+    auto fill = [&](auto value) {
+      Array a{s, std::vector<double>(count(s))};
+      for (double& v : a.data) v = value();
+      return a;
+    };
+    c_.row_weight = fill([&] { return random_.uniform(0.2, 2); });
+    c_.row_mask = fill([&] { return double(o_.stress != Stress::Ignored && random_.chance(0.8)); });
+    c_.grad_output = fill([&] { return random_.uniform(-1, 1); });
+  }
+
+  const Program& p_;
+  const SampleOptions& o_;
+  std::vector<Domain> domains_;
+  Random random_;
+  Case c_;
+};
+
+// Elements of loss and gradients that are not finite, over a few draws: one may be lucky.
+size_t not_finite(const Program& p, SampleOptions o, const std::vector<Domain>& domains) {
+  size_t bad = 0;
+  auto add = [&](const Array& a) {
+    for (double v : a.data) bad += !std::isfinite(v);
+  };
+  for (o.seed = 1; o.seed <= 6; o.seed++) {
+    Oracle oracle(p.graph, oracle_inputs(p, Sampler(p, o, domains).run()));
+    add(oracle.evaluate(p.loss_rows, p.rows));
+    for (const Gradient& g : p.gradients) add(oracle.evaluate(g.node, p.graph.tensors[g.tensor].dims));
+  }
+  return bad;
+}
+
+// Tensor by tensor, the first domain that leaves the fewest elements not finite; all normal if that leaves none.
+std::vector<Domain> choose_domains(const Program& p, SampleOptions o) {
+  o.stress = Stress::None;
+  for (auto& [axis, extent] : o.extents) extent = std::clamp<int64_t>(extent, 2, 4);  // enough to tell
+  o.extent = std::clamp<int64_t>(o.extent, 2, 4);
+  std::vector<Domain> best(p.graph.tensors.size(), Domain::Normal);
+  size_t fewest = not_finite(p, o, best);
+  for (Domain together : {Domain::Unit, Domain::Simplex}) {
+    if (fewest == 0) return best;
+    std::vector<Domain> all(best.size(), together);
+    if (const size_t bad = not_finite(p, o, all); bad < fewest) fewest = bad, best = all;
+  }
+  // Give back to each tensor the widest domain that costs nothing.
+  for (size_t t = 0; t < best.size(); t++) {
+    for (Domain d : {Domain::Normal, Domain::Unit}) {
+      if (p.graph.tensors[t].type != ir::Type::Float || d >= best[t]) continue;
+      std::vector<Domain> wider = best;
+      wider[t] = d;
+      if (not_finite(p, o, wider) <= fewest) best = wider;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+const char* name(Stress stress) {
+  constexpr const char* kNames[] = {"none",           "ties", "equal",     "duplicates",   "zero_vectors",
+                                    "large",          "tiny", "one_class", "no_positives", "ignored",
+                                    "minus_infinity", "nan",  "infinity"};
+  return kNames[static_cast<int>(stress)];
+}
+
+const std::vector<Stress>& all_stresses() {
+  static const std::vector<Stress> all = [] {
+    std::vector<Stress> list;
+    for (int k = 0; k <= static_cast<int>(Stress::Infinity); k++) list.push_back(static_cast<Stress>(k));
+    return list;
+  }();
+  return all;
+}
+
+Case sample(const Program& program, const SampleOptions& options) {
+  return Sampler(program, options, choose_domains(program, options)).run();
+}
+
+}  // namespace lossc
