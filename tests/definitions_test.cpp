@@ -7,7 +7,7 @@
 #include "dsl/sample.h"
 #include "tests/support/tolerance.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 namespace {
 
 std::string describe(const Program& p) {
@@ -31,7 +31,7 @@ std::string describe(const Program& p) {
   return out;
 }
 
-class EveryForm : public ::testing::TestWithParam<const Definition*> {
+class EveryForm : public testing::TestWithParam<const Definition*> {
  protected:
   void SetUp() override { forms_ = build_all(*GetParam()); }
 
@@ -103,8 +103,8 @@ std::vector<const Definition*> linked() {
   return list;
 }
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EveryForm);
-INSTANTIATE_TEST_SUITE_P(Losses, EveryForm, ::testing::ValuesIn(linked()),
+INSTANTIATE_TEST_SUITE_P(Losses, EveryForm, testing::ValuesIn(linked()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 }  // namespace
-}  // namespace lossc::testing
+}  // namespace lossc::tests

@@ -11,10 +11,10 @@
 #include "dsl/oracle.h"
 #include "tests/support/tolerance.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 namespace {
 
-class Golden : public ::testing::Test {
+class Golden : public testing::Test {
  public:
   explicit Golden(const GoldenCase& c) : case_(c) {}
 
@@ -82,12 +82,12 @@ void register_golden_tests() {
   static const std::vector<GoldenFile> files = golden_files();
   for (const GoldenFile& f : files) {
     for (const GoldenCase& c : f.cases)
-      ::testing::RegisterTest(("Golden." + f.loss).c_str(), c.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                              [&c]() -> ::testing::Test* { return new Golden(c); });
+      testing::RegisterTest(("Golden." + f.loss).c_str(), c.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [&c]() -> testing::Test* { return new Golden(c); });
   }
 }
 
 // gtest_main calls no function of ours before it runs the tests, so they register with the static objects.
 static const bool registered = (register_golden_tests(), true);
 
-}  // namespace lossc::testing
+}  // namespace lossc::tests

@@ -7,7 +7,7 @@
 
 #include "tests/support/definition.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 namespace {
 
 using Values = std::vector<double>;
@@ -57,7 +57,7 @@ const Unary kUnary[] = {
     {"self_division", [](Arg x) { return sq(x) / x; }, 0.3, 2},
 };
 
-class ElementwiseGradient : public ::testing::TestWithParam<Unary> {};
+class ElementwiseGradient : public testing::TestWithParam<Unary> {};
 TEST_P(ElementwiseGradient, EqualsDifferences) {
   const Unary& u = GetParam();
   check(
@@ -84,7 +84,7 @@ TEST_P(ElementwiseGradient, NanGivesNan) {
   }
   EXPECT_TRUE(std::isfinite(out.gradient.at("x")[1]));
 }
-INSTANTIATE_TEST_SUITE_P(Words, ElementwiseGradient, ::testing::ValuesIn(kUnary),
+INSTANTIATE_TEST_SUITE_P(Words, ElementwiseGradient, testing::ValuesIn(kUnary),
                          [](const auto& info) { return info.param.name; });
 
 struct Binary {
@@ -103,7 +103,7 @@ const Binary kBinary[] = {
     {"select", [](Arg x, Arg y) { return select(x < y, x * y, y / x); }},
     {"clamp_by_values", [](Arg x, Arg y) { return clamp(x, 0.5 * Expr{y.node}, 2 * Expr{y.node}); }},
 };
-class BinaryGradient : public ::testing::TestWithParam<Binary> {};
+class BinaryGradient : public testing::TestWithParam<Binary> {};
 TEST_P(BinaryGradient, EqualsDifferencesAlsoWhereOperandsAreBroadcast) {
   check(
       [&] {
@@ -113,7 +113,7 @@ TEST_P(BinaryGradient, EqualsDifferencesAlsoWhereOperandsAreBroadcast) {
       },
       sum_of({{"x", uniform({3, 4}, 0.3, 2, 1)}, {"y", uniform({4}, 0.3, 2, 2)}, {"s", array({}, {0.7})}}));
 }
-INSTANTIATE_TEST_SUITE_P(Words, BinaryGradient, ::testing::ValuesIn(kBinary),
+INSTANTIATE_TEST_SUITE_P(Words, BinaryGradient, testing::ValuesIn(kBinary),
                          [](const auto& info) { return info.param.name; });
 
 // The derivative of one word at chosen points.
@@ -169,7 +169,7 @@ const Reduction1 kReductions[] = {
     {"second_largest", [](Index k, Expr e, Mask m) { return kth_largest(k, 2, e, m); }},
     {"top_two", [](Index k, Expr e, Mask m) { return top_k_sum(k, 2, e, m); }},
 };
-class ReductionGradient : public ::testing::TestWithParam<Reduction1> {
+class ReductionGradient : public testing::TestWithParam<Reduction1> {
  protected:
   // One reduction per row and one over rows; the square makes the upstream gradient differ.
   void check_on(Array x, bool masked) {
@@ -216,7 +216,7 @@ TEST_P(ReductionGradient, NanGivesNan) {
   EXPECT_TRUE(std::isnan(g[0]) || std::isnan(g[1]) || std::isnan(g[2])) << g[0] << ", " << g[1] << ", " << g[2];
   for (int k = 3; k < 6; k++) EXPECT_TRUE(std::isfinite(g[k])) << k;
 }
-INSTANTIATE_TEST_SUITE_P(Words, ReductionGradient, ::testing::ValuesIn(kReductions),
+INSTANTIATE_TEST_SUITE_P(Words, ReductionGradient, testing::ValuesIn(kReductions),
                          [](const auto& info) { return info.param.name; });
 
 // Derivative of one reduction of one row.
@@ -286,7 +286,7 @@ const Pair kPairs[] = {
     {"root_of_sqdist", [](Index d, Expr a, Expr b) { return sqrt(sqdist(d, a, b)); }},
     {"normalized_gap", [](Index d, Expr a, Expr b) { return sum(d, abs(normalize(d, a) - normalize(d, b))); }},
 };
-class PairGradient : public ::testing::TestWithParam<Pair> {};
+class PairGradient : public testing::TestWithParam<Pair> {};
 TEST_P(PairGradient, OfTwoTensorsEqualsDifferences) {
   check(
       [&] {
@@ -321,7 +321,7 @@ TEST_P(PairGradient, AtAZeroVectorIsFinite) {
   EXPECT_TRUE(std::isfinite(out.loss));
   for (double g : out.gradient.at("z")) EXPECT_TRUE(std::isfinite(g));
 }
-INSTANTIATE_TEST_SUITE_P(Words, PairGradient, ::testing::ValuesIn(kPairs),
+INSTANTIATE_TEST_SUITE_P(Words, PairGradient, testing::ValuesIn(kPairs),
                          [](const auto& info) { return info.param.name; });
 
 TEST(ZeroVectors, HaveGradientZero) {
@@ -625,4 +625,4 @@ TEST(Loss, OfColumnsStandardised) {
 }
 
 }  // namespace
-}  // namespace lossc::testing
+}  // namespace lossc::tests

@@ -8,7 +8,7 @@
 #include "lossc/loss.h"
 #include "tests/support/tolerance.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 
 inline const Definition& definition(std::function<void()> body) {
   static std::function<void()> current;
@@ -75,4 +75,4 @@ inline Outcome check(const std::function<void()>& body, const Case& c) {
   return out;
 }
 
-}  // namespace lossc::testing
+}  // namespace lossc::tests

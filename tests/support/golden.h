@@ -8,7 +8,7 @@
 
 #include "dsl/case.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 
 struct GoldenCase : Case {
   std::vector<double> loss_values;                       // one for sum and mean, else one per row
@@ -125,4 +125,4 @@ inline std::vector<GoldenFile> golden_files() {
   return files;
 }
 
-}  // namespace lossc::testing
+}  // namespace lossc::tests

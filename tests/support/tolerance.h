@@ -10,7 +10,7 @@
 
 #include "dsl/finite_difference.h"
 
-namespace lossc::testing {
+namespace lossc::tests {
 
 // |got - want| <= relative * max(|want|, the largest finite |want| of the array) + absolute. The array's largest value
 // is the scale because its elements come out of the same sums: where one element is small by cancellation, its error
@@ -37,9 +37,9 @@ inline double scale_of(const std::vector<double>& values) {
 }
 
 // NaN is equal to NaN, and an infinity to itself only.
-inline ::testing::AssertionResult close(const std::vector<double>& got, const std::vector<double>& want, Tolerance t) {
+inline testing::AssertionResult close(const std::vector<double>& got, const std::vector<double>& want, Tolerance t) {
   if (got.size() != want.size())
-    return ::testing::AssertionFailure() << got.size() << " elements, wanted " << want.size();
+    return testing::AssertionFailure() << got.size() << " elements, wanted " << want.size();
   const double scale = scale_of(want);
   for (size_t k = 0; k < got.size(); k++) {
     const double bound = t.relative * scale + t.absolute;
@@ -47,19 +47,19 @@ inline ::testing::AssertionResult close(const std::vector<double>& got, const st
                       : std::isinf(want[k]) ? got[k] == want[k]
                                             : std::abs(got[k] - want[k]) <= bound;
     if (!same)
-      return ::testing::AssertionFailure() << fmt::format("element {} of {} is {:.17g}, wanted {:.17g} +- {:.2g}", k,
-                                                          got.size(), got[k], want[k], bound);
+      return testing::AssertionFailure() << fmt::format("element {} of {} is {:.17g}, wanted {:.17g} +- {:.2g}", k,
+                                                        got.size(), got[k], want[k], bound);
   }
-  return ::testing::AssertionSuccess();
+  return testing::AssertionSuccess();
 }
 
 // A derived gradient against central differences. Difference::error already bounds truncation and rounding to within
 // the constant that an estimate lacks, hence the factor of 4. Elements next to a kink have no derivative to compare
 // with; that they are few, and that the bound is small beside the gradient, is checked too, or the test would be empty.
-inline ::testing::AssertionResult close(const std::vector<double>& gradient, const std::vector<Difference>& differences,
-                                        double least_smooth = 0.5) {
+inline testing::AssertionResult close(const std::vector<double>& gradient, const std::vector<Difference>& differences,
+                                      double least_smooth = 0.5) {
   if (gradient.size() != differences.size())
-    return ::testing::AssertionFailure() << gradient.size() << " elements, wanted " << differences.size();
+    return testing::AssertionFailure() << gradient.size() << " elements, wanted " << differences.size();
   const double scale = std::max(scale_of(gradient), 1e-2);
   size_t smooth = 0;
   for (size_t k = 0; k < gradient.size(); k++) {
@@ -67,13 +67,13 @@ inline ::testing::AssertionResult close(const std::vector<double>& gradient, con
     if (!d.smooth) continue;
     smooth += d.error <= 1e-4 * scale;
     if (!(std::abs(gradient[k] - d.value) <= 4 * d.error))
-      return ::testing::AssertionFailure()
-             << fmt::format("element {} of {}: gradient {:.12g}, differences {:.12g} +- {:.2g}", k, gradient.size(),
-                            gradient[k], d.value, d.error);
+      return testing::AssertionFailure() << fmt::format(
+                 "element {} of {}: gradient {:.12g}, differences {:.12g} +- {:.2g}", k, gradient.size(), gradient[k],
+                 d.value, d.error);
   }
   if (double(smooth) < least_smooth * double(gradient.size()))
-    return ::testing::AssertionFailure() << smooth << " of " << gradient.size() << " elements could be compared";
-  return ::testing::AssertionSuccess();
+    return testing::AssertionFailure() << smooth << " of " << gradient.size() << " elements could be compared";
+  return testing::AssertionSuccess();
 }
 
-}  // namespace lossc::testing
+}  // namespace lossc::tests
