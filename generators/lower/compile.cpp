@@ -1,0 +1,31 @@
+#include "../../schedules/contract.h"
+#include "kernels.h"
+
+namespace lossc::lower {
+namespace {
+
+std::map<Halide::OutputFileType, std::string> files(const Output& output) {
+  std::map<Halide::OutputFileType, std::string> out{{Halide::OutputFileType::object, output.object}};
+  if (!output.stmt.empty()) out[Halide::OutputFileType::stmt] = output.stmt;
+  return out;
+}
+
+}  // namespace
+
+void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
+             const Output& output) {
+  const plan::StepKind kind = plan.steps[step].kind;
+  if (kind >= plan::StepKind::ContractNN) {
+    const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
+    schedules::ContractKernel k = schedules::build_contract(form, Halide::Float(float_bits), isa);
+    Halide::Pipeline(k.out).compile_to(files(output), k.args, symbol, schedules::aot_target(isa));
+    return;
+  }
+  Lowering l(plan, step, float_bits, isa);
+  const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
+                                            : kind == plan::StepKind::Reduce ? reduce_kernel(l)
+                                                                             : scatter_kernel(l);
+  Halide::Pipeline(outputs).compile_to(files(output), l.arguments(), symbol, schedules::aot_target(isa));
+}
+
+}  // namespace lossc::lower

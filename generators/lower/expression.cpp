@@ -1,0 +1,310 @@
+#include "expression.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../math/math.h"
+
+namespace lossc::lower {
+
+using Halide::Expr;
+using ir::Id;
+using ir::kNone;
+using ir::Op;
+using ir::ReduceKind;
+using plan::Elem;
+using plan::Storage;
+
+Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa)
+    : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(schedules::vector_lanes(float_bits, isa)),
+      tile(schedules::tile_columns(float_bits, isa)) {
+  int count = 0;
+  auto scalar = [&](Halide::Type t) {
+    const std::string name = fmt::format("s{}", count++);
+    arguments_.emplace_back(name, Halide::Argument::InputScalar, t, 0, Halide::ArgumentEstimates{});
+    return Halide::Internal::Variable::make(t, name, Halide::Parameter(t, false, 0, name));
+  };
+  for (const KernelArg& a : reader.args()) {
+    switch (a.kind) {
+      case rt::ArgKind::Buffer: {
+        if (a.written) break;
+        const bool out = std::find(reader.step.outputs.begin(), reader.step.outputs.end(), a.id) != reader.step.outputs.end();
+        auto& into = out ? old_ : images_;
+        make_image(a.id, into, fmt::format("{}{}", out ? "old" : "in", count++));
+        arguments_.push_back(into.at(a.id));
+        break;
+      }
+      case rt::ArgKind::Param: params_[a.id] = scalar(real); break;
+      case rt::ArgKind::IntParam: params_[a.id] = scalar(Halide::Int(32)); break;
+      case rt::ArgKind::Extent: extents_[a.id] = scalar(Halide::Int(32)); break;
+      case rt::ArgKind::RowBegin: row_begin_ = scalar(Halide::Int(32)); break;
+      case rt::ArgKind::RowEnd: row_end_ = scalar(Halide::Int(32)); break;
+    }
+  }
+}
+
+Halide::Type Lowering::type(Elem elem) const {
+  return elem == Elem::Float ? real : elem == Elem::Int32 ? Halide::Int(32) : Halide::UInt(8);
+}
+Expr Lowering::stored(Expr e) const { return e.type().is_bool() ? Halide::cast<uint8_t>(e) : e; }
+
+Expr Lowering::constant(double v, ir::Type t) const {
+  if (t == ir::Type::Bool) return Halide::cast<bool>(Expr(v != 0));
+  if (t == ir::Type::Int) return Expr(static_cast<int32_t>(v));
+  return Halide::Internal::make_const(real, v);
+}
+
+void Lowering::make_image(int b, std::map<int, Halide::ImageParam>& into, const std::string& name) {
+  const plan::Buffer& f = reader.plan.buffers[b];
+  const int dims = f.layout.tiled ? 3 : static_cast<int>(f.layout.order.size());
+  Halide::ImageParam image(type(f.elem), dims, name);
+  if (f.layout.tiled) {
+    image.dim(0).set_bounds(0, tile).set_stride(1);
+    image.dim(1).set_stride(tile);
+  } else if (dims > 0 && f.storage == Storage::Input) {
+    image.dim(0).set_stride(Expr());  // the caller's tensors have any stride; see dense()
+  }
+  into.emplace(b, image);
+}
+
+std::vector<Halide::Argument> Lowering::arguments() const { return arguments_; }
+
+Expr Lowering::extent(Id index) { return extents_.at(reader.g.indices[index].axis); }
+Expr Lowering::begin(Id index) { return index == reader.plan.row && row_begin_.defined() ? row_begin_ : Expr(0); }
+Expr Lowering::end(Id index) { return index == reader.plan.row && row_end_.defined() ? row_end_ : extent(index); }
+
+Expr Lowering::dense(Id index, int implicit_stride) {
+  Expr all;
+  for (auto& [b, image] : images_) {
+    const plan::Buffer& f = reader.plan.buffers[b];
+    if (f.storage != Storage::Input || f.layout.order.empty()) continue;
+    const ir::Tensor& t = reader.g.tensors[f.tensor];
+    if (reader.g.indices[f.layout.order.back()].axis != reader.g.indices[index].axis) continue;
+    const int want = t.role == ir::TensorRole::Implicit ? implicit_stride : 1;
+    Expr here = image.dim(0).stride() == want;
+    all = all.defined() ? all && here : here;
+  }
+  return all;
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------------
+
+Expr Lowering::element(int b, std::vector<Position> dims) {
+  const plan::Buffer& f = reader.plan.buffers[b];
+  Halide::ImageParam& image = images_.at(b);
+  std::vector<Expr> at;
+  if (f.layout.tiled) {
+    const Position& c = dims[1];
+    if (c.inner.defined())
+      at = {c.inner, dims[0].value, c.outer};
+    else
+      at = {c.value % tile, dims[0].value, c.value / tile};
+  } else {
+    for (size_t k = dims.size(); k-- > 0;) {
+      Expr v = dims[k].value;
+      // A tile's last columns may lie past the end of a linear array; what is read there is masked away later, but it
+      // must be memory. `likely` lets Halide split off the loop in which the clamp can matter.
+      if (dims[k].inner.defined())
+        v = Halide::clamp(Halide::likely(v), 0, Halide::max(image.dim(static_cast<int>(dims.size() - 1 - k)).extent() - 1, 0));
+      at.push_back(v);
+    }
+  }
+  Expr e = image(at);
+  return f.elem == Elem::UInt8 ? e != 0 : e;
+}
+
+Expr Lowering::load(int b, const Positions& at) {
+  std::vector<Position> dims;
+  for (Id k : reader.plan.buffers[b].layout.order) dims.push_back(at.at(k));
+  return element(b, dims);
+}
+
+// ---- expressions -----------------------------------------------------------------------------------------------
+
+Expr Lowering::value(Id node, const Positions& at) {
+  // Positions differ between the places where a node is evaluated (a lookup, an inner reduction), so they are part of
+  // what is remembered.
+  std::string where;
+  for (Id k = 0; k < 64; k++)
+    if (reader.g.free(node) >> k & 1)
+      if (auto it = at.find(k); it != at.end()) {
+        // What is remembered by address must not be freed, or a new expression could be taken for it.
+        kept_.push_back(it->second);
+        where += fmt::format("{}@{}/{};", k, static_cast<const void*>(it->second.value.get()), static_cast<const void*>(it->second.inner.get()));
+      }
+  auto key = std::make_pair(node, where);
+  if (auto it = memo_.find(key); it != memo_.end()) return it->second;
+  const int b = reader.buffer_of(node);
+  Expr e = b >= 0 ? load(b, at) : compute(node, at);
+  return memo_[key] = e;
+}
+
+Expr Lowering::compute(Id node, const Positions& at) {
+  const ir::Node n = reader.g.at(node);
+  auto arg = [&](size_t k) { return value(n.args[k], at); };
+  switch (n.op) {
+    case Op::Const: return constant(n.value, n.type);
+    case Op::Param: return params_.at(n.sym);
+    case Op::Extent: return extents_.at(n.sym);
+    case Op::Index: return at.at(n.sym).value;
+    case Op::StopGradient: return arg(0);
+    case Op::StraightThrough: return arg(0);
+    case Op::Select: return Halide::select(arg(0), arg(1), arg(2));
+    case Op::Reduce: return reduction(node, at);
+    case Op::Load: {
+      int b = -1;
+      for (int r : reader.step.reads)
+        if (reader.plan.buffers[r].storage == Storage::Input && reader.plan.buffers[r].tensor == n.sym) b = r;
+      std::vector<Position> dims;
+      for (size_t k = 0; k < n.args.size(); k++) {
+        const Id plain = reader.g.plain_index(n.args[k]);
+        if (plain != kNone) {
+          dims.push_back(at.at(plain));
+          continue;
+        }
+        // Labels are checked before a run, but rows dropped by their definition may hold anything.
+        Expr last = images_.at(b).dim(static_cast<int>(n.args.size() - 1 - k)).extent() - 1;
+        dims.push_back({Halide::clamp(arg(k), 0, Halide::max(last, 0)), Expr(), Expr()});
+      }
+      return element(b, dims);
+    }
+    case Op::At: {
+      const int b = reader.buffer_of(n.args[0]);
+      Positions there = at;
+      const Id plain = reader.g.plain_index(n.args[1]);
+      if (plain != kNone) {
+        there[n.sym] = at.at(plain);
+      } else {
+        const auto& order = reader.plan.buffers[b].layout.order;
+        const bool tiled = reader.plan.buffers[b].layout.tiled;
+        const int place = static_cast<int>(std::find(order.begin(), order.end(), n.sym) - order.begin());
+        const int dim = tiled ? (place == 0 ? 1 : 2) : static_cast<int>(order.size()) - 1 - place;
+        Expr last = images_.at(b).dim(dim).extent() * (tiled && place == 1 ? tile : 1) - 1;
+        there[n.sym] = {Halide::clamp(arg(1), 0, Halide::max(last, 0)), Expr(), Expr()};
+      }
+      return load(b, there);
+    }
+    default: break;
+  }
+  return n.args.size() == 1 ? unary(n.op, arg(0), reader.g.type(n.args[0])) : binary(n.op, arg(0), arg(1));
+}
+
+Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
+  const math::Env env{isa.features.find("fma") != std::string_view::npos};
+  auto c = [&](double v) { return Halide::Internal::make_const(x.type(), v); };
+  switch (op) {
+    case Op::Neg: return -x;
+    case Op::Abs: return Halide::abs(x);
+    case Op::Sign:
+      return Halide::select(Halide::is_nan(x), x, x > c(0), c(1), x < c(0), c(-1), c(0));
+    case Op::Exp: return math::exp(x, env);
+    case Op::Expm1: return math::expm1(x, env);
+    case Op::Log: return math::log(x);
+    case Op::Log1p: return math::log1p(x);
+    case Op::Sqrt: return math::sqrt(x);
+    case Op::Tanh: return math::tanh(x, env);
+    case Op::Sigmoid: return math::sigmoid(x, env);
+    case Op::Softplus: return math::softplus(x, env);
+    case Op::Floor: return Halide::floor(x);
+    case Op::Round: return Halide::round(x);
+    case Op::ZeroRecip: return Halide::select(x == c(0), c(0), c(1) / x);
+    case Op::IsNan: return Halide::is_nan(x);
+    case Op::IsFinite: return Halide::is_finite(x);
+    case Op::Not: return !x;
+    case Op::ToFloat: return operand == ir::Type::Float ? x : Halide::cast(real, x);
+    default: break;
+  }
+  throw std::runtime_error(fmt::format("`{}` has no code generation yet", ir::name(op)));
+}
+
+Expr Lowering::binary(Op op, Expr a, Expr b) {
+  switch (op) {
+    case Op::Add: return a + b;
+    case Op::Sub: return a - b;
+    case Op::Mul: return a * b;
+    case Op::Div: return a / b;
+    case Op::Mod: return a % b;
+    case Op::Max: return a.type().is_float() ? math::max_nan(a, b) : Halide::max(a, b);
+    case Op::Min: return a.type().is_float() ? math::min_nan(a, b) : Halide::min(a, b);
+    // Comparisons are strict: in fast mode LLVM may read `x <= 0 ? 0 : x` as a max that drops NaN.
+    case Op::Lt: return Halide::strict_float(a < b);
+    case Op::Le: return Halide::strict_float(a <= b);
+    case Op::Eq: return Halide::strict_float(a == b);
+    case Op::Ne: return Halide::strict_float(a != b);
+    case Op::And: return a && b;
+    case Op::Or: return a || b;
+    default: break;
+  }
+  throw std::runtime_error(fmt::format("`{}` has no code generation yet", ir::name(op)));
+}
+
+// A reduction inside the kernel is a Func over its free indices; the caller computes it per chunk of the vectorised one.
+Expr Lowering::reduction(Id node, const Positions& at) {
+  const ir::Node n = reader.g.at(node);
+  auto [it, fresh] = inner_of_.try_emplace(node, inner.size());
+  if (fresh) {
+    Inner in{Halide::Func(fmt::format("inner{}", inner.size())), {}, {}};
+    Positions here;
+    std::vector<Halide::Var> vars;
+    for (Id k = 0; k < static_cast<Id>(reader.g.indices.size()); k++) {
+      if (!(n.free >> k & 1)) continue;
+      vars.emplace_back(fmt::format("v{}_{}", inner.size(), k));
+      in.indices.push_back(k);
+      here[k] = {vars.back(), Expr(), Expr()};
+    }
+    inner.push_back(in);
+    const size_t id = inner.size() - 1;
+    Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
+    here[n.sym] = {r.x, Expr(), Expr()};
+    std::vector<Expr> body{stored(value(n.args[0], here))};
+    if (selects(n.kind)) body.push_back(r.x);
+    Halide::Func f = inner[id].f;
+    f(vars) = Halide::Tuple(start(*this, n.kind, body[0].type()));
+    std::vector<Expr> acc;
+    for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(vars)) : Expr(f(vars)[k]));
+    f(vars) = Halide::Tuple(combine(n.kind, acc, body));
+    inner[id].over = r.x;
+  }
+  std::vector<Expr> args;
+  for (Id k : inner[it->second].indices) args.push_back(at.at(k).value);
+  Halide::Func f = inner[it->second].f;
+  Expr e = selects(n.kind) ? Expr(f(args)[1]) : Expr(f(args));
+  return reader.g.type(node) == ir::Type::Bool ? e != 0 : e;
+}
+
+// ---- running reductions ----------------------------------------------------------------------------------------
+
+std::vector<Expr> start(const Lowering& l, ReduceKind kind, Halide::Type value) {
+  (void)l;
+  Expr id = Halide::Internal::make_const(value, ir::identity(kind));
+  if (selects(kind)) return {id, Expr(0)};
+  return {id};
+}
+
+std::vector<Expr> combine(ReduceKind kind, const std::vector<Expr>& acc, const std::vector<Expr>& next) {
+  const Expr a = acc[0], x = next[0];
+  switch (kind) {
+    case ReduceKind::Sum: return {a + x};
+    case ReduceKind::Prod: return {a * x};
+    case ReduceKind::Any: return {a | x};
+    case ReduceKind::All: return {a & x};
+    case ReduceKind::MaxNum: return {Halide::select(Halide::strict_float(x > a), x, a)};  // NaN loses
+    case ReduceKind::Max: return {math::max_nan(a, x)};
+    case ReduceKind::Min: return {math::min_nan(a, x)};
+    default: {
+      // Strictly better, or the first NaN; on a tie the lower index (partial results meet in any order).
+      Expr nan = Halide::is_nan(x) && !Halide::is_nan(a);
+      Expr better = kind == ReduceKind::ArgMax ? Halide::strict_float(x > a) : Halide::strict_float(x < a);
+      Expr both_nan = Halide::is_nan(x) && Halide::is_nan(a);
+      Expr tie = (Halide::strict_float(x == a) || both_nan) && next[1] < acc[1];
+      // An untouched accumulator holds the identity and index 0, which is the answer for an empty row too.
+      Expr take = (better && !Halide::is_nan(a)) || nan || tie;
+      return {Halide::select(take, x, a), Halide::select(take, next[1], acc[1])};
+    }
+  }
+}
+
+}  // namespace lossc::lower

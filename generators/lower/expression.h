@@ -1,0 +1,76 @@
+// Nodes to Halide expressions, for one kernel.
+#pragma once
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "Halide.h"
+#include "step_reader.h"
+
+namespace lossc::lower {
+
+// The value of an index where an expression is evaluated. In a loop over tiles, also its two parts.
+struct Position {
+  Halide::Expr value;
+  Halide::Expr inner, outer;  // value == outer * tile + inner; undefined outside tiles
+};
+using Positions = std::map<ir::Id, Position>;
+
+class Lowering {
+ public:
+  Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa);
+
+  const StepReader reader;
+  const Halide::Type real;
+  const schedules::Isa& isa;
+  const int lanes;  // of a native vector of `real`
+  const int tile;   // columns of a storage tile
+
+  Halide::Expr value(ir::Id node, const Positions& at);
+  Halide::Expr load(int buffer, const Positions& at);
+  Halide::Expr extent(ir::Id index);             // of the index's axis
+  Halide::Expr begin(ir::Id index), end(ir::Id index);  // range of an index summed over: the panel's rows or all
+  Halide::Type type(plan::Elem elem) const;
+  Halide::Expr stored(Halide::Expr e) const;     // as kept in memory: truth values as bytes
+  Halide::Expr constant(double v, ir::Type t) const;
+
+  std::vector<Halide::Argument> arguments() const;
+  Halide::ImageParam& image(int buffer) { return images_.at(buffer); }
+  Halide::ImageParam& old_image(int buffer) { return old_.at(buffer); }
+
+  // Reductions evaluated inside the kernel, in chunks of the vectorised index; to be scheduled by the caller.
+  struct Inner {
+    Halide::Func f;
+    std::vector<ir::Id> indices;  // of its arguments, in order
+    Halide::RVar over;
+  };
+  std::vector<Inner> inner;
+  ir::Id vector_index = ir::kNone;  // chunked index, set by the caller before value()
+
+  // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`)?
+  Halide::Expr dense(ir::Id index, int implicit_stride);
+
+ private:
+  Halide::Expr compute(ir::Id node, const Positions& at);
+  Halide::Expr reduction(ir::Id node, const Positions& at);
+  Halide::Expr element(int buffer, std::vector<Position> dims);
+  Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
+  Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);
+  void make_image(int buffer, std::map<int, Halide::ImageParam>& into, const std::string& name);
+
+  std::map<int, Halide::ImageParam> images_, old_;
+  std::map<ir::Id, Halide::Expr> params_, extents_;
+  Halide::Expr row_begin_, row_end_;
+  std::map<std::pair<ir::Id, std::string>, Halide::Expr> memo_;
+  std::vector<Position> kept_;
+  std::map<ir::Id, size_t> inner_of_;
+  std::vector<Halide::Argument> arguments_;
+};
+
+// A step of a running reduction, and the merge of two partial ones. ArgMax and ArgMin carry (value, index).
+std::vector<Halide::Expr> start(const Lowering& l, ir::ReduceKind kind, Halide::Type value);
+std::vector<Halide::Expr> combine(ir::ReduceKind kind, const std::vector<Halide::Expr>& acc,
+                                  const std::vector<Halide::Expr>& next);
+inline bool selects(ir::ReduceKind kind) { return kind == ir::ReduceKind::ArgMax || kind == ir::ReduceKind::ArgMin; }
+
+}  // namespace lossc::lower

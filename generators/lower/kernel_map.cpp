@@ -1,0 +1,143 @@
+// Map: every element on its own; and Scatter: rows added to where their key points.
+#include <fmt/format.h>
+
+#include "../../schedules/loops.h"
+#include "kernels.h"
+
+namespace lossc::lower {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::Var;
+using ir::Id;
+using ir::kNone;
+using plan::Storage;
+
+void constrain_output(const Lowering& l, Func f, const std::vector<int>& buffers) {
+  const auto images = f.output_buffers();
+  for (size_t k = 0; k < images.size(); k++) {
+    Halide::OutputImageParam image = images[k];
+    const plan::Buffer& b = l.reader.plan.buffers[buffers[k]];
+    if (b.layout.tiled || b.scratch) {
+      image.dim(0).set_bounds(0, l.tile).set_stride(1);
+      if (b.layout.tiled) image.dim(1).set_stride(l.tile);
+    } else if (b.storage == Storage::Output && image.dimensions() > 0) {
+      image.dim(0).set_stride(Expr());
+    }
+  }
+}
+
+namespace {
+
+bool reads_tiles_along(const Lowering& l, Id index) {
+  for (int b : l.reader.step.reads) {
+    const plan::Buffer& f = l.reader.plan.buffers[b];
+    if (f.layout.tiled && l.reader.g.indices[f.layout.order[1]].axis == l.reader.g.indices[index].axis) return true;
+  }
+  return false;
+}
+
+// The caller's tensors may have any stride along the vectorised index. Three versions of the loop: rows without weights
+// (their stand-in has stride 0), all dense, and any stride.
+void specialise(Lowering& l, Func f, Id index, int stages) {
+  const auto images = f.output_buffers();
+  Expr out;
+  for (size_t k = 0; k < images.size(); k++) {
+    if (l.reader.plan.buffers[l.reader.step.outputs[k]].storage != Storage::Output || images[k].dimensions() == 0) continue;
+    Halide::OutputImageParam image = images[k];
+    Expr here = image.dim(0).stride() == 1;
+    out = out.defined() ? out && here : here;
+  }
+  for (int implicit : {0, 1}) {
+    Expr c = l.dense(index, implicit);
+    if (out.defined()) c = c.defined() ? c && out : out;
+    if (!c.defined()) return;
+    f.specialize(c);
+    for (int s = 0; s < stages; s++) f.update(s).specialize(c);
+    Expr other = l.dense(index, 1 - implicit);
+    if (!other.defined()) return;
+  }
+}
+
+std::vector<Expr> values(Lowering& l, const Positions& at) {
+  std::vector<Expr> out;
+  for (Id n : l.reader.step.nodes) out.push_back(l.stored(l.value(n, at)));
+  return out;
+}
+
+Func tiled_map(Lowering& l) {
+  const auto& order = l.reader.step.domain;
+  Var ci("ci"), row("row"), co("co");
+  Positions at;
+  at[order[0]] = {row, Expr(), Expr()};
+  at[order[1]] = {co * l.tile + ci, ci, co};
+  Func f("map");
+  f(ci, row, co) = Halide::Tuple(values(l, at));
+  constrain_output(l, f, l.reader.step.outputs);
+  for (auto& in : l.inner) schedules::inner_reduction(in.f, f, row, l.lanes);
+  schedules::tile_loop(f, ci, row, co, l.tile, l.lanes);
+  return f;
+}
+
+}  // namespace
+
+std::vector<Func> map_kernel(Lowering& l) {
+  if (l.reader.step.tiled) return {tiled_map(l)};
+  const auto& domain = l.reader.step.domain;
+  std::vector<Var> vars;
+  Positions at;
+  for (size_t k = domain.size(); k-- > 0;) {  // Halide counts dimensions from the innermost
+    vars.emplace_back(fmt::format("x{}", vars.size()));
+    at[domain[k]] = {vars.back(), Expr(), Expr()};
+  }
+  Func f("map");
+  f(vars) = Halide::Tuple(values(l, at));
+  constrain_output(l, f, l.reader.step.outputs);
+  if (vars.empty()) return {f};
+  const bool in_tiles = reads_tiles_along(l, domain.back());
+  if (l.inner.empty()) {
+    schedules::dense_loop(f, vars[0], in_tiles ? l.tile : 4 * l.lanes, l.lanes);
+  } else {
+    std::vector<Func> inner;
+    for (auto& in : l.inner) inner.push_back(in.f);
+    schedules::chunk_loop(f, vars, inner, 2 * l.lanes, l.lanes);
+  }
+  specialise(l, f, domain.back(), 0);
+  return {f};
+}
+
+std::vector<Func> scatter_kernel(Lowering& l) {
+  const plan::Step& step = l.reader.step;
+  const ir::Node n = l.reader.g.at(step.nodes[0]);
+  const plan::Buffer& out = l.reader.plan.buffers[step.outputs[0]];
+  Halide::RDom rows(l.begin(step.over), l.end(step.over) - l.begin(step.over), "rows");
+  Positions at;
+  at[step.over] = {rows.x, Expr(), Expr()};
+  std::vector<Var> vars;
+  std::vector<Expr> target;
+  std::vector<Id> order = out.layout.order;
+  Expr key;
+  for (size_t k = order.size(); k-- > 0;) {
+    vars.emplace_back(fmt::format("x{}", vars.size()));
+    if (order[k] == n.sym2)
+      target.emplace_back();  // the key, below
+    else {
+      at[order[k]] = {vars.back(), Expr(), Expr()};
+      target.push_back(vars.back());
+    }
+  }
+  Expr last = l.extent(n.sym2) - 1;
+  key = Halide::clamp(l.value(n.args[1], at), 0, Halide::max(last, 0));
+  for (Expr& t : target)
+    if (!t.defined()) t = key;
+  Func f("scatter");
+  // Accumulators come filled by the runtime; others start at 0.
+  Expr zero = Halide::Internal::make_zero(l.type(out.elem));
+  f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : zero;
+  f(target) = f(target) + l.value(n.args[0], at);
+  constrain_output(l, f, step.outputs);
+  schedules::scatter_loop(f, vars, order.back() != n.sym2, l.lanes);
+  return {f};
+}
+
+}  // namespace lossc::lower

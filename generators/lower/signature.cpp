@@ -1,0 +1,213 @@
+// Arguments and identity of a step's kernel.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "step_reader.h"
+
+namespace lossc::lower {
+
+using ir::Id;
+using ir::kNone;
+using ir::Op;
+using plan::StepKind;
+using plan::Storage;
+using rt::ArgKind;
+
+std::vector<Id> StepReader::expressions() const {
+  if (step.kind == StepKind::Map) return step.nodes;
+  if (step.kind == StepKind::Scatter) return g.at(step.nodes[0]).args;
+  std::vector<Id> out;
+  for (Id n : step.nodes) out.push_back(g.at(n).args[0]);
+  return out;
+}
+
+void StepReader::walk(Id node, std::set<Id>& seen, const std::function<void(Id)>& visit) const {
+  if (!seen.insert(node).second) return;
+  const ir::Node& n = g.at(node);
+  if (buffer_of(node) < 0) {
+    if (n.op == Op::At)
+      walk(n.args[1], seen, visit);  // the other operand is a buffer
+    else
+      for (Id a : n.args) walk(a, seen, visit);
+  }
+  visit(node);
+}
+
+void StepReader::walk(const std::function<void(Id)>& visit) const {
+  std::set<Id> seen;
+  for (Id e : expressions()) walk(e, seen, visit);
+}
+
+Uses StepReader::uses() const {
+  std::set<Id> params, extents;
+  Uses u;
+  auto range = [&](Id index) {
+    if (index == plan.row && plan.in_panel(static_cast<int>(&step - plan.steps.data())))
+      u.row_range = true;
+    else
+      extents.insert(g.indices[index].axis);
+  };
+  walk([&](Id node) {
+    const ir::Node& n = g.at(node);
+    if (buffer_of(node) >= 0) return;
+    if (n.op == Op::Param) params.insert(n.sym);
+    if (n.op == Op::Extent) extents.insert(n.sym);
+    if (n.op == Op::Reduce) range(n.sym);
+  });
+  if (step.over != kNone) range(step.over);
+  if (step.kind == StepKind::Scatter) extents.insert(g.indices[g.at(step.nodes[0]).sym2].axis);
+  u.params.assign(params.begin(), params.end());
+  u.extents.assign(extents.begin(), extents.end());
+  return u;
+}
+
+std::vector<KernelArg> StepReader::args() const {
+  std::vector<KernelArg> out;
+  for (int b : step.reads) out.push_back({ArgKind::Buffer, b, false});
+  if (contract()) {
+    if (step.kind == StepKind::ContractTN)
+      out.push_back({ArgKind::Buffer, step.outputs[0], false});
+    else
+      out.push_back({ArgKind::Extent, g.indices[step.over].axis, false});
+    out.push_back({ArgKind::Buffer, step.outputs[0], true});
+    return out;
+  }
+  if (reads_old())
+    for (int b : step.outputs) out.push_back({ArgKind::Buffer, b, false});
+  const Uses u = uses();
+  for (Id p : u.params) out.push_back({g.params[p].integer ? ArgKind::IntParam : ArgKind::Param, p, false});
+  for (Id a : u.extents) out.push_back({ArgKind::Extent, a, false});
+  if (u.row_range) {
+    out.push_back({ArgKind::RowBegin, 0, false});
+    out.push_back({ArgKind::RowEnd, 0, false});
+  }
+  for (int b : step.scratch) out.push_back({ArgKind::Buffer, b, true});
+  for (int b : step.outputs) out.push_back({ArgKind::Buffer, b, true});
+  return out;
+}
+
+namespace {
+
+// The step in names that do not depend on the loss: indices by their place in the domain, buffers, params and axes by
+// their place among the arguments.
+class Canonical {
+ public:
+  explicit Canonical(const StepReader& r) : r_(r) {
+    for (Id k : r.step.domain) index(k);
+  }
+
+  std::string text() {
+    std::string out = fmt::format("k{} t{} a{} d{} o{}\n", static_cast<int>(r_.step.kind), r_.step.tiled, r_.step.accumulates,
+                                  r_.step.domain.size(), r_.step.over == kNone ? "-" : index(r_.step.over));
+    const auto args = r_.args();
+    for (const KernelArg& a : args) out += argument(a);
+    r_.walk([&](Id node) { out += line(node); });
+    for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
+    for (Id n : r_.step.nodes)
+      if (r_.g.at(n).op == Op::Reduce) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
+    return out;
+  }
+
+ private:
+  std::string index(Id k) {
+    return fmt::format("i{}", index_.try_emplace(k, static_cast<int>(index_.size())).first->second);
+  }
+  std::string number(Id node) { return fmt::format("n{}", node_.try_emplace(node, static_cast<int>(node_.size())).first->second); }
+  std::string axis(Id a) { return fmt::format("x{}", axis_.try_emplace(a, static_cast<int>(axis_.size())).first->second); }
+  std::string param(Id p) { return fmt::format("p{}", param_.try_emplace(p, static_cast<int>(param_.size())).first->second); }
+
+  std::string buffer(int b) {
+    const plan::Buffer& f = r_.plan.buffers[b];
+    buffer_.try_emplace(b, static_cast<int>(buffer_.size()));
+    const bool callers = f.storage == Storage::Input || f.storage == Storage::Output;
+    const bool implicit = f.storage == Storage::Input && r_.g.tensors[f.tensor].role == ir::TensorRole::Implicit;
+    std::string out = fmt::format("b{}e{}c{}{}{}t{}[", buffer_[b], static_cast<int>(f.elem), callers, implicit ? "i" : "",
+                                  f.scratch ? "s" : "", f.layout.tiled);
+    // Dimensions of an input are positions, not the indices it happens to be declared with.
+    for (Id k : f.layout.order) out += f.storage == Storage::Input ? "." : index(k);
+    return out + "]";
+  }
+
+  std::string argument(const KernelArg& a) {
+    switch (a.kind) {
+      case ArgKind::Buffer: return "B" + buffer(a.id) + (a.written ? "w\n" : "\n");
+      case ArgKind::Param: return "P" + param(a.id) + "\n";
+      case ArgKind::IntParam: return "I" + param(a.id) + "\n";
+      case ArgKind::Extent: return "E" + axis(a.id) + "\n";
+      default: return "R\n";
+    }
+  }
+
+  std::string line(Id node) {
+    const ir::Node& n = r_.g.at(node);
+    std::string out = number(node) + "=";
+    if (int b = r_.buffer_of(node); b >= 0) return out + "load " + buffer(b) + "\n";
+    out += fmt::format("{}:{}:{}", static_cast<int>(n.op), static_cast<int>(n.type), static_cast<int>(n.kind));
+    switch (n.op) {
+      case Op::Const: out += fmt::format(" {:a}", n.value); break;
+      case Op::Param: out += " " + param(n.sym); break;
+      case Op::Extent: out += " " + axis(n.sym); break;
+      case Op::Index: case Op::Reduce: out += " " + index(n.sym); break;
+      case Op::Load: out += " " + buffer(tensor_buffer(n.sym)); break;
+      case Op::At: return out + " " + index(n.sym) + " " + buffer(r_.buffer_of(n.args[0])) + " " + number(n.args[1]) + "\n";
+      default: break;
+    }
+    for (Id a : n.args) out += " " + number(a);
+    return out + "\n";
+  }
+
+  int tensor_buffer(Id tensor) const {
+    for (int b : r_.step.reads)
+      if (r_.plan.buffers[b].storage == Storage::Input && r_.plan.buffers[b].tensor == tensor) return b;
+    return -1;
+  }
+
+  const StepReader& r_;
+  std::map<Id, int> index_, node_, axis_, param_;
+  std::map<int, int> buffer_;
+};
+
+float cost(const StepReader& r) {
+  if (r.contract()) return 2;
+  float total = 0;
+  r.walk([&](Id node) {
+    if (r.buffer_of(node) >= 0) return;
+    switch (r.g.at(node).op) {
+      case Op::Const: case Op::Param: case Op::Index: case Op::Extent: case Op::Load: case Op::ToFloat: case Op::At: break;
+      case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
+      case Op::Erf: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
+      case Op::Pow: case Op::Atan2: total += 10; break;
+      default: total += 1;
+    }
+  });
+  return total + (r.step.kind == StepKind::Reduce ? static_cast<float>(r.step.outputs.size()) : 0);
+}
+
+// Outputs may be cropped along their outermost dimension, if all written buffers share it there. Scratch and sums
+// over rows into few numbers are one worker's.
+int split_dimension(const StepReader& r) {
+  const plan::Buffer& first = r.plan.buffers[r.step.outputs[0]];
+  if (r.step.kind == StepKind::Scatter) return -1;
+  if (!r.step.scratch.empty() && !r.plan.in_panel(static_cast<int>(&r.step - r.plan.steps.data()))) return -1;
+  if (r.step.kind == StepKind::ContractNN) return 1;
+  if (first.layout.order.empty()) return -1;
+  return first.layout.tiled ? 2 : static_cast<int>(first.layout.order.size()) - 1;
+}
+
+}  // namespace
+
+Signature signature(const plan::Plan& plan, int step) {
+  static const char* kKinds[] = {"map", "reduce", "scatter", "contract_nn", "contract_tn"};
+  const StepReader r(plan, step);
+  Signature s;
+  s.kind = kKinds[static_cast<int>(r.step.kind)];
+  s.args = r.args();
+  s.structure = r.contract() ? s.kind : Canonical(r).text();
+  s.split_dim = split_dimension(r);
+  s.flops = cost(r);
+  return s;
+}
+
+}  // namespace lossc::lower

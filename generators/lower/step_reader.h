@@ -1,0 +1,42 @@
+// What a step's expressions use: shared by the signature (which names and orders arguments) and the compiler (which
+// makes Halide objects of them), so that the two cannot disagree.
+#pragma once
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lower.h"
+
+namespace lossc::lower {
+
+struct Uses {
+  std::vector<ir::Id> params;   // ascending
+  std::vector<ir::Id> extents;  // axes, ascending
+  bool row_range = false;       // the panel's first and one-past-last row
+};
+
+class StepReader {
+ public:
+  StepReader(const plan::Plan& plan, int step) : plan(plan), g(plan.graph), step(plan.steps[step]) {}
+
+  const plan::Plan& plan;
+  const ir::Graph& g;
+  const plan::Step& step;
+
+  bool contract() const { return step.kind >= plan::StepKind::ContractNN; }
+  // The expressions evaluated: bodies of reductions, value and key of a scatter, else the nodes themselves.
+  std::vector<ir::Id> expressions() const;
+  // The buffer at which evaluation of `node` stops, or -1. (A step's own node is computed, unless the step copies it.)
+  int buffer_of(ir::Id node) const { return plan.find(step, node); }
+  Uses uses() const;
+  // Calls `visit` for every node evaluated inside the step, operands before users.
+  void walk(const std::function<void(ir::Id)>& visit) const;
+  bool reads_old() const { return step.kind == plan::StepKind::Reduce && step.accumulates; }
+  std::vector<KernelArg> args() const;
+
+ private:
+  void walk(ir::Id node, std::set<ir::Id>& seen, const std::function<void(ir::Id)>& visit) const;
+};
+
+}  // namespace lossc::lower

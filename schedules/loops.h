@@ -1,0 +1,47 @@
+// Schedule families of the kernels that are not contractions: one function per loop structure, parameters with an
+// analytic default. They see Funcs and Vars, never a loss.
+//
+// All kernels are serial functions over a box of any extent: tails are guarded, nothing is allocated on the heap.
+#pragma once
+#include <vector>
+
+#include "Halide.h"
+
+namespace lossc::schedules {
+
+// f(x, ...): x in blocks of `block` (a multiple of `lanes`), vectorised and unrolled, the rest element by element.
+void dense_loop(Halide::Func f, Halide::Var x, int block, int lanes);
+
+// f(ci, row, co) over tiles of `tile` columns: a tile's row is consecutive memory, rows follow each other.
+void tile_loop(Halide::Func f, Halide::Var ci, Halide::Var row, Halide::Var co, int tile, int lanes);
+
+// f(x, y, ...) with reductions that are as long as x: computed for a chunk of x at a time, inside the loops over all
+// but y, and so shared by all y (softmax over the classes y of the pixels x).
+void chunk_loop(Halide::Func f, const std::vector<Halide::Var>& vars, const std::vector<Halide::Func>& inner, int chunk,
+                int lanes);
+
+// A reduction inside a tiled kernel.
+void inner_reduction(Halide::Func inner, Halide::Func consumer, Halide::Var at, int lanes);
+
+// Sum over the vectorised index by lanes.
+struct LaneSum {
+  Halide::Func out, part;
+  std::vector<Halide::Func> folds;
+  Halide::Var lane;
+  std::vector<Halide::Var> outer;    // rows, innermost first
+  std::vector<Halide::RVar> loops;   // of part's updates: blocks, rest
+  int width, lanes;
+  std::vector<Halide::Func> inner;   // reductions computed per block
+};
+void register_lanes(LaneSum& s);  // one row at a time, lanes in registers
+void block_lanes(LaneSum& s);     // tiles: a few rows at a time, so that memory is read in order
+void scratch_lanes(LaneSum& s);   // lanes of all outer indices in the caller's scratch memory
+
+// Sum over an index outside the vectorised one: accumulators of a chunk in registers.
+void outside_sum(Halide::Func out, Halide::Func sum, const std::vector<Halide::Var>& vars, size_t vectorised, bool tiled,
+                 Halide::RVar r, const std::vector<Halide::Func>& inner, int chunk, int lanes);
+
+// f(..) += v at a computed place: rows one after another, vectorised along the row if that is dimension 0.
+void scatter_loop(Halide::Func f, const std::vector<Halide::Var>& vars, bool row_dense, int lanes);
+
+}  // namespace lossc::schedules
