@@ -17,6 +17,19 @@ void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
   f.bound(ci, 0, tile).reorder(ci, row, co).vectorize(ci, lanes).unroll(ci);
 }
 
+namespace {
+
+// A reduction as long as the vectorised index (its first argument), for one chunk of it. Guarded, not rounded up: it
+// reads the caller's memory, which may end with the chunk's last valid element.
+Func per_chunk(Func g, int chunk, int lanes) {
+  const Var x = g.args()[0];
+  g.store_in(MemoryType::Stack).bound_storage(x, chunk);
+  g.vectorize(x, lanes, TailStrategy::GuardWithIf).update().vectorize(x, lanes, TailStrategy::GuardWithIf);
+  return g;
+}
+
+}  // namespace
+
 void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Func>& inner, int chunk, int lanes) {
   Var xo("xo"), xi("xi");
   f.split(vars[0], xo, xi, chunk, TailStrategy::GuardWithIf);
@@ -26,14 +39,7 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Func>& i
   order.emplace_back(xo);
   for (size_t k = 2; k < vars.size(); k++) order.emplace_back(vars[k]);
   f.reorder(order).vectorize(xi, lanes).unroll(xi);
-  for (Func g : inner) {
-    g.compute_at(f, xo).store_in(MemoryType::Stack);
-    Var first = g.args()[0];
-    for (const Var& v : g.args()) (void)v;
-    g.bound_extent(g.args().back(), chunk);
-    g.vectorize(g.args().back(), lanes).update().vectorize(g.args().back(), lanes);
-    (void)first;
-  }
+  for (Func g : inner) per_chunk(g, chunk, lanes).compute_at(f, xo);
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -45,13 +51,6 @@ namespace {
 
 void lanes_of(LaneSum& s) {
   s.part.bound(s.lane, 0, s.width).vectorize(s.lane, s.lanes).unroll(s.lane);
-  for (Func f : s.folds) {
-    const Var lane = f.args()[0];
-    f.store_in(MemoryType::Stack);
-    const int width = &f == &s.folds.front() ? 0 : 0;
-    (void)width;
-    (void)lane;
-  }
 }
 
 void fold_at(LaneSum& s, Var row) {
@@ -109,10 +108,7 @@ void scratch_lanes(LaneSum& s) {
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
     s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
   }
-  for (Func g : s.inner) {
-    // Both updates read it; each computes its own block.
-    g.compute_at(s.part, s.loops[0]).store_in(MemoryType::Stack);
-  }
+  for (auto& [g, update] : s.inner) per_chunk(g, s.width, s.lanes).compute_at(s.part, s.loops[update]);
   fold_at(s, s.outer[0]);
 }
 
@@ -141,7 +137,7 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
   sum.update().reorder(order).vectorize(v, lanes).unroll(v);
-  for (Func g : inner) g.compute_at(sum, r).store_in(MemoryType::Stack);
+  for (Func g : inner) per_chunk(g, chunk, lanes).compute_at(sum, r);
 }
 
 void scatter_loop(Func f, const std::vector<Var>& vars, bool row_dense, int lanes) {

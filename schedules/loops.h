@@ -31,7 +31,7 @@ struct LaneSum {
   std::vector<Halide::Var> outer;    // rows, innermost first
   std::vector<Halide::RVar> loops;   // of part's updates: blocks, rest
   int width, lanes;
-  std::vector<Halide::Func> inner;   // reductions computed per block
+  std::vector<std::pair<Halide::Func, int>> inner;  // reductions computed per block, and the update that uses them
 };
 void register_lanes(LaneSum& s);  // one row at a time, lanes in registers
 void block_lanes(LaneSum& s);     // tiles: a few rows at a time, so that memory is read in order

@@ -128,6 +128,7 @@ Expr Lowering::value(Id node, const Positions& at) {
   // Positions differ between the places where a node is evaluated (a lookup, an inner reduction), so they are part of
   // what is remembered.
   std::string where;
+  where = fmt::format("{};", stage);
   for (Id k = 0; k < 64; k++)
     if (reader.g.free(node) >> k & 1)
       if (auto it = at.find(k); it != at.end()) {
@@ -208,6 +209,13 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Tanh: return math::tanh(x, env);
     case Op::Sigmoid: return math::sigmoid(x, env);
     case Op::Softplus: return math::softplus(x, env);
+    case Op::Erf: return math::erf(x, env);
+    case Op::Sin: return math::sin(x);
+    case Op::Cos: return math::cos(x);
+    case Op::Acos: return math::acos(x);
+    case Op::Asin: return math::asin(x);
+    case Op::Lgamma: return math::lgamma(x);
+    case Op::Digamma: return math::digamma(x);
     case Op::Floor: return Halide::floor(x);
     case Op::Round: return Halide::round(x);
     case Op::ZeroRecip: return Halide::select(x == c(0), c(0), c(1) / x);
@@ -227,6 +235,8 @@ Expr Lowering::binary(Op op, Expr a, Expr b) {
     case Op::Mul: return a * b;
     case Op::Div: return a / b;
     case Op::Mod: return a % b;
+    case Op::Pow: return math::pow(a, b, math::Env{isa.features.find("fma") != std::string_view::npos});
+    case Op::Atan2: return math::atan2(a, b);
     case Op::Max: return a.type().is_float() ? math::max_nan(a, b) : Halide::max(a, b);
     case Op::Min: return a.type().is_float() ? math::min_nan(a, b) : Halide::min(a, b);
     // Comparisons are strict: in fast mode LLVM may read `x <= 0 ? 0 : x` as a max that drops NaN.
@@ -244,29 +254,30 @@ Expr Lowering::binary(Op op, Expr a, Expr b) {
 // A reduction inside the kernel is a Func over its free indices; the caller computes it per chunk of the vectorised one.
 Expr Lowering::reduction(Id node, const Positions& at) {
   const ir::Node n = reader.g.at(node);
-  auto [it, fresh] = inner_of_.try_emplace(node, inner.size());
+  auto [it, fresh] = inner_of_.try_emplace({node, stage}, inner.size());
   if (fresh) {
-    Inner in{Halide::Func(fmt::format("inner{}", inner.size())), {}, {}};
+    const size_t id = inner.size();
+    inner.push_back({Halide::Func(fmt::format("inner{}", id)), {}, stage});
+    const Id along = reader.step.domain.back();
+    if (n.free >> along & 1) inner[id].indices.push_back(along);
+    for (Id k = 0; k < static_cast<Id>(reader.g.indices.size()); k++)
+      if (k != along && (n.free >> k & 1)) inner[id].indices.push_back(k);
     Positions here;
     std::vector<Halide::Var> vars;
-    for (Id k = 0; k < static_cast<Id>(reader.g.indices.size()); k++) {
-      if (!(n.free >> k & 1)) continue;
-      vars.emplace_back(fmt::format("v{}_{}", inner.size(), k));
-      in.indices.push_back(k);
+    for (Id k : inner[id].indices) {
+      vars.emplace_back(fmt::format("v{}_{}", id, k));
       here[k] = {vars.back(), Expr(), Expr()};
     }
-    inner.push_back(in);
-    const size_t id = inner.size() - 1;
     Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
     here[n.sym] = {r.x, Expr(), Expr()};
     std::vector<Expr> body{stored(value(n.args[0], here))};
     if (selects(n.kind)) body.push_back(r.x);
     Halide::Func f = inner[id].f;
     f(vars) = Halide::Tuple(start(*this, n.kind, body[0].type()));
+    const std::vector<Expr> at_vars(vars.begin(), vars.end());
     std::vector<Expr> acc;
-    for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(vars)) : Expr(f(vars)[k]));
+    for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(at_vars)) : Expr(f(at_vars)[k]));
     f(vars) = Halide::Tuple(combine(n.kind, acc, body));
-    inner[id].over = r.x;
   }
   std::vector<Expr> args;
   for (Id k : inner[it->second].indices) args.push_back(at.at(k).value);

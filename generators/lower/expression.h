@@ -41,11 +41,11 @@ class Lowering {
   // Reductions evaluated inside the kernel, in chunks of the vectorised index; to be scheduled by the caller.
   struct Inner {
     Halide::Func f;
-    std::vector<ir::Id> indices;  // of its arguments, in order
-    Halide::RVar over;
+    std::vector<ir::Id> indices;  // of its arguments, the vectorised one first
+    int stage;                    // the stage of the kernel that uses it
   };
   std::vector<Inner> inner;
-  ir::Id vector_index = ir::kNone;  // chunked index, set by the caller before value()
+  int stage = 0;  // set by the caller: a Func is computed in one place, so each stage of a kernel has its own
 
   // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`)?
   Halide::Expr dense(ir::Id index, int implicit_stride);
@@ -63,7 +63,7 @@ class Lowering {
   Halide::Expr row_begin_, row_end_;
   std::map<std::pair<ir::Id, std::string>, Halide::Expr> memo_;
   std::vector<Position> kept_;
-  std::map<ir::Id, size_t> inner_of_;
+  std::map<std::pair<ir::Id, int>, size_t> inner_of_;
   std::vector<Halide::Argument> arguments_;
 };
 

@@ -130,10 +130,12 @@ std::vector<Halide::RVar> define_lanes(Lowering& l, const Accumulators& acc, Fun
   };
   RDom main(0, n / width, "blocks");
   at[over] = position(main.x, Expr());
+  l.stage = 0;
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at));
   RDom rest(0, Halide::select(n % width > 0, 1, 0), "rest");
   Expr block = n / width + rest.x, index = first + block * width + lane;
   at[over] = position(block, Halide::min(index, first + n - 1));
+  l.stage = 1;
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at, index < first + n));
   return {main.x, rest.x};
 }
@@ -158,8 +160,7 @@ std::vector<Func> sum_lanes(Lowering& l) {
   out(outer) = Halide::Tuple(with_old(l, acc, value, exprs(outer)));
   constrain_output(l, out, step.outputs);
   schedules::LaneSum s{out, part, folds, lane, outer, loops, width, l.lanes, {}};
-  if (l.vector_index == ir::kNone) l.vector_index = step.over;
-  for (auto& in : l.inner) s.inner.push_back(in.f);
+  for (auto& in : l.inner) s.inner.push_back({in.f, in.stage});
   if (scratch) {
     constrain_output(l, part, step.scratch);
     schedules::scratch_lanes(s);
