@@ -15,12 +15,19 @@ using Halide::Var;
 
 // The register tile is rows x JT, JT being two vectors: per k two loads of B, and per row one broadcast of A that feeds
 // two FMAs. Storage tiles make every address of it base + constant. Numbers in this file: Zen 5, one thread, f32
-// GFLOP/s, FMA peak about 285 (avx512) and 143 (avx2).
-constexpr int register_rows(const Isa& isa) {
-  if (isa.vector_bytes == 64) return 12;  // 24 of 32 registers; 8 rows: the same in cache, 10 less on k = 4096
-  if (isa.vector_bytes == 32) return 6;   // 12 of 16; 4 rows leave 8 chains, too few to hide FMA latency: 121, not 136
-  return 4;  // mul and add want a third temporary: 6 rows spill in two of three unrollings (37, not 51)
+// GFLOP/s; the FMA units end at about 287 (avx512) and 143 (avx2).
+constexpr int register_rows(ContractForm form, const Isa& isa) {
+  // 24 of 32 registers are sums. TN takes 8 rows, which divide JT; 12 + 12 + 8 is no faster.
+  if (isa.vector_bytes == 64) return is_tn(form) ? 8 : 12;
+  // 12 of 16. 4 rows would leave 8 chains, too few to hide the latency of FMA: 121 instead of 137.
+  if (isa.vector_bytes == 32) return 6;
+  // mul and add want one more temporary: 6 rows spill (37 instead of 51).
+  return 4;
 }
+
+// NN walks C in blocks of so many rows, more than a panel has; it matters for a caller without panels (4080 rows,
+// k = 4096, 128 columns: 192 instead of 148).
+constexpr int kNnBlockRows = 192;
 
 // One row of A in a k block. 192 rows of it (768 KB) stay in a 1 MB L2 while B passes by. 2 KB passes over C twice as
 // often: scores of D = 1024 then run at 221 instead of 244 (avx512); 8 KB loses 10 % and more on avx2.
@@ -31,7 +38,7 @@ constexpr int kUnroll = 2;
 
 // TN walks C in blocks of so many rows, all columns of a block before the next: A's block (100 KB at k = 96) stays in
 // L2, a tile of B in L1, and C comes as 32 KB runs that the hardware prefetcher follows. One JT of rows at a time:
-// 188 instead of 245 at 32768 x 256; software prefetch of Old cost 5 to 15 % wherever it was put.
+// 188 instead of 245 at 32768 x 256; a Halide prefetch of Old cost 5 to 15 % at every loop level tried.
 constexpr int kTnBlockRows = 256;
 
 // A contraction under construction: operands, loop variables, register tile.
@@ -41,7 +48,7 @@ struct Builder {
         type(type),
         jt(tile_columns(type.bits(), isa)),
         lanes(vector_lanes(type.bits(), isa)),
-        rows(register_rows(isa)),
+        rows(register_rows(form, isa)),
         a(tiled("a")),
         b(tiled("b")),
         old(tiled("old")) {}
@@ -105,11 +112,16 @@ ContractKernel build_nn(Builder& n) {
   n.out(n.ji, n.i, n.jo) = n.with_old(first(n.ji, n.i, n.jo));
   n.out(n.ji, n.i, n.jo) += more(n.ji, n.i, n.jo, later);
 
-  Var io("io"), more_io("more_io");
-  n.unroll_tile(n.out.split(n.i, io, n.ii, n.rows, TailStrategy::RoundUp).reorder(n.ji, n.ii, io, n.jo), n.ii);
-  n.unroll_tile(
-      n.out.update().split(n.i, more_io, n.ii, n.rows, TailStrategy::RoundUp).reorder(n.ji, n.ii, more_io, n.jo, later),
-      n.ii);
+  Var io("io"), io_block("io_block"), more_io("more_io"), more_block("more_block");
+  auto tile_loops = [&](Halide::Stage stage, const Var& in, const Var& block_var) {
+    stage.split(n.i, in, n.ii, n.rows, TailStrategy::RoundUp)
+        .split(in, block_var, in, kNnBlockRows / n.rows, TailStrategy::GuardWithIf)
+        .never_partition(in, block_var);
+    return stage;
+  };
+  n.unroll_tile(tile_loops(n.out, io, io_block).reorder(n.ji, n.ii, io, n.jo, io_block), n.ii);
+  n.unroll_tile(tile_loops(n.out.update(), more_io, more_block).reorder(n.ji, n.ii, more_io, n.jo, later, more_block),
+                n.ii);
   n.unroll_tile(first.compute_at(n.out, io), n.i);
   n.unroll_tile(first.update(0).reorder(n.ji, n.i, k.x, k.y).unroll(k.x, kUnroll), n.i);
   n.unroll_tile(first.update(1).reorder(n.ji, n.i, tail), n.i);
@@ -118,41 +130,37 @@ ContractKernel build_nn(Builder& n) {
   return n.finish();
 }
 
-// A's tile is JT columns wide, so the JT rows of C below it are cut into register tiles of even size, 11 + 11 + 10 or
-// 6 + 5 + 5: rows of a fixed size would straddle A's tiles. One Func holds them all; each slice of it is a k loop of
-// its own with its accumulators in registers.
+// A's tile is JT columns wide, so the JT rows of C below it are cut into register tiles, the last one smaller where it
+// must be (6 + 6 + 4); rows of one size throughout would straddle A's tiles. Each register tile is written before the
+// next is begun: all of JT in one Func, written at the end, leaves no FMAs to run under the misses on C (210 instead of
+// 255 at 32768 x 256).
 ContractKernel build_tn(Builder& n) {
-  const int slices = (n.jt + n.rows - 1) / n.rows;
-  Var ri("ri"), it("it"), it_block("it_block");  // row = it * JT + ri
+  const int register_tiles = (n.jt + n.rows - 1) / n.rows;
+  const int rows = (n.jt + register_tiles - 1) / register_tiles;  // f64, avx2: 4 + 4 rather than 6 + 2
+  RDom k(n.a.dim(1).min(), n.a.dim(1).extent(), "k");
   Func sum("contract_sum");
-  sum(n.ji, ri, it, n.jo) = n.zero();
-  std::vector<RDom> domains;
-  for (int s = 0, begin = 0; s < slices; s++) {
-    const int size = (n.jt - begin + slices - s - 1) / (slices - s);
-    RDom k(begin, size, n.a.dim(1).min(), n.a.dim(1).extent(), "k" + std::to_string(s));
-    sum(n.ji, k.x, it, n.jo) += n.a(k.x, k.y, it) * n.b(n.ji, k.y, n.jo);
-    domains.push_back(k);
-    begin += size;
-  }
-  n.out(n.ji, n.i, n.jo) = n.with_old(sum(n.ji, n.i % n.jt, n.i / n.jt, n.jo));
+  sum(n.ji, n.i, n.jo) = n.zero();
+  sum(n.ji, n.i, n.jo) += n.a(n.i % n.jt, k, n.i / n.jt) * n.b(n.ji, k, n.jo);
+  n.out(n.ji, n.i, n.jo) = n.with_old(sum(n.ji, n.i, n.jo));
 
+  Var it("it"), it_block("it_block"), io("io");  // row = it * JT + io * rows + ii
   n.unroll_tile(n.out.align_bounds(n.i, n.jt)
-                    .split(n.i, it, n.ii, n.jt, TailStrategy::RoundUp)
+                    .split(n.i, it, io, n.jt, TailStrategy::RoundUp)
+                    .split(io, io, n.ii, rows, TailStrategy::GuardWithIf)
                     .split(it, it_block, it, kTnBlockRows / n.jt, TailStrategy::GuardWithIf)
                     .never_partition(it, it_block)
-                    .reorder(n.ji, n.ii, it, n.jo, it_block),
+                    .reorder(n.ji, n.ii, io, it, n.jo, it_block)
+                    .unroll(io),
                 n.ii);
-  n.unroll_tile(sum.compute_at(n.out, it), ri);
-  for (int s = 0; s < slices; s++) {
-    n.unroll_tile(sum.update(s).reorder(n.ji, domains[s].x, domains[s].y), domains[s].x);
-  }
+  n.unroll_tile(sum.compute_at(n.out, io), n.i);
+  n.unroll_tile(sum.update().reorder(n.ji, n.i, k).unroll(k, kUnroll), n.i);
   return n.finish();
 }
 
 }  // namespace
 
 int tile_rows(ContractForm form, int dtype_bits, const Isa& isa) {
-  return is_tn(form) ? tile_columns(dtype_bits, isa) : register_rows(isa);
+  return is_tn(form) ? tile_columns(dtype_bits, isa) : register_rows(form, isa);
 }
 
 ContractKernel build_contract(ContractForm form, Type type, const Isa& isa) {

@@ -34,6 +34,18 @@ inline constexpr Accuracy kAccuracy[] = {
     {"log_sigmoid", 32, -kAll, kAll, 0, 4, 4, 4},  {"log_sigmoid", 64, -kAll, kAll, 0, 4, 4, 4},
     {"sqrt", 32, -kAll, kAll, 0, 0.5, 0.5, 0.5},   {"sqrt", 64, -kAll, kAll, 0, 0.5, 0.5, 0.5},
     {"rsqrt", 32, -kAll, kAll, 0, 1.5, 1.5, 1.5},  {"rsqrt", 64, -kAll, kAll, 0, 1.5, 1.5, 1.5},
+    {"erf", 32, -kAll, kAll, 0, 16, 16, 16},       {"erf", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"erfc", 32, -kAll, kAll, 0, 16, 16, 16},      {"erfc", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"asin", 32, -kAll, kAll, 0, 16, 16, 16},      {"asin", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"acos", 32, -kAll, kAll, 0, 16, 16, 16},      {"acos", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"lgamma", 32, -kAll, kAll, 0, 16, 16, 16},    {"lgamma", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"digamma", 32, -kAll, kAll, 1, 16, 16, 16},   {"digamma", 64, -kAll, kAll, 1, 16, 16, 16},
+    {"pow", 32, -kAll, kAll, 0, 16, 16, 16},       {"pow", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"atan2", 32, -kAll, kAll, 0, 16, 16, 16},     {"atan2", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"max_nan", 32, -kAll, kAll, 0, 16, 16, 16},   {"max_nan", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"min_nan", 32, -kAll, kAll, 0, 16, 16, 16},   {"min_nan", 64, -kAll, kAll, 0, 16, 16, 16},
+    {"sin", 32, -1e5, 1e5, 0, 16, 16, 16},         {"sin", 64, -1e5, 1e5, 0, 16, 16, 16},
+    {"cos", 32, -1e5, 1e5, 0, 16, 16, 16},         {"cos", 64, -1e5, 1e5, 0, 16, 16, 16},
 };
 
 }  // namespace lossc::math

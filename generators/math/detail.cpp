@@ -69,6 +69,20 @@ Expr flip_sign(const Expr& x, const Expr& sign_source) {
   return from_bits(x, to_bits(x) ^ (to_bits(sign_source) & sign));
 }
 
+Expr high_half(const Expr& x) {
+  const Format f(x.type());
+  const uint64_t keep = f.mantissa == 23 ? 0xfffff000ull : ~0x7ffffffull;
+  return from_bits(x, to_bits(x) & Halide::Internal::make_const(f.bits, keep));
+}
+
+Pair two_product(const Expr& a, const Expr& b) {
+  const Expr ah = high_half(a), bh = high_half(b);
+  const Expr al = s_sub(a, ah), bl = s_sub(b, bh);
+  const Expr hi = s_mul(a, b);
+  const Expr head = s_sub(s_mul(ah, bh), hi);
+  return {hi, s_add(s_add(s_add(head, s_mul(ah, bl)), s_mul(al, bh)), s_mul(al, bl))};
+}
+
 Expr polynomial(const Expr& x, const Coefficients& c, const Expr& x_first) {
   const std::vector<double> k = x.type().bits() == 32 ? c.f32 : c.f64;
   Expr sum = lit(x, k.back());

@@ -59,25 +59,43 @@ Expr from_bits(const Expr& like, const Expr& bits);
 Expr flip_sign(const Expr& x, const Expr& sign_source);  // x with its sign bit xor-ed with that of sign_source
 
 // Coefficients of a polynomial, constant term first, for each element type.
+//
+// Every one in this folder was fitted by weighted Remez exchange (60-digit arithmetic, 401 Chebyshev points), the
+// lowest free coefficient then rounded to the element type and the others fitted again, until all were rounded. "err"
+// is the largest relative error of the function's value after that, evaluated exactly.
 struct Coefficients {
   std::initializer_list<double> f32, f64;
 };
 // c0 + c1 x + c2 x^2 + ...; the innermost step reads `x_first` in place of x.
 Expr polynomial(const Expr& x, const Coefficients& c, const Expr& x_first = Expr());
 
-// x = n * step + r with n an integer, |r| <= step/2; scale = 2^(n + scale_bias).
-struct ExpReduction {
-  Expr scale;
-  Expr r;
-  Expr r_coarse;  // r to about 2^-21 absolute; see reduce_exp
+// x with the low half of its mantissa cleared, so that the product of two such is exact.
+Expr high_half(const Expr& x);
+
+struct Pair {
+  Expr hi, lo;
 };
-enum class Step { kLn2, kTwoLn2 };
-ExpReduction reduce_exp(const Expr& x, Step step, int scale_bias, const Env& env);
+Pair two_product(const Expr& a, const Expr& b);  // a b = hi + lo
+
+// ln 2 = ln2_hi + ln2_lo, with ln2_hi short enough for an exact product with a binary exponent.
+Expr ln2_hi(const Expr& like);
+Expr ln2_lo(const Expr& like);
+
+// u = 2^k m, sqrt(1/2) <= m < sqrt(2).
+struct Split {
+  Expr k;          // as a float
+  Expr m_minus_1;  // exact
+  Expr k_shifted;  // k << mantissa, as bits
+};
+Split split_normal(const Expr& u);    // normal u > 0; for anything else some finite k and m
+Split split_positive(const Expr& u);  // subnormals too; k_shifted is undefined
 
 // Cores without special cases. `x` must lie where the comment says; NaN propagates.
-Expr exp_core(const Expr& x, const Env& env);    // inside about +-1.4 * log(max), so that both over- and underflow work
-Expr expm1_core(const Expr& x, const Env& env);  // from -40 to just past log(max)
-Expr log1p_fraction(const Expr& f);              // log(1 + f), f in [sqrt(1/2)-1, sqrt(2)-1]
-Expr log1p_unit(const Expr& e);                  // log(1 + e), e in [0, 1]
+Expr exp_core(const Expr& x, const Env& env);  // inside about +-1.4 * log(max), so that both over- and underflow work
+Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env);  // e^(x + lo), |lo| <= 2^-10
+Expr expm1_core(const Expr& x, const Env& env);                    // from -40 to just past log(max)
+Expr log_core(const Expr& x);                                      // 0 < x < inf
+Expr log1p_fraction(const Expr& f);                                // log(1 + f), f in [sqrt(1/2)-1, sqrt(2)-1]
+Expr log1p_unit(const Expr& e);                                    // log(1 + e), e in [0, 1]
 
 }  // namespace lossc::math::detail

@@ -1,0 +1,233 @@
+#include "generators/emit/interface.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+namespace lossc::emit {
+namespace {
+
+template <class T>
+int find(const std::vector<T>& list, const std::string& name) {
+  auto it = std::find_if(list.begin(), list.end(), [&](const T& e) { return e.name == name; });
+  return it == list.end() ? -1 : static_cast<int>(it - list.begin());
+}
+
+class Union {
+ public:
+  explicit Union(const Program& first) {
+    all_.name = first.name;
+    all_.family = first.family;
+    all_.about = first.about;
+  }
+
+  // In two rounds: outputs come after all inputs are known.
+  void declare(const Program& p, FormIds* ids) {
+    for (const ir::Axis& a : p.graph.axes) ids->axes.push_back(add_axis(a));
+    for (const OptionInfo& o : p.options) ids->options.push_back(add_option(o));
+    for (size_t k = 0; k < p.graph.params.size(); k++) ids->params.push_back(add_param(p, static_cast<ir::Id>(k)));
+    for (size_t k = 0; k < p.graph.tensors.size(); k++)
+      ids->inputs.push_back(add_input(p, static_cast<ir::Id>(k), *ids));
+    for (const Gradient& g : p.gradients) all_.inputs[ids->inputs[g.tensor]].differentiable = true;
+  }
+
+  void start_outputs() {
+    all_.outputs.push_back({.name = "loss", .doc = "reduced by sum or mean", .shapes = {{}}});
+    all_.outputs.push_back({.name = "loss", .doc = "with reduction none one per row, else 0-d"});
+    for (size_t k = 0; k < all_.inputs.size(); k++) {
+      const Input& t = all_.inputs[k];
+      if (!t.differentiable) continue;
+      all_.outputs.push_back({.name = "grad_" + t.name, .doc = fmt::format("gradient with respect to {}", t.name),
+                              .shapes = t.shapes, .gradient_of = static_cast<int>(k)});
+    }
+  }
+
+  void add_outputs(const Program& p, FormIds* ids) {
+    add_shape(&all_.outputs[1].shapes, shape(p, p.rows, *ids));
+    ids->outputs = {0, 1};
+    for (const Gradient& g : p.gradients) {
+      const int input = ids->inputs[g.tensor];
+      auto it = std::find_if(all_.outputs.begin(), all_.outputs.end(), [&](auto& o) { return o.gradient_of == input; });
+      ids->outputs.push_back(static_cast<int>(it - all_.outputs.begin()));
+    }
+    for (const NamedOutput& o : p.outputs) ids->outputs.push_back(add_output(p, o, *ids));
+  }
+
+  // What not every form knows is optional; what is implicit is numbered after the declared.
+  void finish(const std::vector<Program>& forms, std::vector<FormIds>* ids) {
+    const int n_inputs = static_cast<int>(all_.inputs.size()), n_params = static_cast<int>(all_.params.size());
+    for (size_t f = 0; f < forms.size(); f++) {
+      const Program& p = forms[f];
+      FormIds& form = (*ids)[f];
+      for (int k = 0; k < n_inputs; k++)
+        if (std::find(form.inputs.begin(), form.inputs.end(), k) == form.inputs.end()) all_.inputs[k].optional = true;
+      const ir::Id tensors[] = {p.row_weight, p.row_mask, p.grad_output}, params[] = {p.reduction, p.denominator};
+      for (int k = 0; k < 3; k++) form.inputs[tensors[k]] = n_inputs + k;
+      for (int k = 0; k < 2; k++) form.params[params[k]] = n_params + k;
+    }
+  }
+
+  Interface take() { return std::move(all_); }
+
+ private:
+  [[noreturn]] void contradiction(const std::string& what, const std::string& name) const {
+    throw DefinitionError(fmt::format("loss '{}': two forms declare {} '{}' differently; give them different names",
+                                      all_.name, what, name));
+  }
+
+  int add_axis(const ir::Axis& a) {
+    const int k = find(all_.axes, a.name);
+    if (k < 0) return all_.axes.push_back(a), static_cast<int>(all_.axes.size()) - 1;
+    if (all_.axes[k].optional != a.optional || all_.axes[k].flat != a.flat) contradiction("axis", a.name);
+    return k;
+  }
+
+  int add_option(const OptionInfo& o) {
+    const int k = find(all_.options, o.name);
+    if (k < 0) return all_.options.push_back(o), static_cast<int>(all_.options.size()) - 1;
+    if (all_.options[k].choices != o.choices) contradiction("option", o.name);
+    return k;
+  }
+
+  int add_param(const Program& p, ir::Id id) {
+    if (id == p.reduction || id == p.denominator) return -1;
+    const ir::Param& q = p.graph.params[id];
+    const int k = find(all_.params, q.name);
+    if (k < 0) return all_.params.push_back(q), static_cast<int>(all_.params.size()) - 1;
+    const ir::Param& r = all_.params[k];
+    if (r.fallback != q.fallback || r.low != q.low || r.high != q.high || r.integer != q.integer ||
+        r.low_open != q.low_open || r.high_open != q.high_open)
+      contradiction("param", q.name);
+    return k;
+  }
+
+  int add_input(const Program& p, ir::Id id, const FormIds& ids) {
+    const ir::Tensor& t = p.graph.tensors[id];
+    if (t.role == ir::TensorRole::Implicit) return -1;
+    const int range_axis = t.range_axis == ir::kNone ? -1 : ids.axes[t.range_axis];
+    const int ignore_param = t.ignore_param == ir::kNone ? -1 : ids.params[t.ignore_param];
+    int k = find(all_.inputs, t.name);
+    if (k < 0) {
+      k = static_cast<int>(all_.inputs.size());
+      all_.inputs.push_back({.name = t.name, .doc = t.doc, .type = t.type, .role = t.role, .optional = t.optional,
+                             .range_axis = range_axis, .ignore_param = ignore_param,
+                             .allow_minus_one = t.allow_minus_one});
+    }
+    Input& known = all_.inputs[k];
+    if (known.type != t.type || known.range_axis != range_axis || known.ignore_param != ignore_param ||
+        known.allow_minus_one != t.allow_minus_one)
+      contradiction("tensor", t.name);
+    known.optional |= t.optional;
+    add_shape(&known.shapes, shape(p, t.dims, ids));
+    return k;
+  }
+
+  int add_output(const Program& p, const NamedOutput& o, const FormIds& ids) {
+    int k = find(all_.outputs, o.name);
+    if (k < 0) {
+      k = static_cast<int>(all_.outputs.size());
+      all_.outputs.push_back(
+          {.name = o.name, .doc = o.doc, .type = p.graph.type(o.node), .shapes = {}, .state = o.state});
+    }
+    if (all_.outputs[k].type != p.graph.type(o.node) || k < 2 || all_.outputs[k].gradient_of >= 0)
+      contradiction("output", o.name);
+    add_shape(&all_.outputs[k].shapes, shape(p, o.indices, ids));
+    return k;
+  }
+
+  static Shape shape(const Program& p, const std::vector<ir::Id>& indices, const FormIds& ids) {
+    Shape s;
+    for (ir::Id i : indices) s.axes.push_back(ids.axes[p.graph.indices[i].axis]);
+    return s;
+  }
+
+  static void add_shape(std::vector<Shape>* shapes, const Shape& s) {
+    if (std::find(shapes->begin(), shapes->end(), s) != shapes->end()) return;
+    shapes->push_back(s);
+    std::stable_sort(shapes->begin(), shapes->end(), [](auto& a, auto& b) { return a.axes.size() > b.axes.size(); });
+  }
+
+  Interface all_;
+};
+
+std::string print_shape(const Interface& all, const Shape& s) {
+  std::string text;
+  for (int axis : s.axes) {
+    const ir::Axis& a = all.axes[axis];
+    std::string name = a.name + (a.flat ? "..." : "");
+    text += (text.empty() ? "" : ", ") + (a.optional ? "(" + name + ")" : name);
+  }
+  return "[" + text + "]";
+}
+
+Shape without_optional(const Interface& all, Shape s) {
+  std::erase_if(s.axes, [&](int a) { return all.axes[a].optional; });
+  return s;
+}
+
+}  // namespace
+
+Interface unite(const std::vector<Program>& forms, std::vector<FormIds>* ids) {
+  Union all(forms[0]);
+  ids->assign(forms.size(), {});
+  for (size_t f = 0; f < forms.size(); f++) all.declare(forms[f], &(*ids)[f]);
+  all.start_outputs();
+  for (size_t f = 0; f < forms.size(); f++) all.add_outputs(forms[f], &(*ids)[f]);
+  all.finish(forms, ids);
+  return all.take();
+}
+
+std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interface& all) {
+  std::vector<Fact> facts;
+  for (const lossc::Fact& f : form.facts) {
+    const std::vector<int>& map = f.kind == lossc::Fact::Option        ? ids.options
+                                  : f.kind == lossc::Fact::TensorGiven ? ids.inputs
+                                  : f.kind == lossc::Fact::AxisGiven   ? ids.axes
+                                                                       : ids.params;
+    facts.push_back({f.kind, map[f.id], f.value});
+  }
+  for (int input = 0; input < static_cast<int>(all.inputs.size()); input++) {
+    const auto at = std::find(ids.inputs.begin(), ids.inputs.end(), input);
+    if (at == ids.inputs.end()) {
+      facts.push_back({lossc::Fact::TensorGiven, input, 0});
+    } else if (all.inputs[input].optional && !form.graph.tensors[at - ids.inputs.begin()].optional) {
+      facts.push_back({lossc::Fact::TensorGiven, input, 1});
+    }
+  }
+  return facts;
+}
+
+std::string shape_text(const Interface& all, const std::vector<Shape>& shapes) {
+  std::string text;
+  std::vector<Shape> said;  // a shape that another one covers by leaving out its optional axes is not worth a word
+  for (const Shape& s : shapes) {
+    const Shape core = without_optional(all, s);
+    if (std::find(said.begin(), said.end(), core) != said.end()) continue;
+    said.push_back(core);
+    text += (text.empty() ? "" : " or ") + print_shape(all, s);
+  }
+  return text.empty() ? "[]" : text;
+}
+
+std::string dtype_text(ir::Type type, const std::vector<int>& float_bits, bool output) {
+  if (type == ir::Type::Int) return output ? "i32" : "i32 i64";
+  if (type == ir::Type::Bool) return "bool u8";
+  std::string text;
+  for (int bits : float_bits) text += fmt::format("{}f{}", text.empty() ? "" : " ", bits);
+  return text;
+}
+
+std::string range_text(const ir::Param& p) {
+  const bool below = p.low > -1e300, above = p.high < 1e300;
+  const char* kind = p.integer ? "integer" : "real";
+  if (!below && !above) return fmt::format("any {}", kind);
+  if (below && above && !p.low_open && !p.high_open)
+    return fmt::format("{}{} to {}", p.integer ? "integer, " : "", p.low, p.high);
+  std::string text = p.integer ? "integer" : "";
+  if (below) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", p.low_open ? ">" : ">=", p.low);
+  if (above) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", p.high_open ? "<" : "<=", p.high);
+  return text;
+}
+
+}  // namespace lossc::emit

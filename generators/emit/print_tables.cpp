@@ -1,0 +1,289 @@
+#include "generators/emit/print_tables.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "runtime/cpu.h"
+#include "schedules/contract.h"
+
+namespace lossc::emit {
+namespace {
+
+using Rows = std::vector<std::string>;
+
+const char* name(rt::Storage s) {
+  constexpr const char* kNames[] = {"Input", "Output", "Whole", "Accumulator", "Panel"};
+  return kNames[static_cast<int>(s)];
+}
+const char* name(rt::Elem e) {
+  constexpr const char* kNames[] = {"Float", "Int32", "UInt8"};
+  return kNames[static_cast<int>(e)];
+}
+const char* name(rt::Merge m) {
+  constexpr const char* kNames[] = {"None", "Sum", "Max", "Min", "Prod", "Or", "And"};
+  return kNames[static_cast<int>(m)];
+}
+const char* name(rt::DimKind k) {
+  constexpr const char* kNames[] = {"Full", "Rows", "TileInner", "TileOuter"};
+  return kNames[static_cast<int>(k)];
+}
+const char* name(rt::ArgKind k) {
+  constexpr const char* kNames[] = {"Buffer", "Param", "IntParam", "Extent", "RowBegin", "RowEnd"};
+  return kNames[static_cast<int>(k)];
+}
+const char* name(rt::StepKind k) {
+  constexpr const char* kNames[] = {"Kernel", "ContractNN", "ContractTN"};
+  return kNames[static_cast<int>(k)];
+}
+const char* name(lossc::Fact::Kind k) {
+  constexpr const char* kNames[] = {"Option", "InputGiven", "AxisGiven", "ParamZero"};
+  return kNames[static_cast<int>(k)];
+}
+
+std::string number(double v) {
+  if (std::isnan(v)) return "__builtin_nan(\"\")";
+  if (std::fabs(v) >= 1e300) return v > 0 ? "__builtin_inf()" : "-__builtin_inf()";  // the language's "no bound"
+  return fmt::format("{:.17g}", v);
+}
+
+template <class T>
+std::string list(const T& values) {
+  return fmt::format("{{{}}}", fmt::join(values, ", "));
+}
+
+// Definitions in the order of first use; equal ones are printed once and share a name.
+class Definitions {
+ public:
+  // The name of an array of these rows; "nullptr" for none.
+  std::string array(const char* type, const char* prefix, const Rows& rows) {
+    if (rows.empty()) return "nullptr";
+    std::string body = "{\n";
+    for (const std::string& row : rows) body += "    " + row + ",\n";
+    return define(fmt::format("{} {{}}[]", type), prefix, body + "}");
+  }
+  // `declarator` has {} for the name.
+  std::string define(const std::string& declarator, const char* prefix, const std::string& value) {
+    auto [it, fresh] = names_.try_emplace(declarator + value);
+    if (fresh) {
+      it->second = fmt::format("{}{}", prefix, ++counts_[prefix]);
+      text_ += fmt::format("const {} = {};\n", fmt::format(fmt::runtime(declarator), it->second), value);
+    }
+    return it->second;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::map<std::string, std::string> names_;
+  std::map<std::string, int> counts_;
+  std::string text_;
+};
+
+Rows isa_rows(const Matrix& m) {
+  using schedules::ContractForm;
+  Rows rows;
+  for (const schedules::Isa* isa : m.isas) {
+    const auto level = static_cast<size_t>(isa - schedules::kIsas.data());
+    constexpr const char* kEnum[] = {"Sse41", "Avx2", "Avx512"};
+    constexpr int kNeeds[] = {rt::kNeedsSse41, rt::kNeedsAvx2, rt::kNeedsAvx512};
+    auto both = [](auto f) { return list(std::vector<int>{f(32), f(64)}); };
+    rows.push_back(fmt::format("{{Isa::{}, {}, {}, {}, {}, {}}}", kEnum[level], quote(std::string(isa->name)), kNeeds[level],
+                               both([&](int bits) { return schedules::tile_columns(bits, *isa); }),
+                               both([&](int bits) { return tile_rows(ContractForm::NN, bits, *isa); }),
+                               both([&](int bits) { return tile_rows(ContractForm::TN, bits, *isa); })));
+  }
+  return rows;
+}
+
+Rows fact_rows(const Form& f) {
+  Rows rows;
+  for (const Fact& x : f.facts) rows.push_back(fmt::format("{{FactKind::{}, {}, {}}}", name(x.kind), x.id, x.value));
+  return rows;
+}
+
+Rows buffer_rows(const Form& f) {
+  Rows rows;
+  for (const Buffer& b : f.buffers) {
+    const rt::Buffer& r = b.row;
+    Rows dims;
+    for (int d = 0; d < r.ndim; d++) dims.push_back(fmt::format("{{DimKind::{}, {}}}", name(r.dims[d].kind), r.dims[d].axis));
+    rows.push_back(fmt::format("{{.name = {}, .storage = Storage::{}, .elem = Elem::{}, .merge = Merge::{}, .ndim = {}, "
+                               ".dims = {}, .tensor = {}, .slot = {}, .saved = {}}}",
+                               quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor,
+                               r.slot, r.saved));
+  }
+  return rows;
+}
+
+Rows step_rows(const Form& f) {
+  Rows rows;
+  for (const Step& s : f.steps) {
+    const rt::Step& r = s.row;
+    const std::vector<int> domain(r.domain, r.domain + r.n_domain);
+    rows.push_back(fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
+                               ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}}}",
+                               quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis,
+                               r.flops, r.n_domain, list(domain)));
+  }
+  return rows;
+}
+
+Rows arg_rows(const Form& f) {
+  Rows rows;
+  for (const rt::Arg& a : f.args) rows.push_back(fmt::format("{{ArgKind::{}, {}, {}}}", name(a.kind), a.id, a.written));
+  return rows;
+}
+
+Rows pass_rows(const Form& f) {
+  Rows rows;
+  for (const rt::Pass& p : f.passes)
+    rows.push_back(fmt::format("{{{}, {}, {}, {}, {}}}", p.first_once, p.n_once, p.first_panel, p.n_panel, p.row_axis));
+  return rows;
+}
+
+class LossPrinter {
+ public:
+  LossPrinter(const LossTables& t, const KernelSet& kernels, const Matrix& matrix)
+      : t_(t), all_(t.interface), kernels_(kernels), m_(matrix) {}
+
+  std::string print() {
+    const std::string loss = loss_row();
+    std::string text = fmt::format("// Emitted by lossc from {}: the tables of {}. See runtime/table.h.\n", t_.file, all_.name);
+    text += "#include \"runtime/table.h\"\n\nusing namespace lossc::rt;\n\n";
+    for (const std::string& f : functions_)
+      text += fmt::format("extern \"C\" __attribute__((visibility(\"hidden\"))) int {}(void**);\n", f);
+    text += "\nnamespace {\n" + d_.text() + "}  // namespace\n\n";
+    return text + fmt::format("extern \"C\" __attribute__((visibility(\"default\"))) const Loss lossc_loss_{} = {};\n",
+                              all_.name, loss);
+  }
+
+ private:
+  std::string kernel(int index, int bits) {
+    Rows functions;
+    for (const schedules::Isa* isa : m_.isas) {
+      functions.push_back(symbol(kernels_.list()[index], bits, isa->name) + "_argv");
+      if (known_.insert(functions.back()).second) functions_.push_back(functions.back());
+    }
+    const std::string by_isa = d_.array("KernelFn", "functions", functions);
+    return "&" + d_.define("Kernel {}", "kernel", fmt::format("{{{}, {}}}", quote(kernels_.list()[index].name), by_isa));
+  }
+
+  std::string variant(const Form& f, int bits) {
+    Rows kernels;
+    for (int k : f.kernels) kernels.push_back(kernel(k, bits));
+    return fmt::format(
+        "{{.dtype_bits = {}, .facts = {}, .n_facts = {}, .buffers = {}, .n_buffers = {}, .steps = {}, .n_steps = {}, "
+        ".args = {}, .passes = {}, .n_passes = {}, .kernels = {}, .n_kernels = {}, .n_slots = {}, .contracts = {}, "
+        ".text = {}, .digest = {:#x}ull}}",
+        bits, d_.array("Fact", "facts", fact_rows(f)), f.facts.size(), d_.array("Buffer", "buffers", buffer_rows(f)),
+        f.buffers.size(), d_.array("Step", "steps", step_rows(f)), f.steps.size(), d_.array("Arg", "args", arg_rows(f)),
+        d_.array("Pass", "passes", pass_rows(f)), f.passes.size(), d_.array("Kernel* const", "kernels", kernels),
+        kernels.size(), f.slots, f.contracts, d_.define("char {}[]", "text", quote(f.text)), f.digest);
+  }
+
+  std::string input_row(const Input& t) {
+    const std::vector<int>& axes = t.shapes[0].axes;
+    return fmt::format("{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Input, .differentiable = {:d}, "
+                       ".optional = {:d}, .integer = {:d}, .ndim = {}, .dims = {}, .range_axis = {}, .ignore_param = {}, "
+                       ".allow_minus_one = {}}}",
+                       quote(t.name), quote(shape_text(all_, t.shapes)), quote(dtype_text(t.type, m_.float_bits, false)),
+                       quote(t.doc), t.differentiable, t.optional, t.type == ir::Type::Int, axes.size(), list(axes),
+                       t.range_axis, t.ignore_param, t.allow_minus_one);
+  }
+  std::string param_row(const ir::Param& p) {
+    return fmt::format("{{.name = {}, .shape = \"\", .dtypes = {}, .doc = {}, .role = Role::Param, .integer = {:d}, "
+                       ".fallback = {}, .low = {}, .high = {}, .low_open = {:d}, .high_open = {:d}, .range_axis = -1, "
+                       ".ignore_param = -1}}",
+                       quote(p.name), quote("f64"), quote(p.doc), p.integer, number(p.fallback),
+                       number(p.low), number(p.high), p.low_open, p.high_open);
+  }
+  std::string output_row(const Output& o) {
+    const std::vector<int> axes = o.shapes.empty() ? std::vector<int>{} : o.shapes[0].axes;
+    return fmt::format("{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Output, .integer = {:d}, "
+                       ".ndim = {}, .dims = {}, .range_axis = -1, .ignore_param = -1}}",
+                       quote(o.name), quote(shape_text(all_, o.shapes)), quote(dtype_text(o.type, m_.float_bits, true)),
+                       quote(o.doc), o.type == ir::Type::Int, axes.size(), list(axes));
+  }
+  std::string option_row(const OptionInfo& o) {
+    Rows choices;
+    for (const std::string& c : o.choices) choices.push_back("{" + quote(c) + "}");
+    const std::string array = d_.array("Choice", "choices", choices);
+    return fmt::format("{{{}, {}, {}, {}}}", quote(o.name), quote(o.doc), array, choices.size());
+  }
+
+  std::string loss_row() {
+    Rows axes, inputs, params, outputs, options, variants;
+    for (const ir::Axis& a : all_.axes)
+      axes.push_back(fmt::format("{{{}, {}, {:d}, {:d}}}", quote(a.name), quote(a.doc), a.optional, a.flat));
+    for (const Input& t : all_.inputs) inputs.push_back(input_row(t));
+    for (const ir::Param& p : all_.params) params.push_back(param_row(p));
+    for (const Output& o : all_.outputs) outputs.push_back(output_row(o));
+    for (const OptionInfo& o : all_.options) options.push_back(option_row(o));
+    for (const Form& f : t_.forms)
+      for (int bits : m_.float_bits) variants.push_back(variant(f, bits));
+    const std::string isas = d_.array("IsaInfo", "isas", isa_rows(m_));
+    const std::string build = d_.define("Build {}", "build", fmt::format("{{kRegistryVersion, {}, {}}}", isas, m_.isas.size()));
+    auto table = [&](const char* type, const char* member, const Rows& rows) {
+      return fmt::format(".{} = {}, .n_{} = {}", member, d_.array(type, member, rows), member, rows.size());
+    };
+    const About& a = all_.about;
+    return fmt::format("{{\n    .name = {}, .family = {},\n    .title = {},\n    .paper = {},\n    .equation = {},\n    .edges = {},\n"
+                       "    {},\n    {},\n    {},\n    {},\n    {},\n    {},\n    .build = &{}}}",
+                       quote(all_.name), quote(all_.family), quote(a.title), quote(a.paper), quote(a.equation), quote(a.edges),
+                       table("Axis", "axes", axes), table("Argument", "inputs", inputs), table("Argument", "params", params),
+                       table("Argument", "outputs", outputs), table("Option", "options", options),
+                       table("Variant", "variants", variants), build);
+  }
+
+  const LossTables& t_;
+  const Interface& all_;
+  const KernelSet& kernels_;
+  const Matrix& m_;
+  Definitions d_;
+  Rows functions_;
+  std::set<std::string> known_;
+};
+
+}  // namespace
+
+std::string quote(const std::string& text) {
+  std::string out = "\"";
+  for (size_t k = 0; k < text.size(); k++) {
+    const char c = text[k];
+    if (c == '\n') {
+      out += k + 1 < text.size() ? "\\n\"\n    \"" : "\\n";
+    } else if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 32) {
+      out += fmt::format("\\{:03o}", c);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string print_loss(const LossTables& tables, const KernelSet& kernels, const Matrix& matrix) {
+  return LossPrinter(tables, kernels, matrix).print();
+}
+
+std::string print_registry(const std::vector<std::string>& losses, const std::string& build_info, const Matrix& matrix) {
+  std::string text = "// Emitted by lossc: the list of losses. See runtime/table.h.\n#include \"runtime/table.h\"\n\n";
+  text += "using namespace lossc::rt;\n\nextern \"C\" {\n";
+  for (const std::string& l : losses) text += fmt::format("extern __attribute__((visibility(\"default\"))) const Loss lossc_loss_{};\n", l);
+  text += "}\n\nnamespace {\nconst IsaInfo isas[] = {\n";
+  for (const std::string& row : isa_rows(matrix)) text += "    " + row + ",\n";
+  text += "};\nconst Loss* const losses[] = {\n";
+  for (const std::string& l : losses) text += fmt::format("    &lossc_loss_{},\n", l);
+  if (losses.empty()) text += "    nullptr,\n";
+  text += "};\n}  // namespace\n\n";
+  return text + fmt::format("extern \"C\" __attribute__((visibility(\"hidden\"))) const Registry lossc_registry = {{\n"
+                            "    .version = kRegistryVersion, .build_info = {},\n    .isas = isas, .n_isas = {}, .losses = losses, "
+                            ".n_losses = {}}};\n",
+                            quote(build_info), matrix.isas.size(), losses.size());
+}
+
+}  // namespace lossc::emit

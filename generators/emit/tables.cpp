@@ -1,0 +1,170 @@
+#include "generators/emit/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "generators/lower/lower.h"
+
+namespace lossc::emit {
+namespace {
+
+rt::Elem elem(plan::Elem e) {
+  return e == plan::Elem::Float ? rt::Elem::Float : e == plan::Elem::Int32 ? rt::Elem::Int32 : rt::Elem::UInt8;
+}
+
+rt::Storage storage(plan::Storage s) {
+  switch (s) {
+    case plan::Storage::Input: return rt::Storage::Input;
+    case plan::Storage::Output: return rt::Storage::Output;
+    case plan::Storage::Whole: return rt::Storage::Whole;
+    case plan::Storage::Accumulator: return rt::Storage::Accumulator;
+    case plan::Storage::Panel: return rt::Storage::Panel;
+  }
+  throw std::logic_error("storage");
+}
+
+rt::Merge merge(ir::ReduceKind k) {
+  switch (k) {
+    case ir::ReduceKind::Sum: return rt::Merge::Sum;
+    case ir::ReduceKind::Prod: return rt::Merge::Prod;
+    case ir::ReduceKind::Max:
+    case ir::ReduceKind::MaxNum: return rt::Merge::Max;
+    case ir::ReduceKind::Min: return rt::Merge::Min;
+    case ir::ReduceKind::Any: return rt::Merge::Or;
+    case ir::ReduceKind::All: return rt::Merge::And;
+    case ir::ReduceKind::ArgMax:
+    case ir::ReduceKind::ArgMin: break;
+  }
+  throw std::logic_error("an argmax over panels cannot be merged from its values alone");
+}
+
+class FormMaker {
+ public:
+  FormMaker(const plan::Plan& plan, const FormIds& ids, const std::string& loss, KernelSet* kernels)
+      : plan_(plan), ids_(ids), loss_(loss), kernels_(*kernels) {}
+
+  Form make() {
+    for (const plan::Buffer& b : plan_.buffers) add_buffer(b);
+    for (const plan::Pass& p : plan_.passes) add_pass(p);
+    form_.slots = plan_.slots;
+    form_.contracts = plan_.contracts;
+    form_.text = plan::print(plan_);
+    std::string identity = form_.text;
+    for (int k : form_.kernels) identity += "\n" + kernels_.list()[k].name;
+    form_.digest = hash64(identity);
+    return std::move(form_);
+  }
+
+ private:
+  int8_t axis_of(ir::Id index) const { return static_cast<int8_t>(ids_.axes[plan_.graph.indices[index].axis]); }
+
+  rt::Dim dim(ir::Id index) const {
+    return {index == plan_.row ? rt::DimKind::Rows : rt::DimKind::Full, axis_of(index)};
+  }
+
+  std::vector<rt::Dim> dims_of(const plan::Buffer& b) const {
+    const std::vector<ir::Id>& order = b.layout.order;
+    if (b.layout.tiled) {
+      return {{rt::DimKind::TileInner, axis_of(order[1])}, dim(order[0]), {rt::DimKind::TileOuter, axis_of(order[1])}};
+    }
+    std::vector<rt::Dim> dims;
+    if (b.scratch) dims.push_back({rt::DimKind::TileInner, -1});
+    for (auto it = order.rbegin(); it != order.rend(); ++it) dims.push_back(dim(*it));
+    return dims;
+  }
+
+  void add_buffer(const plan::Buffer& b) {
+    const std::vector<rt::Dim> dims = dims_of(b);
+    if (dims.size() > 4) throw DefinitionError(fmt::format("loss '{}': {} has more than 4 dimensions", loss_, b.name));
+    rt::Buffer row{.name = nullptr, .storage = storage(b.storage), .elem = elem(b.elem), .merge = rt::Merge::None,
+                   .ndim = static_cast<uint8_t>(dims.size()), .dims = {}, .tensor = -1,
+                   .slot = static_cast<int16_t>(b.slot), .saved = false};
+    std::copy(dims.begin(), dims.end(), row.dims);
+    if (b.storage == plan::Storage::Accumulator) row.merge = merge(b.merge);
+    if (b.storage == plan::Storage::Input) row.tensor = static_cast<int16_t>(ids_.inputs[b.tensor]);
+    if (b.storage == plan::Storage::Output) row.tensor = static_cast<int16_t>(ids_.outputs[b.tensor]);
+    // Small enough to be worth keeping, and finished after the forward pass.
+    row.saved = b.storage == plan::Storage::Whole && b.elem != plan::Elem::Int32 && b.layout.order.size() <= 1;
+    form_.buffers.push_back({b.name, row});
+  }
+
+  void add_pass(const plan::Pass& p) {
+    rt::Pass row{};
+    row.first_once = static_cast<uint16_t>(form_.steps.size());
+    for (int s : p.once) add_step(s);
+    row.n_once = static_cast<uint16_t>(p.once.size());
+    row.first_panel = static_cast<uint16_t>(form_.steps.size());
+    for (int s : p.panel) add_step(s);
+    row.n_panel = static_cast<uint16_t>(p.panel.size());
+    row.row_axis = p.panel.empty() ? int8_t{-1} : axis_of(plan_.row);
+    form_.passes.push_back(row);
+  }
+
+  void add_step(int index) {
+    const plan::Step& s = plan_.steps[index];
+    const lower::Signature sig = lower::signature(plan_, index);
+    rt::Step row{};
+    row.kind = s.kind == plan::StepKind::ContractNN   ? rt::StepKind::ContractNN
+               : s.kind == plan::StepKind::ContractTN ? rt::StepKind::ContractTN
+                                                      : rt::StepKind::Kernel;
+    row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_));
+    row.first_arg = static_cast<uint16_t>(form_.args.size());
+    row.n_args = static_cast<uint16_t>(sig.args.size());
+    for (const lower::KernelArg& a : sig.args) form_.args.push_back(arg(a));
+    row.split_dim = static_cast<int8_t>(sig.split_dim);
+    row.k_axis = row.kind == rt::StepKind::Kernel ? int8_t{-1} : axis_of(s.over);
+    row.flops = sig.flops;
+    set_domain(s, &row);
+    form_.steps.push_back({s.text, row});
+  }
+
+  void set_domain(const plan::Step& s, rt::Step* row) const {
+    std::vector<ir::Id> domain = s.domain;
+    if (s.over != ir::kNone && std::find(domain.begin(), domain.end(), s.over) == domain.end())
+      domain.push_back(s.over);
+    if (domain.size() > 4) {
+      throw DefinitionError(fmt::format("loss '{}': `{}` loops over more than 4 indices", loss_, s.text));
+    }
+    row->n_domain = static_cast<uint8_t>(domain.size());
+    for (size_t k = 0; k < domain.size(); k++) row->domain[k] = axis_of(domain[k]);
+  }
+
+  rt::Arg arg(const lower::KernelArg& a) const {
+    int id = a.id;
+    if (a.kind == rt::ArgKind::Param || a.kind == rt::ArgKind::IntParam) id = ids_.params[a.id];
+    if (a.kind == rt::ArgKind::Extent) id = ids_.axes[a.id];
+    return {a.kind, static_cast<int16_t>(id), a.written};
+  }
+
+  int16_t add_kernel(int kernel) {
+    auto it = std::find(form_.kernels.begin(), form_.kernels.end(), kernel);
+    if (it == form_.kernels.end()) it = form_.kernels.insert(it, kernel);
+    return static_cast<int16_t>(it - form_.kernels.begin());
+  }
+
+  const plan::Plan& plan_;
+  const FormIds& ids_;
+  const std::string& loss_;
+  KernelSet& kernels_;
+  Form form_;
+};
+
+}  // namespace
+
+std::unique_ptr<LossTables> make_tables(const Definition& definition, KernelSet* kernels) {
+  auto t = std::make_unique<LossTables>();
+  const std::string path = definition.file;
+  t->file = path.substr(path.find_last_of('/') + 1);
+  t->programs = build_all(definition);
+  std::vector<FormIds> ids;
+  t->interface = unite(t->programs, &ids);
+  for (size_t f = 0; f < t->programs.size(); f++) {
+    t->plans.push_back(plan::make_plan(t->programs[f]));
+    t->forms.push_back(FormMaker(t->plans.back(), ids[f], t->interface.name, kernels).make());
+    t->forms.back().facts = facts_of(t->programs[f], ids[f], t->interface);
+  }
+  return t;
+}
+
+}  // namespace lossc::emit
