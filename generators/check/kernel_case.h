@@ -1,0 +1,392 @@
+// A Case (see dsl/case.h) run through the C API, and how far its results may be from the oracle's. Header-only, because
+// the kernel tests link the testing form of the library and the tool links the plain one.
+#pragma once
+#include <lossc/lossc.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "dsl/case.h"
+#include "dsl/oracle.h"
+
+namespace lossc::check {
+
+// How the tensors of a call lie in memory.
+enum class Strides { Dense, RowPadded, Reversed, InnerTwo };
+
+struct KernelCall {
+  int bits = 32;
+  int32_t isa = LOSSC_ISA_BEST;
+  int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD;  // 0: forward, then backward with what it saved
+  int32_t threads = 0, panel_rows = 0, flags = 0;
+  Strides strides = Strides::Dense;
+  bool wide_labels = false;           // i64
+  std::string only_gradient;          // ask for this one alone
+};
+
+struct Results {
+  std::vector<double> loss;  // one, or one per row
+  std::map<std::string, std::vector<double>> gradients, outputs;
+};
+
+// A DLTensor with its memory; elements are set and read as doubles whatever the layout.
+class Owned {
+ public:
+  Owned(DLDataType type, std::vector<int64_t> shape, Strides layout) : shape_(std::move(shape)), type_(type) {
+    const size_t rank = shape_.size();
+    strides_.resize(rank);
+    int64_t step = layout == Strides::InnerTwo ? 2 : 1, offset = 0;
+    for (size_t k = rank; k-- > 0;) {
+      const int64_t n = std::max<int64_t>(shape_[k], 1);
+      strides_[k] = step;
+      if (layout == Strides::Reversed) {
+        offset += step * (n - 1);
+        strides_[k] = -step;
+      }
+      step *= n;
+      if (layout == Strides::RowPadded && k == rank - 1 && rank > 1) step += 5;
+    }
+    data_.assign(static_cast<size_t>(step + 8) * bytes(), 0xA5);  // a pattern that is neither 0 nor 1
+    tensor_ = {data_.data(), {kDLCPU, 0}, static_cast<int32_t>(rank), type_, shape_.data(), strides_.data(),
+               static_cast<uint64_t>(offset) * bytes()};
+  }
+  Owned(const Owned&) = delete;
+
+  size_t size() const {
+    size_t n = 1;
+    for (int64_t s : shape_) n *= static_cast<size_t>(s);
+    return n;
+  }
+  void set(size_t k, double v) {
+    void* p = at(k);
+    if (type_.code == kDLFloat && type_.bits == 32) return store(p, static_cast<float>(v));
+    if (type_.code == kDLFloat) return store(p, v);
+    if (type_.bits == 64) return store(p, static_cast<int64_t>(v));
+    if (type_.bits == 32) return store(p, static_cast<int32_t>(v));
+    store(p, static_cast<uint8_t>(v != 0));
+  }
+  double get(size_t k) {
+    void* p = at(k);
+    if (type_.code == kDLFloat && type_.bits == 32) return load<float>(p);
+    if (type_.code == kDLFloat) return load<double>(p);
+    return type_.bits == 64 ? static_cast<double>(load<int64_t>(p)) : load<int32_t>(p);
+  }
+  std::vector<double> values() {
+    std::vector<double> out(size());
+    for (size_t k = 0; k < out.size(); k++) out[k] = get(k);
+    return out;
+  }
+  const DLTensor* tensor() const { return &tensor_; }
+
+ private:
+  size_t bytes() const { return type_.bits / 8u; }
+  void* at(size_t k) {
+    int64_t place = 0;
+    for (size_t d = shape_.size(); d-- > 0;) {
+      place += static_cast<int64_t>(k % static_cast<size_t>(shape_[d])) * strides_[d];
+      k /= static_cast<size_t>(shape_[d]);
+    }
+    return data_.data() + tensor_.byte_offset + place * static_cast<int64_t>(bytes());
+  }
+  template <class T>
+  static void store(void* p, T v) {
+    std::memcpy(p, &v, sizeof v);
+  }
+  template <class T>
+  static T load(void* p) {
+    T v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+  std::vector<int64_t> shape_, strides_;
+  DLDataType type_;
+  std::vector<uint8_t> data_;
+  DLTensor tensor_{};
+};
+
+inline DLDataType real_type(int bits) { return {kDLFloat, static_cast<uint8_t>(bits), 1}; }
+
+// Float values as the kernel will see them, so that rounding the inputs is no error of the kernel's.
+inline Case rounded(Case c, int bits) {
+  if (bits == 64) return c;
+  auto round = [](Array& a) {
+    for (double& v : a.data) v = static_cast<float>(v);
+  };
+  for (auto& [name, a] : c.inputs) round(a);
+  for (auto& [name, v] : c.params) v = static_cast<float>(v);
+  for (auto* a : {&c.row_weight, &c.grad_output})
+    if (*a) round(**a);
+  return c;
+}
+
+class KernelRun {
+ public:
+  KernelRun(const Program& program, const Case& c, const KernelCall& call) : p_(program), c_(c), call_(call) {
+    loss_ = lossc_loss_find(p_.name.c_str());
+    if (!loss_) throw std::runtime_error("the library has no loss '" + p_.name + "'");
+    bind_arguments();
+  }
+
+  Results run() {
+    lossc_error err{};
+    if (call_.mode != 0) return execute(call_.mode, nullptr, 0, err);
+    const size_t saved = plan(LOSSC_FORWARD, err).second;
+    std::vector<uint8_t> memory(saved + 64);
+    void* aligned = align(memory.data());
+    Results forward = execute(LOSSC_FORWARD, aligned, saved, err);
+    Results backward = execute(LOSSC_BACKWARD, aligned, saved, err);
+    backward.loss = forward.loss;
+    return backward;
+  }
+
+ private:
+  using PlanPtr = std::unique_ptr<lossc_plan, decltype(&lossc_plan_destroy)>;
+
+  static void* align(void* p) { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(p) + 63) & ~uintptr_t{63}); }
+  [[noreturn]] static void raise(lossc_status s, const lossc_error& e) {
+    throw std::runtime_error(std::string(lossc_status_name(s)) + ": " + e.text);
+  }
+
+  Owned& own(DLDataType type, std::vector<int64_t> shape) {
+    owned_.push_back(std::make_unique<Owned>(type, std::move(shape), call_.strides));
+    return *owned_.back();
+  }
+  const DLTensor* make(const Array& a, DLDataType type) {
+    Owned& o = own(type, a.shape);
+    for (size_t k = 0; k < a.data.size(); k++) o.set(k, a.data[k]);
+    return o.tensor();
+  }
+
+  void bind_arguments() {
+    for (size_t k = 0; k < lossc_loss_arg_count(loss_); k++) {
+      const lossc_arg* a = lossc_loss_arg(loss_, k);
+      if (a->role == LOSSC_INPUT) {
+        auto it = c_.inputs.find(a->name);
+        const bool mask = std::string(a->dtypes).find("u8") != std::string::npos;
+        const DLDataType label = {kDLInt, static_cast<uint8_t>(call_.wide_labels ? 64 : 32), 1};
+        const DLDataType type = mask ? DLDataType{kDLUInt, 8, 1} : a->integer ? label : real_type(call_.bits);
+        inputs_.push_back(it == c_.inputs.end() ? nullptr : make(it->second, type));
+      } else if (a->role == LOSSC_PARAM) {
+        auto it = c_.params.find(a->name);
+        params_.push_back(it == c_.params.end() ? a->fallback : it->second);
+      } else {
+        outputs_.push_back(a);
+      }
+    }
+    for (size_t k = 0; k < lossc_loss_option_count(loss_); k++) {
+      const lossc_option* o = lossc_loss_option(loss_, k);
+      auto it = c_.options.find(o->name);
+      int32_t choice = 0;
+      if (it != c_.options.end())
+        for (size_t n = 0; n < o->n_choices; n++)
+          if (it->second == o->choices[n]) choice = static_cast<int32_t>(n);
+      options_.push_back(choice);
+    }
+    extents_ = extents_of(p_, c_);
+  }
+
+  lossc_plan_desc desc(int32_t mode) const {
+    lossc_plan_desc d{};
+    d.struct_size = sizeof d;
+    d.device = {kDLCPU, 0};
+    d.mode = mode;
+    d.reduction = static_cast<int32_t>(c_.reduction);
+    d.flags = call_.flags;
+    d.inputs = inputs_.data();
+    d.n_inputs = inputs_.size();
+    d.options = options_.data();
+    d.n_options = options_.size();
+    d.isa = call_.isa;
+    d.threads = call_.threads;
+    d.panel_rows = call_.panel_rows;
+    return d;
+  }
+  std::pair<PlanPtr, size_t> plan(int32_t mode, lossc_error& err) const {
+    lossc_plan* raw = nullptr;
+    const lossc_plan_desc d = desc(mode);
+    if (lossc_status s = lossc_plan_create(loss_, &d, &raw, &err)) raise(s, err);
+    PlanPtr owned(raw, lossc_plan_destroy);
+    const size_t saved = lossc_plan_saved_size(raw);
+    return {std::move(owned), saved};
+  }
+
+  std::vector<int64_t> shape(const std::vector<ir::Id>& dims) const {
+    std::vector<int64_t> s;
+    for (ir::Id d : dims) s.push_back(extents_[p_.graph.indices[d].axis]);
+    return s;
+  }
+  // An output tensor in the shape its input has (flat axes keep their several dimensions).
+  Owned* output(const lossc_arg* a, bool first, int32_t mode) {
+    if (first) return mode & LOSSC_FORWARD ? &own(real_type(call_.bits), c_.reduction == Reduction::None ? shape(p_.rows) : std::vector<int64_t>{}) : nullptr;
+    for (const Gradient& g : p_.gradients) {
+      const ir::Tensor& t = p_.graph.tensors[g.tensor];
+      if (gradient_name(t.name) != a->name) continue;
+      if (!(mode & LOSSC_BACKWARD) || !c_.inputs.count(t.name)) return nullptr;
+      if (!call_.only_gradient.empty() && call_.only_gradient != t.name) return nullptr;
+      return &own(real_type(call_.bits), c_.inputs.at(t.name).shape);
+    }
+    for (const NamedOutput& o : p_.outputs)
+      if (o.name == a->name && mode & LOSSC_FORWARD) return &own(real_type(call_.bits), shape(o.indices));
+    return nullptr;
+  }
+  static std::string gradient_name(const std::string& tensor) { return "grad_" + tensor; }
+
+  Results execute(int32_t mode, void* saved, size_t saved_size, lossc_error& err) {
+    auto [pl, saved_bytes] = plan(mode, err);
+    const size_t first_owned = owned_.size();
+    std::vector<Owned*> outs;
+    std::vector<const DLTensor*> tensors;
+    for (size_t k = 0; k < outputs_.size(); k++) {
+      outs.push_back(output(outputs_[k], k == 0, mode));
+      tensors.push_back(outs.back() ? outs.back()->tensor() : nullptr);
+    }
+    const size_t workspace = lossc_plan_workspace_size(pl.get());
+    std::vector<uint8_t> memory(workspace + 64, 0xFF);  // all NaN: reading what was not written shows
+    lossc_run_args args{};
+    args.struct_size = sizeof args;
+    args.inputs = inputs_.data();
+    args.n_inputs = inputs_.size();
+    args.params = params_.data();
+    args.n_params = params_.size();
+    args.outputs = tensors.data();
+    args.n_outputs = tensors.size();
+    args.workspace = align(memory.data());
+    args.workspace_size = workspace;
+    args.saved = saved;
+    args.saved_size = saved_size;
+    if (c_.row_weight) args.row_weight = make(*c_.row_weight, real_type(call_.bits));
+    if (c_.row_mask) args.row_mask = make(*c_.row_mask, {kDLUInt, 8, 1});
+    if (c_.grad_output) args.grad_output = make(*c_.grad_output, real_type(call_.bits));
+    args.denominator = c_.denominator;
+    if (lossc_status s = lossc_run(pl.get(), &args, &err)) raise(s, err);
+    Results r;
+    for (size_t k = 0; k < outs.size(); k++) {
+      if (!outs[k]) continue;
+      const std::string name = outputs_[k]->name;
+      if (k == 0)
+        r.loss = outs[k]->values();
+      else if (name.rfind("grad_", 0) == 0)
+        r.gradients[name.substr(5)] = outs[k]->values();
+      else
+        r.outputs[name] = outs[k]->values();
+    }
+    owned_.resize(first_owned);
+    return r;
+  }
+
+  const Program& p_;
+  const Case& c_;
+  const KernelCall& call_;
+  const lossc_loss* loss_;
+  std::vector<std::unique_ptr<Owned>> owned_;
+  std::vector<const DLTensor*> inputs_;
+  std::vector<const lossc_arg*> outputs_;
+  std::vector<double> params_;
+  std::vector<int32_t> options_;
+  std::vector<int64_t> extents_;
+};
+
+inline Results run_kernel(const Program& program, const Case& c, const KernelCall& call) {
+  return KernelRun(program, c, call).run();
+}
+
+inline Results run_oracle(const Program& p, const Case& c, Oracle* shared = nullptr) {
+  std::unique_ptr<Oracle> own;
+  if (!shared) own = std::make_unique<Oracle>(p.graph, oracle_inputs(p, c));
+  Oracle& oracle = shared ? *shared : *own;
+  Results r;
+  r.loss = c.reduction == Reduction::None ? oracle.evaluate(p.loss_rows, p.rows).data : oracle.evaluate(p.loss).data;
+  for (const Gradient& g : p.gradients) {
+    const ir::Tensor& t = p.graph.tensors[g.tensor];
+    if (c.inputs.count(t.name)) r.gradients[t.name] = oracle.evaluate(g.node, t.dims).data;
+  }
+  for (const NamedOutput& o : p.outputs) r.outputs[o.name] = oracle.evaluate(o.node, o.indices).data;
+  return r;
+}
+
+// What the oracle says, and for each element how much of a difference is the problem's and not the kernel's.
+//
+// A kernel that makes a relative error of eps in each operation is as good as one that computes exactly from inputs
+// which are off by a few eps (backward error). So the bound is the largest change that a relative change of the inputs
+// by `kUlps` eps made in several random draws, plus `kUlps` eps of the array's largest value (its elements come out of
+// the same sums). 8 eps: the longest chains here (norm, product, contraction, exp, sum, log) have some 5 roundings at
+// unit condition; sums of n terms in at least 8 lanes add log-like growth; f32 exp is good to 4 ulp by itself.
+struct Expectation {
+  Results value, slack;  // slack < 0: the element is not determined (a selection flips within rounding)
+};
+inline constexpr double kUlps = 8;
+
+inline double epsilon(int bits) {
+  return bits == 32 ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
+}
+
+namespace detail {
+inline void widen(const std::vector<double>& base, const std::vector<double>& moved, std::vector<double>& slack) {
+  for (size_t k = 0; k < base.size(); k++) {
+    if (std::isfinite(base[k]) != std::isfinite(moved[k]) || std::isnan(base[k]) != std::isnan(moved[k]))
+      slack[k] = -1;
+    else if (std::isfinite(base[k]) && slack[k] >= 0)
+      slack[k] = std::max(slack[k], std::abs(base[k] - moved[k]));
+  }
+}
+inline std::vector<double> start(const std::vector<double>& v, double eps) {
+  double scale = 0;
+  for (double x : v)
+    if (std::isfinite(x)) scale = std::max(scale, std::abs(x));
+  return std::vector<double>(v.size(), kUlps * eps * scale);
+}
+}  // namespace detail
+
+inline Expectation expectation(const Program& p, const Case& c, int bits, int draws = 6) {
+  const double eps = epsilon(bits);
+  Expectation e{run_oracle(p, c), {}};
+  e.slack.loss = detail::start(e.value.loss, eps);
+  for (auto& [name, v] : e.value.gradients) e.slack.gradients[name] = detail::start(v, eps);
+  for (auto& [name, v] : e.value.outputs) e.slack.outputs[name] = detail::start(v, eps);
+  std::mt19937 rng(7);
+  auto off = [&] { return 1 + kUlps * eps * (2.0 * rng() / 4294967295.0 - 1); };
+  for (int d = 0; d < draws; d++) {
+    Case moved = c;
+    for (const ir::Tensor& t : p.graph.tensors) {
+      auto it = moved.inputs.find(t.name);
+      if (it == moved.inputs.end() || t.type != ir::Type::Float) continue;
+      for (double& v : it->second.data) v *= off();
+    }
+    const Results r = run_oracle(p, moved);
+    detail::widen(e.value.loss, r.loss, e.slack.loss);
+    for (auto& [name, v] : e.value.gradients) detail::widen(v, r.gradients.at(name), e.slack.gradients[name]);
+    for (auto& [name, v] : e.value.outputs) detail::widen(v, r.outputs.at(name), e.slack.outputs[name]);
+  }
+  return e;
+}
+
+// Empty if every element is within `factor` of its slack; else which is not. Below the smallest normal number a kernel
+// may flush to zero, hence `tiny`.
+inline std::string disagreement(const std::vector<double>& got, const std::vector<double>& want,
+                                const std::vector<double>& slack, int bits, double factor = 4) {
+  if (got.size() != want.size()) return "has " + std::to_string(got.size()) + " elements, wanted " + std::to_string(want.size());
+  const double tiny = bits == 32 ? 1e-36 : 1e-290, huge = bits == 32 ? 3.4e38 : 1.7e308;
+  for (size_t k = 0; k < got.size(); k++) {
+    if (slack[k] < 0) continue;
+    const double w = std::abs(want[k]) > huge && std::isfinite(want[k]) ? std::copysign(INFINITY, want[k]) : want[k];
+    const bool same = std::isnan(w)   ? std::isnan(got[k])
+                      : std::isinf(w) ? got[k] == w
+                                      : std::abs(got[k] - w) <= factor * slack[k] + tiny;
+    if (!same) {
+      char text[160];
+      std::snprintf(text, sizeof text, "element %zu of %zu is %.9g, wanted %.9g +- %.2g", k, got.size(), got[k], want[k],
+                    factor * slack[k]);
+      return text;
+    }
+  }
+  return "";
+}
+
+}  // namespace lossc::check

@@ -1,0 +1,157 @@
+// Compiled kernels against the float64 oracle: every form of every loss, value and every gradient, at each ISA level
+// that this machine has, on inputs made to break them.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "dsl/sample.h"
+#include "generators/check/kernel_case.h"
+
+#include <lossc/lossc.h>
+
+namespace lossc::tests {
+namespace {
+
+using check::KernelCall;
+using check::Strides;
+
+std::string describe(const Program& p) {
+  std::string out = p.name;
+  for (const Fact& f : p.facts) {
+    switch (f.kind) {
+      case Fact::Option: out += fmt::format(" {}={}", p.options[f.id].name, p.options[f.id].choices[f.value]); break;
+      case Fact::TensorGiven: out += fmt::format(" {}{}", f.value ? "+" : "-", p.graph.tensors[f.id].name); break;
+      case Fact::AxisGiven: out += fmt::format(" {}{}", f.value ? "+" : "-", p.graph.axes[f.id].name); break;
+      case Fact::ParamZero: out += fmt::format(" {}{}0", p.graph.params[f.id].name, f.value ? "==" : "!="); break;
+    }
+  }
+  return out;
+}
+
+// Levels that can be forced here; which ones is said once, so that a log shows what a machine did not test.
+const std::vector<int32_t>& levels() {
+  static const std::vector<int32_t> found = [] {
+    std::vector<int32_t> list;
+    const char* names[] = {"best", "sse4.1", "avx2+fma", "avx512"};
+    for (int32_t isa : {LOSSC_ISA_SSE41, LOSSC_ISA_AVX2, LOSSC_ISA_AVX512}) {
+      const Program p = build(definition_of("huber"), {});
+      const Case c = sample(p, {});
+      try {
+        check::run_kernel(p, c, {.isa = isa});
+        list.push_back(isa);
+      } catch (const std::exception& e) {
+        fmt::print("not tested on this machine: {} ({})\n", names[isa], e.what());
+      }
+    }
+    return list;
+  }();
+  return found;
+}
+std::vector<int> dtypes() {
+  std::vector<int> out;
+  const std::string list = lossc_loss_arg(lossc_loss_find("huber"), 0)->dtypes;
+  if (list.find("f32") != std::string::npos) out.push_back(32);
+  if (list.find("f64") != std::string::npos) out.push_back(64);
+  return out;
+}
+
+class Kernels : public testing::TestWithParam<const Definition*> {
+ protected:
+  void SetUp() override {
+    if (!lossc_loss_find(GetParam()->name)) FAIL() << GetParam()->name << " is not in the library";
+    forms_ = build_all(*GetParam());
+  }
+
+  void compare(const Program& p, const Case& exact, const KernelCall& call, const char* what) {
+    const Case c = check::rounded(exact, call.bits);
+    const check::Expectation e = check::expectation(p, c, call.bits, exact.inputs.empty() ? 0 : 4);
+    compare(p, c, e, call, what);
+  }
+  void compare(const Program& p, const Case& c, const check::Expectation& e, const KernelCall& call, const char* what) {
+    const std::string where = fmt::format("{} | {} | {} bits, isa {}, mode {}", describe(p), what, call.bits, call.isa, call.mode);
+    try {
+      const check::Results r = check::run_kernel(p, c, call);
+      auto expect = [&](const std::string& name, const auto& got, const auto& want, const auto& slack) {
+        const std::string text = check::disagreement(got, want, slack, call.bits);
+        EXPECT_EQ(text, "") << where << ": " << name;
+      };
+      if (call.mode != LOSSC_BACKWARD) expect("loss", r.loss, e.value.loss, e.slack.loss);
+      for (const auto& [name, got] : r.gradients)
+        expect("gradient of " + name, got, e.value.gradients.at(name), e.slack.gradients.at(name));
+      if (call.mode != LOSSC_FORWARD && call.only_gradient.empty()) {
+        EXPECT_EQ(r.gradients.size(), e.value.gradients.size()) << where;
+      }
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << where << ": " << error.what();
+    }
+  }
+  std::vector<Program> forms_;
+};
+
+TEST_P(Kernels, EveryForm) {
+  for (const Program& p : forms_)
+    for (int bits : dtypes()) {
+      const Case c = check::rounded(sample(p, {.extent = 7, .seed = 3, .row_inputs = true}), bits);
+      const check::Expectation e = check::expectation(p, c, bits);
+      for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, "form");
+    }
+}
+
+// Vector widths and tile sizes are at most 64: around them, and 0 and 1.
+TEST_P(Kernels, Extents) {
+  const Program& p = forms_[0];
+  for (int64_t rows : {0, 1, 2, 5, 16, 33, 70})
+    for (int64_t other : {1, 2, 15, 17, 64, 129}) {
+      SampleOptions o{.extent = other, .seed = 5};
+      if (!p.rows.empty()) o.extents[p.graph.axes[p.graph.indices[p.rows[0]].axis].name] = rows;
+      for (int bits : dtypes()) {
+        const Case c = check::rounded(sample(p, o), bits);
+        const check::Expectation e = check::expectation(p, c, bits, 2);
+        for (int32_t isa : levels())
+          compare(p, c, e, {.bits = bits, .isa = isa, .panel_rows = rows == 70 ? 16 : 0}, fmt::format("{} x {}", rows, other).c_str());
+      }
+    }
+}
+
+TEST_P(Kernels, Stress) {
+  for (Stress stress : all_stresses())
+    for (int64_t extent : {6, 21}) {
+      const Program& p = forms_[0];
+      for (int bits : dtypes()) {
+        const Case c = check::rounded(sample(p, {.extent = extent, .stress = stress, .seed = 11}), bits);
+        const check::Expectation e = check::expectation(p, c, bits, 4);
+        for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, name(stress));
+      }
+    }
+}
+
+TEST_P(Kernels, ReductionsModesAndMemory) {
+  const Program& p = forms_[0];
+  for (Reduction reduction : {Reduction::None, Reduction::Sum, Reduction::Mean})
+    for (bool row_inputs : {false, true}) {
+      Case exact = sample(p, {.extent = 9, .seed = 2, .row_inputs = row_inputs, .reduction = reduction});
+      if (reduction == Reduction::Mean && row_inputs) exact.denominator = 12.5;
+      const Case c = check::rounded(exact, 32);
+      const check::Expectation e = check::expectation(p, c, 32, 4);
+      for (int32_t mode : {LOSSC_FORWARD | LOSSC_BACKWARD, static_cast<int>(LOSSC_FORWARD), 0}) compare(p, c, e, {.mode = mode}, "mode");
+      for (Strides s : {Strides::RowPadded, Strides::Reversed, Strides::InnerTwo}) compare(p, c, e, {.strides = s}, "strides");
+      compare(p, c, e, {.wide_labels = true}, "i64 labels");
+      compare(p, c, e, {.threads = 1}, "one thread");
+      compare(p, c, e, {.threads = 3, .panel_rows = 2}, "three threads, panels of 2");
+      compare(p, c, e, {.threads = 2, .panel_rows = 2, .flags = LOSSC_PLAN_REPRODUCIBLE}, "reproducible");
+      for (const Gradient& g : p.gradients) {
+        const std::string& name = p.graph.tensors[g.tensor].name;
+        if (c.inputs.count(name)) compare(p, c, e, {.only_gradient = name}, "one gradient");
+      }
+    }
+}
+
+std::vector<const Definition*> linked() {
+  std::vector<const Definition*> list;
+  for (const Definition& d : definitions()) list.push_back(&d);
+  return list;
+}
+INSTANTIATE_TEST_SUITE_P(Losses, Kernels, testing::ValuesIn(linked()),
+                         [](const auto& info) { return std::string(info.param->name); });
+
+}  // namespace
+}  // namespace lossc::tests
