@@ -27,8 +27,8 @@ uintmax_t halide_size() {
 }
 
 std::string key_of(const Kernel& kernel, const ObjectFile& o) {
-  return hash128(fmt::format("{}\n{}\n{}\n{}", toolchain(), o.symbol, schedules::target_string(*o.isa),
-                             kernel.structure));
+  return hash128(
+      fmt::format("{}\n{}\n{}\n{}", toolchain(), o.symbol, schedules::target_string(*o.isa), kernel.structure));
 }
 
 // The object comes last: that it is there says that the entry is whole.
@@ -57,7 +57,9 @@ std::string toolchain() {
 }
 
 // The wheel of Halide 21 has LLVM 21 inside; no macro says so.
-std::string version_text() { return fmt::format("lossc {} ({}), {}, LLVM 21", LOSSC_VERSION, LOSSC_GIT, halide_version()); }
+std::string version_text() {
+  return fmt::format("lossc {} ({}), {}, LLVM 21", LOSSC_VERSION, LOSSC_GIT, halide_version());
+}
 
 CompileResult compile_kernels(const KernelSet& kernels, const std::vector<int>& float_bits,
                               const std::vector<const schedules::Isa*>& isas, const std::string& cache, int jobs,

@@ -26,7 +26,7 @@ std::string toolchain();
 std::string version_text();
 
 struct CompileResult {
-  std::vector<ObjectFile> objects;  // by kernel, float type, ISA level
+  std::vector<ObjectFile> objects;    // by kernel, float type, ISA level
   std::vector<std::string> failures;  // one text each: which kernel, of which losses, and why
 };
 

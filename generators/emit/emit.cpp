@@ -36,10 +36,14 @@ std::string build_info(const Matrix& m) {
 
 std::string fact_text(const Interface& all, const Fact& f) {
   switch (f.kind) {
-    case lossc::Fact::Option: return fmt::format("{} = {}", all.options[f.id].name, all.options[f.id].choices[f.value]);
-    case lossc::Fact::TensorGiven: return fmt::format("{} {}", all.inputs[f.id].name, f.value ? "given" : "absent");
-    case lossc::Fact::AxisGiven: return fmt::format("{} {}", all.axes[f.id].name, f.value ? "given" : "absent");
-    case lossc::Fact::ParamZero: return fmt::format("{} {} 0", all.params[f.id].name, f.value ? "=" : "!=");
+    case lossc::Fact::Option:
+      return fmt::format("{} = {}", all.options[f.id].name, all.options[f.id].choices[f.value]);
+    case lossc::Fact::TensorGiven:
+      return fmt::format("{} {}", all.inputs[f.id].name, f.value ? "given" : "absent");
+    case lossc::Fact::AxisGiven:
+      return fmt::format("{} {}", all.axes[f.id].name, f.value ? "given" : "absent");
+    case lossc::Fact::ParamZero:
+      return fmt::format("{} {} 0", all.params[f.id].name, f.value ? "=" : "!=");
   }
   return "";
 }
@@ -68,13 +72,15 @@ Json write_objects(const KernelSet& kernels, const std::vector<ObjectFile>& obje
     const Kernel& kernel = kernels.list()[o.kernel];
     Json& entry = list[kernel.name];
     if (entry.is_null()) entry = {{"kind", kernel.kind}, {"losses", kernel.losses}, {"objects", Json::object()}};
-    entry["objects"][fmt::format("f{} {}", o.float_bits, o.isa->name)] = {{"bytes", object->size()}, {"hash", hash128(*object)}};
+    entry["objects"][fmt::format("f{} {}", o.float_bits, o.isa->name)] = {{"bytes", object->size()},
+                                                                          {"hash", hash128(*object)}};
   }
   out->write("objects.rsp", names);
   return list;
 }
 
-void write_all(const Options& options, const Losses& losses, const KernelSet& kernels, const std::vector<ObjectFile>& objects) {
+void write_all(const Options& options, const Losses& losses, const KernelSet& kernels,
+               const std::vector<ObjectFile>& objects) {
   Folder out(options.out);
   const std::string info = build_info(options.matrix);
   Json manifest = {{"build", info}, {"losses", Json::object()}};
@@ -83,7 +89,8 @@ void write_all(const Options& options, const Losses& losses, const KernelSet& ke
     names.push_back(t->interface.name);
     manifest["losses"][names.back()] = describe_loss(*t, kernels);
     out.write(fmt::format("losses/{}.cpp", names.back()), print_loss(*t, kernels, options.matrix));
-    out.write(fmt::format("include/lossc/losses/{}.h", names.back()), print_header(t->interface, options.matrix.float_bits));
+    out.write(fmt::format("include/lossc/losses/{}.h", names.back()),
+              print_header(t->interface, options.matrix.float_bits));
   }
   manifest["kernels"] = write_objects(kernels, objects, &out);
   out.write("registry.cpp", print_registry(names, info, options.matrix));
@@ -105,8 +112,8 @@ Report emit(const Options& options) {
       report.failures.push_back(e.what());
     }
   }
-  CompileResult compiled =
-      compile_kernels(kernels, options.matrix.float_bits, options.matrix.isas, options.cache, options.jobs, options.quiet);
+  CompileResult compiled = compile_kernels(kernels, options.matrix.float_bits, options.matrix.isas, options.cache,
+                                           options.jobs, options.quiet);
   report.failures.insert(report.failures.end(), compiled.failures.begin(), compiled.failures.end());
   report.losses = losses.size();
   report.kernels = kernels.list().size();

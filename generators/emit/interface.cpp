@@ -38,8 +38,10 @@ class Union {
     for (size_t k = 0; k < all_.inputs.size(); k++) {
       const Input& t = all_.inputs[k];
       if (!t.differentiable) continue;
-      all_.outputs.push_back({.name = "grad_" + t.name, .doc = fmt::format("gradient with respect to {}", t.name),
-                              .shapes = t.shapes, .gradient_of = static_cast<int>(k)});
+      all_.outputs.push_back({.name = "grad_" + t.name,
+                              .doc = fmt::format("gradient with respect to {}", t.name),
+                              .shapes = t.shapes,
+                              .gradient_of = static_cast<int>(k)});
     }
   }
 
@@ -110,8 +112,13 @@ class Union {
     int k = find(all_.inputs, t.name);
     if (k < 0) {
       k = static_cast<int>(all_.inputs.size());
-      all_.inputs.push_back({.name = t.name, .doc = t.doc, .type = t.type, .role = t.role, .optional = t.optional,
-                             .range_axis = range_axis, .ignore_param = ignore_param,
+      all_.inputs.push_back({.name = t.name,
+                             .doc = t.doc,
+                             .type = t.type,
+                             .role = t.role,
+                             .optional = t.optional,
+                             .range_axis = range_axis,
+                             .ignore_param = ignore_param,
                              .allow_minus_one = t.allow_minus_one});
     }
     Input& known = all_.inputs[k];

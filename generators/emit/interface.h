@@ -39,7 +39,7 @@ struct Interface {
   std::string name, family;
   About about;
   std::vector<ir::Axis> axes;
-  std::vector<Input> inputs;    // declared ones
+  std::vector<Input> inputs;      // declared ones
   std::vector<ir::Param> params;  // declared ones
   std::vector<OptionInfo> options;
   std::vector<Output> outputs;  // the order of rt::Loss::outputs

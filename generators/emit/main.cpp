@@ -27,8 +27,8 @@ int main(int argc, char** argv) {
       return 1;
     }
     if (!options.quiet) {
-      fmt::print(stderr, "{} losses in {} forms, {} kernels, {} objects ({} compiled now)\n", report.losses, report.forms,
-                 report.kernels, report.objects, report.compiled);
+      fmt::print(stderr, "{} losses in {} forms, {} kernels, {} objects ({} compiled now)\n", report.losses,
+                 report.forms, report.kernels, report.objects, report.compiled);
     }
     return 0;
   } catch (const std::exception& e) {

@@ -20,12 +20,14 @@ std::string upper(std::string s) {
 // A name as a member: not a word of C or C++.
 std::string member(const std::string& name) {
   static const std::set<std::string> kWords = {
-      "alignas", "alignof", "and", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "class",
-      "compl", "concept", "const", "continue", "decltype", "default", "delete", "do", "double", "else", "enum", "explicit",
-      "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace",
-      "new", "not", "operator", "or", "private", "protected", "public", "register", "requires", "restrict", "return",
-      "short", "signed", "sizeof", "static", "struct", "switch", "template", "this", "throw", "true", "try", "typedef",
-      "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while", "xor"};
+      "alignas",  "alignof",   "and",      "asm",     "auto",     "bitand",   "bitor",    "bool",      "break",
+      "case",     "catch",     "char",     "class",   "compl",    "concept",  "const",    "continue",  "decltype",
+      "default",  "delete",    "do",       "double",  "else",     "enum",     "explicit", "export",    "extern",
+      "false",    "float",     "for",      "friend",  "goto",     "if",       "inline",   "int",       "long",
+      "mutable",  "namespace", "new",      "not",     "operator", "or",       "private",  "protected", "public",
+      "register", "requires",  "restrict", "return",  "short",    "signed",   "sizeof",   "static",    "struct",
+      "switch",   "template",  "this",     "throw",   "true",     "try",      "typedef",  "typeid",    "typename",
+      "union",    "unsigned",  "using",    "virtual", "void",     "volatile", "while",    "xor"};
   return kWords.count(name) ? name + "_" : name;
 }
 
@@ -78,9 +80,11 @@ class Header {
 
   std::string print() {
     std::string guard = "LOSSC_LOSSES_" + upper(id_) + "_H_";
-    return documentation() + fmt::format("#ifndef {0}\n#define {0}\n\n#include <lossc/lossc.h>\n#include <string.h>\n\n"
-                                         "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\nLOSSC_DECLARE({1});\n\n",
-                                         guard, id_) +
+    return documentation() +
+           fmt::format(
+               "#ifndef {0}\n#define {0}\n\n#include <lossc/lossc.h>\n#include <string.h>\n\n"
+               "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\nLOSSC_DECLARE({1});\n\n",
+               guard, id_) +
            positions() + choices() + call() + defaults() + plan() + run() +
            fmt::format("#ifdef __cplusplus\n}}\n#endif\n#endif /* {} */\n", guard);
   }
@@ -98,13 +102,17 @@ class Header {
     return fmt::format("{} {}: {}", dtype_text(o.type, bits_, true), shape_text(all_, o.shapes), o.doc);
   }
   static std::string param_remark(const ir::Param& p) {
-    return fmt::format("{} unless set; {}: {}", number(p.fallback), range_text(p), p.doc);
+    const std::string range = range_text(p);
+    const bool said = p.doc.find(range) != std::string::npos;  // as the rules for documentation want
+    return fmt::format("default {}: {}{}", number(p.fallback), p.doc, said ? "" : "; " + range);
   }
 
   std::string documentation() const {
     const About& a = all_.about;
     std::string s = filled("/* ", " * ", fmt::format("lossc/losses/{}.h - {}", id_, a.title));
-    auto paragraph = [&](const std::string& first, const std::string& text) { s += " *\n" + filled(" * " + first, " *   ", text); };
+    auto paragraph = [&](const std::string& first, const std::string& text) {
+      s += " *\n" + filled(" * " + first, " *   ", text);
+    };
     paragraph("Paper: ", a.paper);
     paragraph("Equation: ", a.equation);
     paragraph("Edges: ", a.edges);
@@ -133,7 +141,8 @@ class Header {
   }
 
   template <class T>
-  std::string enumeration(const std::string& title, const std::string& prefix, const std::string& count, const T& list) const {
+  std::string enumeration(const std::string& title, const std::string& prefix, const std::string& count,
+                          const T& list) const {
     std::string s = "/* " + title + " */\nenum {\n";
     int k = 0;
     for (const auto& name : list) s += fmt::format("  {}_{}{} = {},\n", big_, prefix, upper(name), k++);
@@ -146,7 +155,8 @@ class Header {
     for (const ir::Param& p : all_.params) param.push_back(p.name);
     for (const OptionInfo& o : all_.options) option.push_back(o.name);
     for (size_t k = 1; k < all_.outputs.size(); k++) out.push_back(all_.outputs[k].name);
-    std::string s = enumeration("Positions in the arrays of lossc.h, for those who fill them in themselves: inputs,", "IN_", "N_IN", in);
+    std::string s = enumeration("Positions in the arrays of lossc.h, for those who fill them in themselves: inputs,",
+                                "IN_", "N_IN", in);
     s += enumeration("params,", "PARAM_", "N_PARAM", param);
     if (!option.empty()) s += enumeration("options,", "OPTION_", "N_OPTION", option);
     return s + enumeration("outputs.", "OUT_", "N_OUT", out) + "\n";
@@ -166,47 +176,59 @@ class Header {
   }
 
   std::string call() const {
-    std::string s = "/* Everything of one call, by name. Begin with the defaults; what is NULL is absent or not wanted. */\ntypedef struct {\n";
+    std::string s =
+        "/* Everything of one call, by name. Begin with the defaults; what is NULL is absent or not wanted. "
+        "*/\ntypedef struct {\n";
     s += "  struct {\n";
-    for (const Input& t : all_.inputs) s += remarked("    ", fmt::format("const DLTensor *{};", member(t.name)), input_remark(t));
+    for (const Input& t : all_.inputs)
+      s += remarked("    ", fmt::format("const DLTensor *{};", member(t.name)), input_remark(t));
     s += "  } in;\n";
     if (!all_.params.empty()) {
       s += "  struct {\n";
-      for (const ir::Param& p : all_.params) s += remarked("    ", fmt::format("double {};", member(p.name)), param_remark(p));
+      for (const ir::Param& p : all_.params)
+        s += remarked("    ", fmt::format("double {};", member(p.name)), param_remark(p));
       s += "  } param;\n";
     }
     if (!all_.options.empty()) {
       s += "  struct {\n";
       for (const OptionInfo& o : all_.options)
-        s += remarked("    ", fmt::format("int32_t {};", member(o.name)), fmt::format("{}_{}_...", big_, upper(o.name)));
+        s +=
+            remarked("    ", fmt::format("int32_t {};", member(o.name)), fmt::format("{}_{}_...", big_, upper(o.name)));
       s += "  } option;\n";
     }
     s += "  struct {\n";
     for (size_t k = 1; k < all_.outputs.size(); k++)
-      s += remarked("    ", fmt::format("const DLTensor *{};", member(all_.outputs[k].name)), output_remark(all_.outputs[k]));
+      s += remarked("    ", fmt::format("const DLTensor *{};", member(all_.outputs[k].name)),
+                    output_remark(all_.outputs[k]));
     s += "  } out;\n";
-    s += remarked("  ", "lossc_plan_desc plan;", "mode, reduction, device, threads, ...; inputs and options are filled in");
-    s += remarked("  ", "lossc_run_args run;", "workspace, saved, row_weight, ...; inputs, params and outputs are filled in");
+    s += remarked("  ", "lossc_plan_desc plan;",
+                  "mode, reduction, device, threads, ...; inputs and options are filled in");
+    s += remarked("  ", "lossc_run_args run;",
+                  "workspace, saved, row_weight, ...; inputs, params and outputs are filled in");
     return s + fmt::format("}} lossc_{}_call;\n\n", id_);
   }
 
   std::string defaults() const {
-    std::string s = fmt::format("/* Value and gradients on the CPU, mean over the rows; params and options at their defaults. */\n"
-                                "static inline lossc_{0}_call lossc_{0}_defaults(void) {{\n  lossc_{0}_call c;\n"
-                                "  memset(&c, 0, sizeof c);\n", id_);
+    std::string s = fmt::format(
+        "/* Value and gradients on the CPU, mean over the rows; params and options at their defaults. */\n"
+        "static inline lossc_{0}_call lossc_{0}_defaults(void) {{\n  lossc_{0}_call c;\n"
+        "  memset(&c, 0, sizeof c);\n",
+        id_);
     for (const ir::Param& p : all_.params)
       if (p.fallback != 0) s += fmt::format("  c.param.{} = {};\n", member(p.name), number(p.fallback));
-    return s + "  c.plan.struct_size = sizeof c.plan;\n  c.plan.device.device_type = kDLCPU;\n"
-               "  c.plan.mode = LOSSC_FORWARD | LOSSC_BACKWARD;\n  c.plan.reduction = LOSSC_REDUCE_MEAN;\n"
-               "  c.run.struct_size = sizeof c.run;\n  return c;\n}\n\n";
+    return s +
+           "  c.plan.struct_size = sizeof c.plan;\n  c.plan.device.device_type = kDLCPU;\n"
+           "  c.plan.mode = LOSSC_FORWARD | LOSSC_BACKWARD;\n  c.plan.reduction = LOSSC_REDUCE_MEAN;\n"
+           "  c.run.struct_size = sizeof c.run;\n  return c;\n}\n\n";
   }
 
   // `const DLTensor *inputs[N];` and one assignment per element: C++11 and C99 with -pedantic have no shorter form that
   // both take without a warning for every kind of member.
   template <class T>
   static std::string array(const std::string& type, const std::string& name, const std::string& group, const T& names) {
-    std::string s = fmt::format("  {} {}[{}];\n", type, name, names.size());
-    for (size_t k = 0; k < names.size(); k++) s += fmt::format("  {}[{}] = c->{}.{};\n", name, k, group, member(names[k]));
+    std::string s = fmt::format("  {}{}[{}];\n", type, name, names.size());
+    for (size_t k = 0; k < names.size(); k++)
+      s += fmt::format("  {}[{}] = c->{}.{};\n", name, k, group, member(names[k]));
     return s;
   }
 
@@ -219,11 +241,13 @@ class Header {
   std::string plan() const {
     std::vector<std::string> names;
     for (const OptionInfo& o : all_.options) names.push_back(o.name);
-    std::string s = fmt::format("/* lossc_plan_create by c->in (data may be NULL), c->option and c->plan. */\n"
-                                "static inline lossc_status lossc_{0}_plan(const lossc_{0}_call *c, lossc_plan **out, lossc_error *err) {{\n"
-                                "  lossc_plan_desc desc = c->plan;\n", id_);
+    std::string s = fmt::format(
+        "/* lossc_plan_create by c->in (data may be NULL), c->option and c->plan. */\n"
+        "static inline lossc_status lossc_{0}_plan(const lossc_{0}_call *c, lossc_plan **out, lossc_error *err) {{\n"
+        "  lossc_plan_desc desc = c->plan;\n",
+        id_);
     s += inputs_array();
-    if (!names.empty()) s += array("int32_t", "options", "option", names);
+    if (!names.empty()) s += array("int32_t ", "options", "option", names);
     s += fmt::format("  desc.inputs = inputs;\n  desc.n_inputs = {}_N_IN;\n", big_);
     if (!names.empty()) s += fmt::format("  desc.options = options;\n  desc.n_options = {}_N_OPTION;\n", big_);
     return s + fmt::format("  return lossc_plan_create(&lossc_loss_{}, &desc, out, err);\n}}\n\n", id_);
@@ -233,11 +257,14 @@ class Header {
     std::vector<std::string> params, outputs;
     for (const ir::Param& p : all_.params) params.push_back(p.name);
     for (size_t k = 1; k < all_.outputs.size(); k++) outputs.push_back(all_.outputs[k].name);
-    std::string s = fmt::format("/* lossc_run by c->in, c->param, c->out and c->run. */\n"
-                                "static inline lossc_status lossc_{0}_run(const lossc_plan *plan, const lossc_{0}_call *c, lossc_error *err) {{\n"
-                                "  lossc_run_args args = c->run;\n", id_);
+    std::string s = fmt::format(
+        "/* lossc_run by c->in, c->param, c->out and c->run. */\n"
+        "static inline lossc_status lossc_{0}_run(const lossc_plan *plan, const lossc_{0}_call *c, lossc_error *err) "
+        "{{\n"
+        "  lossc_run_args args = c->run;\n",
+        id_);
     s += inputs_array();
-    if (!params.empty()) s += array("double", "params", "param", params);
+    if (!params.empty()) s += array("double ", "params", "param", params);
     s += array("const DLTensor *", "outputs", "out", outputs);
     s += fmt::format("  args.inputs = inputs;\n  args.n_inputs = {}_N_IN;\n", big_);
     if (!params.empty()) s += fmt::format("  args.params = params;\n  args.n_params = {}_N_PARAM;\n", big_);
@@ -252,6 +279,8 @@ class Header {
 
 }  // namespace
 
-std::string print_header(const Interface& all, const std::vector<int>& float_bits) { return Header(all, float_bits).print(); }
+std::string print_header(const Interface& all, const std::vector<int>& float_bits) {
+  return Header(all, float_bits).print();
+}
 
 }  // namespace lossc::emit

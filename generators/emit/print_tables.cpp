@@ -90,8 +90,8 @@ Rows isa_rows(const Matrix& m) {
     constexpr const char* kEnum[] = {"Sse41", "Avx2", "Avx512"};
     constexpr int kNeeds[] = {rt::kNeedsSse41, rt::kNeedsAvx2, rt::kNeedsAvx512};
     auto both = [](auto f) { return list(std::vector<int>{f(32), f(64)}); };
-    rows.push_back(fmt::format("{{Isa::{}, {}, {}, {}, {}, {}}}", kEnum[level], quote(std::string(isa->name)), kNeeds[level],
-                               both([&](int bits) { return schedules::tile_columns(bits, *isa); }),
+    rows.push_back(fmt::format("{{Isa::{}, {}, {}, {}, {}, {}}}", kEnum[level], quote(std::string(isa->name)),
+                               kNeeds[level], both([&](int bits) { return schedules::tile_columns(bits, *isa); }),
                                both([&](int bits) { return tile_rows(ContractForm::NN, bits, *isa); }),
                                both([&](int bits) { return tile_rows(ContractForm::TN, bits, *isa); })));
   }
@@ -109,11 +109,12 @@ Rows buffer_rows(const Form& f) {
   for (const Buffer& b : f.buffers) {
     const rt::Buffer& r = b.row;
     Rows dims;
-    for (int d = 0; d < r.ndim; d++) dims.push_back(fmt::format("{{DimKind::{}, {}}}", name(r.dims[d].kind), r.dims[d].axis));
-    rows.push_back(fmt::format("{{.name = {}, .storage = Storage::{}, .elem = Elem::{}, .merge = Merge::{}, .ndim = {}, "
-                               ".dims = {}, .tensor = {}, .slot = {}, .saved = {}}}",
-                               quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor,
-                               r.slot, r.saved));
+    for (int d = 0; d < r.ndim; d++)
+      dims.push_back(fmt::format("{{DimKind::{}, {}}}", name(r.dims[d].kind), r.dims[d].axis));
+    rows.push_back(fmt::format(
+        "{{.name = {}, .storage = Storage::{}, .elem = Elem::{}, .merge = Merge::{}, .ndim = {}, "
+        ".dims = {}, .tensor = {}, .slot = {}, .saved = {}}}",
+        quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor, r.slot, r.saved));
   }
   return rows;
 }
@@ -123,10 +124,11 @@ Rows step_rows(const Form& f) {
   for (const Step& s : f.steps) {
     const rt::Step& r = s.row;
     const std::vector<int> domain(r.domain, r.domain + r.n_domain);
-    rows.push_back(fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
-                               ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}}}",
-                               quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis,
-                               r.flops, r.n_domain, list(domain)));
+    rows.push_back(
+        fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
+                    ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}}}",
+                    quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis, r.flops,
+                    r.n_domain, list(domain)));
   }
   return rows;
 }
@@ -151,7 +153,8 @@ class LossPrinter {
 
   std::string print() {
     const std::string loss = loss_row();
-    std::string text = fmt::format("// Emitted by lossc from {}: the tables of {}. See runtime/table.h.\n", t_.file, all_.name);
+    std::string text =
+        fmt::format("// Emitted by lossc from {}: the tables of {}. See runtime/table.h.\n", t_.file, all_.name);
     text += "#include \"runtime/table.h\"\n\nusing namespace lossc::rt;\n\n";
     for (const std::string& f : functions_)
       text += fmt::format("extern \"C\" __attribute__((visibility(\"hidden\"))) int {}(void**);\n", f);
@@ -168,7 +171,8 @@ class LossPrinter {
       if (known_.insert(functions.back()).second) functions_.push_back(functions.back());
     }
     const std::string by_isa = d_.array("KernelFn", "functions", functions);
-    return "&" + d_.define("Kernel {}", "kernel", fmt::format("{{{}, {}}}", quote(kernels_.list()[index].name), by_isa));
+    const std::string row = fmt::format("{{{}, {}}}", quote(kernels_.list()[index].name), by_isa);
+    return fmt::format("&{}", d_.define("Kernel {}", "kernel", row));
   }
 
   std::string variant(const Form& f, int bits) {
@@ -186,30 +190,33 @@ class LossPrinter {
 
   std::string input_row(const Input& t) {
     const std::vector<int>& axes = t.shapes[0].axes;
-    return fmt::format("{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Input, .differentiable = {:d}, "
-                       ".optional = {:d}, .integer = {:d}, .ndim = {}, .dims = {}, .range_axis = {}, .ignore_param = {}, "
-                       ".allow_minus_one = {}}}",
-                       quote(t.name), quote(shape_text(all_, t.shapes)), quote(dtype_text(t.type, m_.float_bits, false)),
-                       quote(t.doc), t.differentiable, t.optional, t.type == ir::Type::Int, axes.size(), list(axes),
-                       t.range_axis, t.ignore_param, t.allow_minus_one);
+    return fmt::format(
+        "{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Input, .differentiable = {:d}, "
+        ".optional = {:d}, .integer = {:d}, .ndim = {}, .dims = {}, .range_axis = {}, .ignore_param = {}, "
+        ".allow_minus_one = {}}}",
+        quote(t.name), quote(shape_text(all_, t.shapes)), quote(dtype_text(t.type, m_.float_bits, false)), quote(t.doc),
+        t.differentiable, t.optional, t.type == ir::Type::Int, axes.size(), list(axes), t.range_axis, t.ignore_param,
+        t.allow_minus_one);
   }
   std::string param_row(const ir::Param& p) {
-    return fmt::format("{{.name = {}, .shape = \"\", .dtypes = {}, .doc = {}, .role = Role::Param, .integer = {:d}, "
-                       ".fallback = {}, .low = {}, .high = {}, .low_open = {:d}, .high_open = {:d}, .range_axis = -1, "
-                       ".ignore_param = -1}}",
-                       quote(p.name), quote("f64"), quote(p.doc), p.integer, number(p.fallback),
-                       number(p.low), number(p.high), p.low_open, p.high_open);
+    return fmt::format(
+        "{{.name = {}, .shape = \"\", .dtypes = {}, .doc = {}, .role = Role::Param, .integer = {:d}, "
+        ".fallback = {}, .low = {}, .high = {}, .low_open = {:d}, .high_open = {:d}, .range_axis = -1, "
+        ".ignore_param = -1}}",
+        quote(p.name), quote("f64"), quote(p.doc), p.integer, number(p.fallback), number(p.low), number(p.high),
+        p.low_open, p.high_open);
   }
   std::string output_row(const Output& o) {
     const std::vector<int> axes = o.shapes.empty() ? std::vector<int>{} : o.shapes[0].axes;
-    return fmt::format("{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Output, .integer = {:d}, "
-                       ".ndim = {}, .dims = {}, .range_axis = -1, .ignore_param = -1}}",
-                       quote(o.name), quote(shape_text(all_, o.shapes)), quote(dtype_text(o.type, m_.float_bits, true)),
-                       quote(o.doc), o.type == ir::Type::Int, axes.size(), list(axes));
+    return fmt::format(
+        "{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Output, .integer = {:d}, "
+        ".ndim = {}, .dims = {}, .range_axis = -1, .ignore_param = -1}}",
+        quote(o.name), quote(shape_text(all_, o.shapes)), quote(dtype_text(o.type, m_.float_bits, true)), quote(o.doc),
+        o.type == ir::Type::Int, axes.size(), list(axes));
   }
   std::string option_row(const OptionInfo& o) {
     Rows choices;
-    for (const std::string& c : o.choices) choices.push_back("{" + quote(c) + "}");
+    for (const std::string& c : o.choices) choices.push_back(fmt::format("{{{}}}", quote(c)));
     const std::string array = d_.array("Choice", "choices", choices);
     return fmt::format("{{{}, {}, {}, {}}}", quote(o.name), quote(o.doc), array, choices.size());
   }
@@ -225,17 +232,19 @@ class LossPrinter {
     for (const Form& f : t_.forms)
       for (int bits : m_.float_bits) variants.push_back(variant(f, bits));
     const std::string isas = d_.array("IsaInfo", "isas", isa_rows(m_));
-    const std::string build = d_.define("Build {}", "build", fmt::format("{{kRegistryVersion, {}, {}}}", isas, m_.isas.size()));
+    const std::string build =
+        d_.define("Build {}", "build", fmt::format("{{kRegistryVersion, {}, {}}}", isas, m_.isas.size()));
     auto table = [&](const char* type, const char* member, const Rows& rows) {
       return fmt::format(".{} = {}, .n_{} = {}", member, d_.array(type, member, rows), member, rows.size());
     };
     const About& a = all_.about;
-    return fmt::format("{{\n    .name = {}, .family = {},\n    .title = {},\n    .paper = {},\n    .equation = {},\n    .edges = {},\n"
-                       "    {},\n    {},\n    {},\n    {},\n    {},\n    {},\n    .build = &{}}}",
-                       quote(all_.name), quote(all_.family), quote(a.title), quote(a.paper), quote(a.equation), quote(a.edges),
-                       table("Axis", "axes", axes), table("Argument", "inputs", inputs), table("Argument", "params", params),
-                       table("Argument", "outputs", outputs), table("Option", "options", options),
-                       table("Variant", "variants", variants), build);
+    return fmt::format(
+        "{{\n    .name = {}, .family = {},\n    .title = {},\n    .paper = {},\n    .equation = {},\n    .edges = {},\n"
+        "    {},\n    {},\n    {},\n    {},\n    {},\n    {},\n    .build = &{}}}",
+        quote(all_.name), quote(all_.family), quote(a.title), quote(a.paper), quote(a.equation), quote(a.edges),
+        table("Axis", "axes", axes), table("Argument", "inputs", inputs), table("Argument", "params", params),
+        table("Argument", "outputs", outputs), table("Option", "options", options),
+        table("Variant", "variants", variants), build);
   }
 
   const LossTables& t_;
@@ -270,20 +279,24 @@ std::string print_loss(const LossTables& tables, const KernelSet& kernels, const
   return LossPrinter(tables, kernels, matrix).print();
 }
 
-std::string print_registry(const std::vector<std::string>& losses, const std::string& build_info, const Matrix& matrix) {
+std::string print_registry(const std::vector<std::string>& losses, const std::string& build_info,
+                           const Matrix& matrix) {
   std::string text = "// Emitted by lossc: the list of losses. See runtime/table.h.\n#include \"runtime/table.h\"\n\n";
   text += "using namespace lossc::rt;\n\nextern \"C\" {\n";
-  for (const std::string& l : losses) text += fmt::format("extern __attribute__((visibility(\"default\"))) const Loss lossc_loss_{};\n", l);
+  for (const std::string& l : losses)
+    text += fmt::format("extern __attribute__((visibility(\"default\"))) const Loss lossc_loss_{};\n", l);
   text += "}\n\nnamespace {\nconst IsaInfo isas[] = {\n";
   for (const std::string& row : isa_rows(matrix)) text += "    " + row + ",\n";
   text += "};\nconst Loss* const losses[] = {\n";
   for (const std::string& l : losses) text += fmt::format("    &lossc_loss_{},\n", l);
   if (losses.empty()) text += "    nullptr,\n";
   text += "};\n}  // namespace\n\n";
-  return text + fmt::format("extern \"C\" __attribute__((visibility(\"hidden\"))) const Registry lossc_registry = {{\n"
-                            "    .version = kRegistryVersion, .build_info = {},\n    .isas = isas, .n_isas = {}, .losses = losses, "
-                            ".n_losses = {}}};\n",
-                            quote(build_info), matrix.isas.size(), losses.size());
+  return text +
+         fmt::format(
+             "extern \"C\" __attribute__((visibility(\"hidden\"))) const Registry lossc_registry = {{\n"
+             "    .version = kRegistryVersion, .build_info = {},\n    .isas = isas, .n_isas = {}, .losses = losses, "
+             ".n_losses = {}}};\n",
+             quote(build_info), matrix.isas.size(), losses.size());
 }
 
 }  // namespace lossc::emit

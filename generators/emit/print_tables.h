@@ -9,8 +9,8 @@
 namespace lossc::emit {
 
 struct Matrix {
-  std::vector<int> float_bits;               // ascending
-  std::vector<const schedules::Isa*> isas;   // ascending
+  std::vector<int> float_bits;              // ascending
+  std::vector<const schedules::Isa*> isas;  // ascending
 };
 
 // losses/<id>.cpp: lossc_loss_<id>.

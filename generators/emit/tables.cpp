@@ -15,26 +15,38 @@ rt::Elem elem(plan::Elem e) {
 
 rt::Storage storage(plan::Storage s) {
   switch (s) {
-    case plan::Storage::Input: return rt::Storage::Input;
-    case plan::Storage::Output: return rt::Storage::Output;
-    case plan::Storage::Whole: return rt::Storage::Whole;
-    case plan::Storage::Accumulator: return rt::Storage::Accumulator;
-    case plan::Storage::Panel: return rt::Storage::Panel;
+    case plan::Storage::Input:
+      return rt::Storage::Input;
+    case plan::Storage::Output:
+      return rt::Storage::Output;
+    case plan::Storage::Whole:
+      return rt::Storage::Whole;
+    case plan::Storage::Accumulator:
+      return rt::Storage::Accumulator;
+    case plan::Storage::Panel:
+      return rt::Storage::Panel;
   }
   throw std::logic_error("storage");
 }
 
 rt::Merge merge(ir::ReduceKind k) {
   switch (k) {
-    case ir::ReduceKind::Sum: return rt::Merge::Sum;
-    case ir::ReduceKind::Prod: return rt::Merge::Prod;
+    case ir::ReduceKind::Sum:
+      return rt::Merge::Sum;
+    case ir::ReduceKind::Prod:
+      return rt::Merge::Prod;
     case ir::ReduceKind::Max:
-    case ir::ReduceKind::MaxNum: return rt::Merge::Max;
-    case ir::ReduceKind::Min: return rt::Merge::Min;
-    case ir::ReduceKind::Any: return rt::Merge::Or;
-    case ir::ReduceKind::All: return rt::Merge::And;
+    case ir::ReduceKind::MaxNum:
+      return rt::Merge::Max;
+    case ir::ReduceKind::Min:
+      return rt::Merge::Min;
+    case ir::ReduceKind::Any:
+      return rt::Merge::Or;
+    case ir::ReduceKind::All:
+      return rt::Merge::And;
     case ir::ReduceKind::ArgMax:
-    case ir::ReduceKind::ArgMin: break;
+    case ir::ReduceKind::ArgMin:
+      break;
   }
   throw std::logic_error("an argmax over panels cannot be merged from its values alone");
 }
@@ -77,9 +89,15 @@ class FormMaker {
   void add_buffer(const plan::Buffer& b) {
     const std::vector<rt::Dim> dims = dims_of(b);
     if (dims.size() > 4) throw DefinitionError(fmt::format("loss '{}': {} has more than 4 dimensions", loss_, b.name));
-    rt::Buffer row{.name = nullptr, .storage = storage(b.storage), .elem = elem(b.elem), .merge = rt::Merge::None,
-                   .ndim = static_cast<uint8_t>(dims.size()), .dims = {}, .tensor = -1,
-                   .slot = static_cast<int16_t>(b.slot), .saved = false};
+    rt::Buffer row{.name = nullptr,
+                   .storage = storage(b.storage),
+                   .elem = elem(b.elem),
+                   .merge = rt::Merge::None,
+                   .ndim = static_cast<uint8_t>(dims.size()),
+                   .dims = {},
+                   .tensor = -1,
+                   .slot = static_cast<int16_t>(b.slot),
+                   .saved = false};
     std::copy(dims.begin(), dims.end(), row.dims);
     if (b.storage == plan::Storage::Accumulator) row.merge = merge(b.merge);
     if (b.storage == plan::Storage::Input) row.tensor = static_cast<int16_t>(ids_.inputs[b.tensor]);

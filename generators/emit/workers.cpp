@@ -88,7 +88,8 @@ std::string take_output(FILE* file) {
 std::string ending(int status) {
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
     return fmt::format("took longer than {} s\n", kSecondsPerTask);
-  if (WIFSIGNALED(status)) return fmt::format("died of signal {} ({})\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fmt::format("died of signal {} ({})\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return WEXITSTATUS(status) == 1 ? "" : fmt::format("ended with status {}\n", WEXITSTATUS(status));
 }
 

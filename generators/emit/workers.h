@@ -1,4 +1,5 @@
-// Tasks in processes of their own, several at once: Halide's LLVM aborts on some inputs and does not scale over threads.
+// Tasks in processes of their own, several at once: Halide's LLVM aborts on some inputs and does not scale over
+// threads.
 #pragma once
 #include <functional>
 #include <string>
