@@ -9,14 +9,17 @@
 // one detects Haswell and runs at half the speed. BLAS is timed on the panel ("panel") and on kWholeRows rows in one
 // call ("whole"); the ratio is to the better of the two.
 #include <dlfcn.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -53,6 +56,24 @@ struct Blas {
   }
 };
 
+// Huge pages for both sides, to compare kernels and not page tables: with 4 KB pages every number of the larger shapes
+// depends on which pages one happened to get (114 to 188 for the same kernel).
+template <typename T>
+struct HugePages {
+  using value_type = T;
+  static constexpr size_t kPage = size_t{2} << 20;
+  T* allocate(size_t n) {
+    const size_t bytes = (n * sizeof(T) + kPage - 1) / kPage * kPage;
+    void* p = std::aligned_alloc(kPage, bytes);
+    if (!p) throw std::bad_alloc();
+    madvise(p, bytes, MADV_HUGEPAGE);
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t) { std::free(p); }
+  bool operator==(const HugePages&) const { return true; }
+};
+using Floats = std::vector<float, HugePages<float>>;
+
 struct Tiled {
   Tiled(int jt, int rows, int columns)
       : jt(jt), rows(rows), tiles((columns + jt - 1) / jt), data(size_t(jt) * rows * tiles) {
@@ -64,7 +85,7 @@ struct Tiled {
     return Halide::Buffer<float>(&data[size_t(r) * jt], 3, dims);
   }
   int jt, rows, tiles;
-  std::vector<float> data;
+  Floats data;
 };
 
 // One product C(m x n) over k, m and k of one panel. Ours walks all panels of kWholeRows rows, so that what a panel
@@ -121,7 +142,7 @@ Times measure(const Product& p, const Isa& isa, const Halide::Callable& kernel, 
 
   Times t;
   const int whole = panels * p.panel;
-  std::vector<float> wa, wb, wc;
+  Floats wa, wb, wc;
   if (blas) {
     wa.assign(size_t(whole) * (scores ? p.d : p.columns), 0.25f);
     wb.assign(size_t(tn ? whole : p.k()) * p.n(), 0.5f);

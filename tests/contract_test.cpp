@@ -164,12 +164,17 @@ TEST_P(Contract, TakesExactlyTheGivenK) {
 }
 
 TEST_P(Contract, CrossesBlocksOfK) {
-  for (int k : {255, 256, 257, 511, 512, 513, 544, 1023, 1024, 1056, 1601}) check({.rows = 5, .columns = jt(), .k = k});
+  for (int k : {255, 256, 257, 511, 512, 513, 544, 1023, 1024, 1056, 1601, 2085})
+    check({.rows = 5, .columns = jt(), .k = k});
 }
 
 TEST_P(Contract, TakesAnyRowCount) {
   for (int rows = 1; rows <= 2 * it() + 1; rows++) check({.rows = rows, .columns = jt() + 3, .k = 19});
   for (int rows : {5 * it() - 1, 9 * it() + 2}) check({.rows = rows, .columns = 1, .k = 45});
+}
+
+TEST_P(Contract, CrossesBlocksOfRows) {
+  for (int k : {3, 1100}) check({.rows = 401, .columns = 2 * jt(), .k = k});
 }
 
 TEST_P(Contract, ReadsOldFromElsewhere) { check({.rows = 37, .columns = 3 * jt(), .k = 70, .in_place = false}); }
