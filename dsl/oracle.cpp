@@ -45,6 +45,13 @@ long double fold(ReduceKind kind, Strip x, int64_t n) {
   return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? best : acc;
 }
 
+// A sum's rounding errors are relative to its terms, which may cancel.
+double total_size(Strip x, int64_t n) {
+  double sum = 0;
+  for (int64_t k = 0; k < n; k++) sum += std::abs(x[k]);
+  return sum;
+}
+
 size_t count(const std::vector<int64_t>& shape) {
   size_t n = 1;
   for (int64_t extent : shape) n *= size_t(extent);
@@ -83,6 +90,7 @@ Nest& Oracle::nest(const NestKey& key, const std::vector<Id>& roots) {
     it->second->loops = key.second;
     oracle::Compiler compiler(graph_, inputs_, *it->second, base_ != nullptr);
     for (Id root : roots) it->second->roots.push_back(compiler.compile(root));
+    it->second->rounding = rounding_.get();
   }
   return *it->second;
 }
@@ -123,7 +131,12 @@ void Oracle::fill(Id node, Array& out) {
   Nest& nest = this->nest({-1 - node, loops}, {n.args[0]});
   prepare(nest);
   double* to = out.data.data();
-  nest.run([&] { *to++ = double(fold(n.kind, nest.strip(nest.roots[0]), nest.strip_length())); });
+  const bool sums = n.kind == ReduceKind::Sum || n.kind == ReduceKind::Prod;
+  nest.run([&] {
+    const Strip x = nest.strip(nest.roots[0]);
+    const double v = double(fold(n.kind, x, nest.strip_length()));
+    *to++ = rounding_ && sums ? (*rounding_)(v, n.kind == ReduceKind::Sum ? total_size(x, nest.strip_length()) : v) : v;
+  });
 }
 
 // A scatter visits each source element once and adds it where its key says. If value or key themselves depend on the
@@ -159,6 +172,14 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
     }
   });
   out.data.assign(sums.begin(), sums.end());
+  if (rounding_)
+    for (double& v : out.data) v = (*rounding_)(v);
+}
+
+void Oracle::round_like(double epsilon, bool single, unsigned seed) {
+  rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single});
+  nests_.clear();
+  stored_.clear();
 }
 
 Array Oracle::evaluate(Id node, const std::vector<Id>& indices) {

@@ -33,6 +33,7 @@ struct Inputs {
 
 namespace oracle {
 struct Nest;
+struct Rounding;
 }
 
 class Oracle {
@@ -50,6 +51,10 @@ class Oracle {
   void freeze_at(Oracle& base) { base_ = &base; }
   // Changes a value and forgets what was computed, but not how to: what finite differences need.
   void set(ir::Id tensor, size_t element, double value);
+  // From now on every operation is off by a random error of up to `epsilon` relative to its result (a sum: to the size
+  // of its terms), and in the range of f32 if `single`. A few seeds show how far a kernel that rounds may be from the
+  // truth at these inputs: Monte-Carlo arithmetic.
+  void round_like(double epsilon, bool single, unsigned seed);
   int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
 
  private:
@@ -65,6 +70,7 @@ class Oracle {
   const ir::Graph& graph_;
   Inputs inputs_;
   Oracle* base_ = nullptr;
+  std::unique_ptr<oracle::Rounding> rounding_;
   std::map<ir::Id, Array> stored_;
   std::map<NestKey, std::unique_ptr<oracle::Nest>> nests_;
 };

@@ -1,5 +1,6 @@
 // What each operation of the oracle does to one strip of values.
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "oracle_nest.h"
@@ -174,6 +175,17 @@ void gather(Nest& nest, const Instruction& i, int64_t n) {
 
 }  // namespace
 
+namespace {
+// Operations whose result is rounded; selecting, comparing and changing signs is exact.
+bool rounds(Op op) {
+  switch (op) {
+    case Op::Neg: case Op::Abs: case Op::Sign: case Op::Floor: case Op::Round: case Op::ToFloat: case Op::StopGradient:
+    case Op::StraightThrough: case Op::Max: case Op::Min: case Op::Param: return false;
+    default: return true;
+  }
+}
+}  // namespace
+
 void execute(Nest& nest, const Instruction& i, int64_t n) {
   double* out = &nest.values[nest.registers[i.out].offset];
   if (i.op == Op::Const) {
@@ -190,7 +202,22 @@ void execute(Nest& nest, const Instruction& i, int64_t n) {
     for (int64_t k = 0; k < n; k++) out[k] = c[k] != 0 ? x[k] : y[k];
   } else if (!unary(nest, i, n) && !binary(nest, i, n)) {
     throw std::logic_error(std::string("oracle: no rule for ") + ir::name(i.op));
+  } else if (nest.rounding && i.type == ir::Type::Float && rounds(i.op)) {
+    for (int64_t k = 0; k < n; k++) out[k] = (*nest.rounding)(out[k]);
   }
+}
+
+double Rounding::operator()(double v, double magnitude) const {
+  if (!std::isfinite(v)) return v;
+  uint64_t h;
+  std::memcpy(&h, &v, sizeof h);
+  h = (h ^ seed) * 0x9E3779B97F4A7C15u;  // the mixing of splitmix64
+  h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
+  h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
+  h ^= h >> 31;
+  const double error = epsilon * (double(h) / 9223372036854775808.0 - 1);
+  const double moved = v + error * magnitude;
+  return single ? double(float(moved)) : moved;  // float: also its range
 }
 
 // Recurrence up to 12, then the asymptotic series, whose first term left out is below 1e-17 of the result there.

@@ -35,7 +35,18 @@ struct Strip {
   double operator[](int64_t k) const { return at[k * stride]; }
 };
 
+// Errors as a kernel would make them: see Oracle::round_like. The error of a value is a function of the value, so that
+// what is computed twice (a maximum, and the element that is compared with it) stays equal.
+struct Rounding {
+  double epsilon = 0;
+  uint64_t seed = 0;
+  bool single = false;
+  double operator()(double v) const { return (*this)(v, v); }
+  double operator()(double v, double magnitude) const;  // `magnitude`: what the error is relative to
+};
+
 struct Nest {
+  const Rounding* rounding = nullptr;
   std::vector<ir::Id> loops;
   std::vector<int64_t> extents;                  // of the loops
   std::vector<std::vector<Instruction>> levels;  // by number of loops around
