@@ -135,7 +135,8 @@ void Oracle::fill(Id node, Array& out) {
   nest.run([&] {
     const Strip x = nest.strip(nest.roots[0]);
     const double v = double(fold(n.kind, x, nest.strip_length()));
-    *to++ = rounding_ && sums ? (*rounding_)(v, n.kind == ReduceKind::Sum ? total_size(x, nest.strip_length()) : v) : v;
+    *to = rounding_ && sums ? (*rounding_)(v, n.kind == ReduceKind::Sum ? total_size(x, nest.strip_length()) : v, to - out.data.data()) : v;
+    to++;
   });
 }
 
@@ -173,11 +174,11 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
   });
   out.data.assign(sums.begin(), sums.end());
   if (rounding_)
-    for (double& v : out.data) v = (*rounding_)(v);
+    for (double& v : out.data) v = (*rounding_)(v, &v - out.data.data());
 }
 
-void Oracle::round_like(double epsilon, bool single, unsigned seed) {
-  rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single});
+void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place) {
+  rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single, by_place});
   nests_.clear();
   stored_.clear();
 }

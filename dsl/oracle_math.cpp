@@ -203,14 +203,15 @@ void execute(Nest& nest, const Instruction& i, int64_t n) {
   } else if (!unary(nest, i, n) && !binary(nest, i, n)) {
     throw std::logic_error(std::string("oracle: no rule for ") + ir::name(i.op));
   } else if (nest.rounding && i.type == ir::Type::Float && rounds(i.op)) {
-    for (int64_t k = 0; k < n; k++) out[k] = (*nest.rounding)(out[k]);
+    for (int64_t k = 0; k < n; k++) out[k] = (*nest.rounding)(out[k], k);
   }
 }
 
-double Rounding::operator()(double v, double magnitude) const {
+double Rounding::operator()(double v, double magnitude, int64_t place) const {
   if (!std::isfinite(v)) return v;
   uint64_t h;
   std::memcpy(&h, &v, sizeof h);
+  if (by_place) h += static_cast<uint64_t>(place) << 32;
   h = (h ^ seed) * 0x9E3779B97F4A7C15u;  // the mixing of splitmix64
   h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
   h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;

@@ -41,8 +41,9 @@ struct Rounding {
   double epsilon = 0;
   uint64_t seed = 0;
   bool single = false;
-  double operator()(double v) const { return (*this)(v, v); }
-  double operator()(double v, double magnitude) const;  // `magnitude`: what the error is relative to
+  bool by_place = false;  // the error depends on the element's place, too: equal values get different errors
+  double operator()(double v, int64_t place) const { return (*this)(v, v, place); }
+  double operator()(double v, double magnitude, int64_t place) const;  // `magnitude`: what the error is relative to
 };
 
 struct Nest {

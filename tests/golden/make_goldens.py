@@ -225,7 +225,8 @@ def record(loss, case):
         "name": case.name,
         "inputs": inputs,
         "params": case.params,
-        "options": case.options,
+        # The definitions take the cap as a param alone; here the switch only says which formula to transcribe.
+        "options": {k: v for k, v in case.options.items() if k != "softcap"},
         "reduction": case.reduction,
         "row_weight": case.row_weight,
         "row_mask": case.row_mask,
@@ -458,7 +459,7 @@ LOSSES["cross_entropy"] = Loss(
 def focal_target(x, o):
     if o["target"] == "dense":
         return x["target"]
-    y, classes = x["target"], x["logits"].shape[1]
+    y, classes = x["target_class"], x["logits"].shape[1]
     return torch.where(y[:, None] >= 0, F.one_hot(y.clamp(min=0), classes), 0).double()
 
 
@@ -510,11 +511,11 @@ def focal_sigmoid_cases():
     one[2, 1] = 1
     yield Case("weight_below_one_positive", {"logits": dense["logits"], "target": one}, row_weight=[0.5] * 24,
                why="the divisor is at least 1")
-    index = {"logits": g.normal(7, 3), "target": ints([0, -1, 2, 1, -1, 2, 0])}
+    index = {"logits": g.normal(7, 3), "target_class": ints([0, -1, 2, 1, -1, 2, 0])}
     yield Case("index_default", index, {}, {"target": "index"})
     yield Case("index_none", index, {}, {"target": "index"}, "none")
     yield Case("index_elements", index, {"gamma": 1.5}, {"target": "index"} | elements)
-    yield Case("index_all_background", {"logits": index["logits"], "target": ints([-1] * 7)}, {}, {"target": "index"})
+    yield Case("index_all_background", {"logits": index["logits"], "target_class": ints([-1] * 7)}, {}, {"target": "index"})
     big = floats([[1e4, -1e4], [1e4, -1e4], [0.0, 64.0], [-64.0, 0.0]])
     saturated = {"logits": big, "target": floats([[1, 1], [0, 0], [0, 1], [1, 1]])}
     yield Case("saturated", saturated)

@@ -24,7 +24,7 @@ LOSSC_LOSS(focal_sigmoid, "detection") {
 
   auto x = logits(n, c);
   auto y = target.is("index")
-               ? number(c == labels("target", {n}, "class of each anchor, -1: none").in_range(c).or_minus_one()(n))
+               ? number(c == labels("target_class", {n}, "class of each anchor, -1: none").in_range(c).or_minus_one()(n))
                : tensor("target", {n, c}, "1 positive, 0 negative, between: soft label").constant()(n, c);
   auto u = select(y == 1, -x, x);  // log-odds of missing a hard target
   Expr bce = softplus(u), log_miss = log_sigmoid(u);

@@ -11,9 +11,8 @@ LOSSC_LOSS(multi_similarity, "metric_learning") {
           "S = cos(z_i, z_j); keep negatives with S > min_pos S - epsilon, positives with S < max_neg S + epsilon; "
           "L_i = 1/alpha log(1 + sum_pos exp(-alpha (S - base))) + 1/beta log(1 + sum_neg exp(beta (S - base)))",
       .edges =
-          "With the miner, positives with S >= 1 - 1e-5 (duplicates) do not exist, and a row whose kept positives or "
-          "kept negatives are none contributes 0 but counts in the mean. Without it all pairs count and an empty "
-          "set gives log 1 = 0. A zero embedding has S = 0 with everything and gradient 0.",
+          "Positives with S >= 1 - 1e-5 (duplicates) do not exist. With the miner a row whose kept positives or kept "
+          "negatives are none contributes 0 but counts in the mean; without it an empty set gives log 1 = 0. A zero embedding has S = 0 with everything and gradient 0.",
   });
   auto [i, j] = batch_pair("N", "anchors");
   auto d = axis("D", "features");
@@ -26,9 +25,9 @@ LOSSC_LOSS(multi_similarity, "metric_learning") {
   auto epsilon = param("epsilon", 0.1, "slack of the miner, a cosine; >= 0").at_least(0);
 
   auto s = cosine(d, z(i, d), z(j, d));
-  Expr same = y(i) == y(j), pos = same && i != j, neg = !same;
-  if (miner.is("on")) {  // in negations, so that NaN is kept and seen
-    pos = pos && !(s >= 1 - 1e-5);
+  // In negations, so that NaN is kept and seen.
+  Expr same = y(i) == y(j), pos = same && i != j && !(s >= 1 - 1e-5), neg = !same;
+  if (miner.is("on")) {
     auto easiest = stop_gradient(min(j, s, pos)), hardest = stop_gradient(max(j, s, neg));
     pos = pos && !(s >= hardest + epsilon);
     neg = neg && !(s <= easiest - epsilon);
