@@ -35,8 +35,12 @@ std::vector<Gradient> Differentiator::run(Id value, Id seed, Id mask) {
   }
   std::vector<Gradient> out;
   for (Id t = 0; t < static_cast<Id>(g_.tensors.size()); t++)
-    if (g_.tensors[t].differentiable) out.push_back({t, tensor_.count(t) ? tensor_[t] : g_.constant(0)});
+    if (g_.tensors[t].differentiable && !absent(t)) out.push_back({t, tensor_.count(t) ? tensor_[t] : g_.constant(0)});
   return out;
+}
+
+bool Differentiator::absent(Id tensor) const {
+  return std::find(p_.facts.begin(), p_.facts.end(), Fact{Fact::TensorGiven, tensor, 0}) != p_.facts.end();
 }
 
 // Nodes through which a derivative can reach a differentiable tensor; what only feeds masks, counts or stopped values

@@ -19,6 +19,7 @@ class Differentiator {
   std::vector<Gradient> run(ir::Id value, ir::Id seed, ir::Id mask);
 
  private:
+  bool absent(ir::Id tensor) const;  // optional, and not given in this form
   void mark_active(const std::vector<ir::Id>& order);
   ir::Id masked(const Flow& a);
   Flow combined(ir::Id node);

@@ -184,6 +184,7 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
 
 Layout Planner::default_layout(Id node) const {
   const IndexSet free = g_.free(node);
+  if (g_.at(node).op == Op::Scatter) return {false, natural_order(free)};  // its rows come in any order
   if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
   return {false, natural_order(free)};
 }

@@ -118,8 +118,21 @@ lossc_status check_limits(const Plan& plan, const Variant& v, lossc_error* err) 
 
 // ---- building -------------------------------------------------------------------------------------------------------
 
-Argument implicit_argument(const Loss& loss, const char* name, const char* dtypes) {
-  Argument a = loss.outputs[1];  // over the loss's own indices
+// What is over the loss's own rows: the unreduced loss and the implicit inputs. Options may change what a row is (an
+// image and class, or a class), so the form says it, not the loss.
+Argument rows_argument(const Loss& loss, const Variant& form) {
+  Argument a = loss.outputs[1];
+  for (int b = 0; b < form.n_buffers; ++b) {
+    const Buffer& buffer = form.buffers[b];
+    if (buffer.storage != Storage::Output || buffer.tensor != 1) continue;
+    a.ndim = buffer.ndim;
+    for (int d = 0; d < a.ndim; ++d) a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;  // the tables count from the innermost
+  }
+  return a;
+}
+
+Argument implicit_argument(const Argument& rows, const char* name, const char* dtypes) {
+  Argument a = rows;
   a.name = name;
   a.dtypes = dtypes;
   a.integer = 0;
@@ -145,10 +158,14 @@ lossc_status bind_inputs(const lossc_plan_desc& desc, Plan* plan, lossc_error* e
     plan->labels_at[i] = plan->labels_size;
     plan->labels_size += (elements * sizeof(int32_t) + kAlign - 1) / kAlign * kAlign;
   }
-  plan->implicit[kRowWeight] = implicit_argument(loss, "row_weight", "f32 f64");
-  plan->implicit[kRowMask] = implicit_argument(loss, "row_mask", "bool u8");
-  plan->implicit[kGradOutput] = implicit_argument(loss, "grad_output", "f32 f64");
   return LOSSC_OK;
+}
+
+void set_rows(Plan* plan) {
+  plan->rows = rows_argument(*plan->loss, *plan->forms[0].variant);
+  plan->implicit[kRowWeight] = implicit_argument(plan->rows, "row_weight", "f32 f64");
+  plan->implicit[kRowMask] = implicit_argument(plan->rows, "row_mask", "bool u8");
+  plan->implicit[kGradOutput] = implicit_argument(plan->rows, "grad_output", "f32 f64");
 }
 
 // Everything but the plan itself in one allocation, found by walking twice: first to count, then to give out.
@@ -235,6 +252,7 @@ lossc_status lay_out_all(Plan* plan, lossc_error* err) {
   if (arena.memory == nullptr) return fail(err, LOSSC_E_MEMORY, "plan: %zu bytes", arena.used);
   arena.used = 0;
   carve(plan, &arena);
+  set_rows(plan);
   for (int f = 0; f < plan->n_forms; ++f) {
     LOSSC_TRY(check_limits(*plan, *plan->forms[f].variant, err));
     LOSSC_TRY(lay_out(*plan, &plan->forms[f], err));

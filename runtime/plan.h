@@ -89,7 +89,8 @@ struct Plan {
   DLDataType input_type[kMaxInputs];
   bool input_given[kMaxInputs];
   int8_t choice[kMaxInputs];           // of each option
-  Argument implicit[kImplicitInputs];  // row_weight, row_mask, grad_output over this loss's indices
+  Argument rows;                       // the unreduced loss, in the form chosen
+  Argument implicit[kImplicitInputs];  // row_weight, row_mask, grad_output over the same indices
   size_t labels_at[kMaxInputs];        // i64 index tensors are converted to i32 here; kNowhere: not needed
   size_t labels_size;                  // these come first in the workspace
   Form* forms;                         // those that differ only in what a run decides

@@ -129,7 +129,7 @@ struct Runner {
   }
 
   lossc_status bind_output(int k, const DLTensor& t) {
-    const Argument& a = loss.outputs[k];
+    const Argument& a = k == 1 ? plan.rows : loss.outputs[k];
     if (!(outputs_of(loss, plan.mode, plan.reduction) >> k & 1))
       return fail(err, LOSSC_E_ARGUMENT, "%s: asked for, but the plan's mode (%d) does not compute it", a.name,
                   plan.mode);
