@@ -8,13 +8,18 @@ inline constexpr int kMaxAxes = 16;
 
 // What all tensors of a plan agree on.
 struct Shapes {
-  int32_t extent[kMaxAxes];    // 1 for absent axes
-  bool given[kMaxAxes];        // false: an optional axis that the tensors lack
+  int32_t extent[kMaxAxes];  // 1 for absent axes
+  bool given[kMaxAxes];      // false: an optional axis that the tensors lack (flat ones are always given: see present)
   const char* from[kMaxAxes];  // the argument that fixed the extent; nullptr: none so far
   int flat_ndim[kMaxAxes];     // flat axes: the dimensions they stand for
   int64_t flat_shape[kMaxAxes][kMaxRank];
   int dtype_bits;
 };
+
+// Whether the tensors have dimensions for the axis; one without counts as an extent of 1.
+inline bool present(const Loss& loss, const Shapes& shapes, int axis) {
+  return shapes.given[axis] && !(loss.axes[axis].flat && shapes.flat_ndim[axis] == 0);
+}
 
 // Fixes the axes by the inputs that are given (tensors[i] may be nullptr).
 lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shapes* shapes, lossc_error* err);

@@ -66,7 +66,7 @@ void explain(const Plan& plan, Text* text) {
             plan.workers == 1 ? "" : "s");
   for (int a = 0; a < plan.loss->n_axes; ++a) {
     text->add(a > 0 ? ", %s=%d" : "%s=%d", plan.loss->axes[a].name, plan.shapes.extent[a]);
-    if (!plan.shapes.given[a]) text->add(" (absent)");
+    if (!present(*plan.loss, plan.shapes, a)) text->add(" (absent)");
   }
   text->add("\nworkspace %zu bytes, saved %zu bytes, digest %016llx\n", plan.workspace_size, plan.saved_size,
             static_cast<unsigned long long>(plan.digest));

@@ -83,7 +83,7 @@ Match match(const Plan& plan, const Fact& fact) {
       value = plan.choice[fact.id];
       break;
     case FactKind::AxisGiven:
-      value = plan.shapes.given[fact.id];
+      value = present(*plan.loss, plan.shapes, fact.id);
       break;
     case FactKind::InputGiven:
       if (fact.id >= plan.loss->n_inputs) return Match::DecidedByRun;
@@ -126,7 +126,8 @@ Argument rows_argument(const Loss& loss, const Variant& form) {
     const Buffer& buffer = form.buffers[b];
     if (buffer.storage != Storage::Output || buffer.tensor != 1) continue;
     a.ndim = buffer.ndim;
-    for (int d = 0; d < a.ndim; ++d) a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;  // the tables count from the innermost
+    for (int d = 0; d < a.ndim; ++d)
+      a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;  // the tables count from the innermost
   }
   return a;
 }

@@ -15,7 +15,8 @@ struct Pick : Problem {
   std::vector<float> logits = numbers<float>(12), grad = std::vector<float>(12);
   std::vector<int32_t> labels = {2, 0, -100, 1};
   float value = 0;
-  Tensor logits_t = tensor(logits, {4, 3}), labels_t = tensor(labels, {4}), grad_t = tensor(grad, {4, 3}), value_t = Tensor::of(&value, {});
+  Tensor logits_t = tensor(logits, {4, 3}), labels_t = tensor(labels, {4}), grad_t = tensor(grad, {4, 3}),
+         value_t = Tensor::of(&value, {});
   Pick() {
     loss = fake::handle(fake::pick::loss);
     inputs = {logits_t.get(), labels_t.get(), nullptr};
@@ -279,7 +280,8 @@ TEST(Errors, Params) {
   }
   std::vector<float> x(6);
   const Tensor x_t = tensor(x, {2, 3});
-  Problem s{.loss = fake::handle(fake::squares::loss), .inputs = {x_t.get()}, .outputs = {p.value_t.get()}, .params = {0}};
+  Problem s{
+      .loss = fake::handle(fake::squares::loss), .inputs = {x_t.get()}, .outputs = {p.value_t.get()}, .params = {0}};
   EXPECT_FAILS(s.run(), LOSSC_E_ARGUMENT, "a: is 0, want a number in (0, 100]");
   s.params = {101};
   EXPECT_FAILS(s.run(), LOSSC_E_ARGUMENT, "a: is 101");
@@ -313,7 +315,8 @@ TEST(Errors, Outputs) {
 
 TEST(Errors, Overlap) {
   Pick p;
-  const Tensor in_place = tensor(p.logits, {4, 3}), first = Tensor::of(&p.grad[3], {}), inside = Tensor::of(&p.logits[11], {});
+  const Tensor in_place = tensor(p.logits, {4, 3}), first = Tensor::of(&p.grad[3], {}),
+               inside = Tensor::of(&p.logits[11], {});
   p.outputs = {nullptr, in_place.get()};
   EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "grad_logits: shares memory with logits");
   p.outputs = {inside.get()};
@@ -386,7 +389,8 @@ TEST(Errors, RowWeightsAndUpstreamGradients) {
   std::vector<float> x(6), w(3);
   std::vector<double> d(2);
   float value;
-  const Tensor x_t = tensor(x, {2, 3}), w_t = tensor(w, {3}), d_t = tensor(d, {2}), value_t = Tensor::of(&value, {1, 1});
+  const Tensor x_t = tensor(x, {2, 3}), w_t = tensor(w, {3}), d_t = tensor(d, {2}),
+               value_t = Tensor::of(&value, {1, 1});
   Problem p{.loss = fake::handle(fake::squares::loss), .inputs = {x_t.get()}, .outputs = {value_t.get()}};
   ASSERT_RUNS(p.run());
   p.row_weight = w_t.get();

@@ -14,7 +14,8 @@ struct Squares {
   std::vector<T> x, w, g;
   double a = 0.5;
 
-  Squares(int rows, int columns) : n(rows), d(columns), x(numbers<T>(size_t(rows) * columns)), w(numbers<T>(rows, 7)), g(numbers<T>(rows, 9)) {
+  Squares(int rows, int columns)
+      : n(rows), d(columns), x(numbers<T>(size_t(rows) * columns)), w(numbers<T>(rows, 7)), g(numbers<T>(rows, 9)) {
     for (T& v : w) v = std::abs(v) + T(0.1);
   }
   double row(int i) const {
@@ -38,14 +39,20 @@ double tolerance(double magnitude, int terms) {
 // Everything a run gives, against plain loops in double.
 template <class T>
 void check_squares(int n, int d, int threads, int flags, int panel_rows, bool weighted, bool upstream, int reduction) {
-  SCOPED_TRACE(testing::Message() << "n=" << n << " d=" << d << " threads=" << threads << " flags=" << flags << " panel=" << panel_rows << " w=" << weighted << " g=" << upstream << " reduction=" << reduction);
+  SCOPED_TRACE(testing::Message() << "n=" << n << " d=" << d << " threads=" << threads << " flags=" << flags
+                                  << " panel=" << panel_rows << " w=" << weighted << " g=" << upstream
+                                  << " reduction=" << reduction);
   Squares<T> q(n, d);
   const Tensor x = tensor(q.x, {n, d}), w = tensor(q.w, {n}), g = tensor(q.g, {n});
   const bool none = reduction == LOSSC_REDUCE_NONE;
   std::vector<T> loss(none ? n : 1, -7), grad(q.x.size(), -7), top(d, -7);
-  const Tensor loss_t = none ? tensor(loss, {n}) : tensor(loss, {}), grad_t = tensor(grad, {n, d}), top_t = tensor(top, {d});
+  const Tensor loss_t = none ? tensor(loss, {n}) : tensor(loss, {}), grad_t = tensor(grad, {n, d}),
+               top_t = tensor(top, {d});
   lossc_set_num_threads(threads);
-  Problem p{.loss = fake::handle(fake::squares::loss), .inputs = {x.get()}, .outputs = {loss_t.get(), grad_t.get(), top_t.get()}, .params = {q.a}};
+  Problem p{.loss = fake::handle(fake::squares::loss),
+            .inputs = {x.get()},
+            .outputs = {loss_t.get(), grad_t.get(), top_t.get()},
+            .params = {q.a}};
   p.reduction = reduction, p.flags = flags, p.panel_rows = panel_rows;
   if (weighted) p.row_weight = w.get();
   if (upstream) p.grad_output = g.get();
@@ -112,7 +119,8 @@ TEST(Executor, TakesOneWeightAndOneGradientForAllRows) {
   const Tensor x = tensor(q.x, {9, 4});
   const float two = 2, three = 3;
   std::vector<float> plain(36), scaled(36);
-  const Tensor plain_t = tensor(plain, {9, 4}), scaled_t = tensor(scaled, {9, 4}), w = Tensor::of(&two, {}), g = Tensor::of(&three, {});
+  const Tensor plain_t = tensor(plain, {9, 4}), scaled_t = tensor(scaled, {9, 4}), w = Tensor::of(&two, {}),
+               g = Tensor::of(&three, {});
   Problem p{.loss = fake::handle(fake::squares::loss), .inputs = {x.get()}, .outputs = {nullptr, plain_t.get()}};
   p.reduction = LOSSC_REDUCE_SUM;
   ASSERT_RUNS(p.run());
@@ -142,7 +150,8 @@ TEST(Executor, ForwardThenBackwardIsTheFusedRun) {
   Squares<double> q(40, 6);
   const Tensor x = tensor(q.x, {40, 6}), w = tensor(q.w, {40});
   std::vector<double> loss(2), grad(240), grad2(240);
-  const Tensor loss_t = Tensor::of(&loss[0], {}), loss2_t = Tensor::of(&loss[1], {}), grad_t = tensor(grad, {40, 6}), grad2_t = tensor(grad2, {40, 6});
+  const Tensor loss_t = Tensor::of(&loss[0], {}), loss2_t = Tensor::of(&loss[1], {}), grad_t = tensor(grad, {40, 6}),
+               grad2_t = tensor(grad2, {40, 6});
   Problem p{.loss = fake::handle(fake::squares::loss), .inputs = {x.get()}, .outputs = {loss_t.get(), grad_t.get()}};
   p.row_weight = w.get();
   ASSERT_RUNS(p.run());
@@ -181,7 +190,8 @@ TEST(Executor, ComputesOnlyWhatIsAskedFor) {
   const Tensor x = tensor(q.x, {10, 3});
   std::vector<float> loss(1, -7), grad(30, -7);
   const Tensor loss_t = tensor(loss, {}), grad_t = tensor(grad, {10, 3});
-  Problem p{.loss = fake::handle(fake::squares::loss), .inputs = {x.get()}, .outputs = {nullptr, grad_t.get(), nullptr}};
+  Problem p{
+      .loss = fake::handle(fake::squares::loss), .inputs = {x.get()}, .outputs = {nullptr, grad_t.get(), nullptr}};
   const Plan plan = p.plan();
   ASSERT_RUNS(p.run(plan.get()));
   EXPECT_EQ(loss[0], -7);
@@ -217,13 +227,17 @@ TEST(Executor, ReadsAndWritesAnyStrides) {
 // ---- contractions -------------------------------------------------------------------------------------------------
 
 void check_gram(int n, int m, int d, int threads, int flags, int panel_rows) {
-  SCOPED_TRACE(testing::Message() << n << ' ' << m << ' ' << d << " threads=" << threads << " flags=" << flags << " panel=" << panel_rows);
+  SCOPED_TRACE(testing::Message() << n << ' ' << m << ' ' << d << " threads=" << threads << " flags=" << flags
+                                  << " panel=" << panel_rows);
   const auto x = numbers<float>(size_t(n) * d, 3), y = numbers<float>(size_t(m) * d, 4);
   std::vector<float> dx(x.size(), -7), dy(y.size(), -7);
   float loss = -7;
-  const Tensor xt = tensor(x, {n, d}), yt = tensor(y, {m, d}), dxt = tensor(dx, {n, d}), dyt = tensor(dy, {m, d}), loss_t = Tensor::of(&loss, {});
+  const Tensor xt = tensor(x, {n, d}), yt = tensor(y, {m, d}), dxt = tensor(dx, {n, d}), dyt = tensor(dy, {m, d}),
+               loss_t = Tensor::of(&loss, {});
   lossc_set_num_threads(threads);
-  Problem p{.loss = fake::handle(fake::gram::loss), .inputs = {xt.get(), yt.get()}, .outputs = {loss_t.get(), dxt.get(), dyt.get()}};
+  Problem p{.loss = fake::handle(fake::gram::loss),
+            .inputs = {xt.get(), yt.get()},
+            .outputs = {loss_t.get(), dxt.get(), dyt.get()}};
   p.reduction = LOSSC_REDUCE_SUM, p.flags = flags, p.panel_rows = panel_rows;
   ASSERT_RUNS(p.run());
   std::vector<double> s(size_t(n) * m);
@@ -289,7 +303,9 @@ TEST(Executor, PicksTheVariantByOptionInputAndZeroParam) {
   const Tensor logits_t = tensor(logits, {4, 3}), target_t = tensor(target, {4}), mask_t = tensor(keep, {4});
   float loss;
   const Tensor loss_t = Tensor::of(&loss, {});
-  Problem p{.loss = fake::handle(fake::pick::loss), .inputs = {logits_t.get(), target_t.get(), nullptr}, .outputs = {loss_t.get()}};
+  Problem p{.loss = fake::handle(fake::pick::loss),
+            .inputs = {logits_t.get(), target_t.get(), nullptr},
+            .outputs = {loss_t.get()}};
   const float plain = -logits[2] - logits[3] - logits[10];
   ASSERT_RUNS(p.run());
   EXPECT_FLOAT_EQ(loss, plain);
@@ -312,8 +328,11 @@ TEST(Executor, FlatAxesStandForAnyNumberOfDimensions) {
   std::vector<int64_t> target(2 * 20);
   for (size_t i = 0; i < target.size(); ++i) target[i] = i % 3;
   std::vector<float> rows(40);
-  const Tensor logits_t = tensor(logits, {2, 3, 4, 5}), target_t = tensor(target, {2, 4, 5}), rows_t = tensor(rows, {2, 4, 5});
-  Problem p{.loss = fake::handle(fake::pick::loss), .inputs = {logits_t.get(), target_t.get(), nullptr}, .outputs = {rows_t.get()}};
+  const Tensor logits_t = tensor(logits, {2, 3, 4, 5}), target_t = tensor(target, {2, 4, 5}),
+               rows_t = tensor(rows, {2, 4, 5});
+  Problem p{.loss = fake::handle(fake::pick::loss),
+            .inputs = {logits_t.get(), target_t.get(), nullptr},
+            .outputs = {rows_t.get()}};
   p.reduction = LOSSC_REDUCE_NONE;
   ASSERT_RUNS(p.run());
   for (int n = 0; n < 2; ++n)

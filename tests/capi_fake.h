@@ -1,5 +1,5 @@
-// Losses with tables and kernels written by hand, so that the runtime is tested apart from the compiler. The kernels are
-// slow and strict: plain loops over exactly the boxes they are given.
+// Losses with tables and kernels written by hand, so that the runtime is tested apart from the compiler. The kernels
+// are slow and strict: plain loops over exactly the boxes they are given.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -34,7 +34,8 @@ T scalar(void* p) {
 
 // Tiles of 8 columns, so that there are several and a padded one.
 inline constexpr int kTile = 8, kNnRows = 6, kTnRows = 8;
-inline const IsaInfo isas[] = {{Isa::Sse41, "sse41", kNeedsSse41, {kTile, kTile}, {kNnRows, kNnRows}, {kTnRows, kTnRows}}};
+inline const IsaInfo isas[] = {
+    {Isa::Sse41, "sse41", kNeedsSse41, {kTile, kTile}, {kNnRows, kNnRows}, {kTnRows, kTnRows}}};
 inline const Build build = {kRegistryVersion, isas, 1};
 inline constexpr Dim full(int8_t axis) { return {DimKind::Full, axis}; }
 inline constexpr Dim rows(int8_t axis) { return {DimKind::Rows, axis}; }
@@ -135,15 +136,42 @@ int copy(void** a) {
 }
 
 inline const Arg args[] = {
-    in(kX), {ArgKind::Param, 0, false}, out(kSquares),                                                        // 0
-    in(kSquares), in(kW), out(kRowLoss),                                                                      // 3
-    in(kRowLoss), in(kTotal), {ArgKind::RowBegin, 0, false}, {ArgKind::RowEnd, 0, false}, out(kTotal),        // 6
-    in(kW), in(kWeights), {ArgKind::RowBegin, 0, false}, {ArgKind::RowEnd, 0, false}, out(kWeights),          // 11
-    in(kX), in(kMax), {ArgKind::RowBegin, 0, false}, {ArgKind::RowEnd, 0, false}, out(kMax),                  // 16
-    in(kWeights), {ArgKind::IntParam, 1 + kReduction, false}, {ArgKind::Param, 1 + kDenominator, false}, out(kScale),  // 21
-    in(kTotal), in(kScale), out(kLoss),                                                                       // 25
-    in(kMax), out(kMaxOut),                                                                                   // 28
-    in(kX), in(kW), in(kG), in(kScale), {ArgKind::Param, 0, false}, out(kGrad),                               // 30
+    in(kX),
+    {ArgKind::Param, 0, false},
+    out(kSquares),  // 0
+    in(kSquares),
+    in(kW),
+    out(kRowLoss),  // 3
+    in(kRowLoss),
+    in(kTotal),
+    {ArgKind::RowBegin, 0, false},
+    {ArgKind::RowEnd, 0, false},
+    out(kTotal),  // 6
+    in(kW),
+    in(kWeights),
+    {ArgKind::RowBegin, 0, false},
+    {ArgKind::RowEnd, 0, false},
+    out(kWeights),  // 11
+    in(kX),
+    in(kMax),
+    {ArgKind::RowBegin, 0, false},
+    {ArgKind::RowEnd, 0, false},
+    out(kMax),  // 16
+    in(kWeights),
+    {ArgKind::IntParam, 1 + kReduction, false},
+    {ArgKind::Param, 1 + kDenominator, false},
+    out(kScale),  // 21
+    in(kTotal),
+    in(kScale),
+    out(kLoss),  // 25
+    in(kMax),
+    out(kMaxOut),  // 28
+    in(kX),
+    in(kW),
+    in(kG),
+    in(kScale),
+    {ArgKind::Param, 0, false},
+    out(kGrad),  // 30
 };
 inline const Step steps[] = {
     {"squares = (a x)^2", StepKind::Kernel, 0, 0, 3, 1, -1, 2, 2, {0, 1}},
@@ -158,27 +186,35 @@ inline const Step steps[] = {
 };
 inline const Pass passes[] = {{0, 0, 0, 5, 0}, {5, 3, 8, 1, 0}};
 template <class T>
-inline const KernelFn functions[][1] = {{square<T>}, {sum_rows<T>}, {add_rows<T>}, {max_rows<T>}, {make_scale<T>}, {make_loss<T>}, {copy<T>}, {make_grad<T>}};
+inline const KernelFn functions[][1] = {{square<T>},     {sum_rows<T>},  {add_rows<T>}, {max_rows<T>},
+                                        {make_scale<T>}, {make_loss<T>}, {copy<T>},     {make_grad<T>}};
 template <class T>
-inline const Kernel kernels[] = {{"square", functions<T>[0]}, {"sum_rows", functions<T>[1]}, {"add_rows", functions<T>[2]}, {"max_rows", functions<T>[3]},
-                                 {"scale", functions<T>[4]}, {"loss", functions<T>[5]}, {"copy", functions<T>[6]}, {"grad", functions<T>[7]}};
+inline const Kernel kernels[] = {{"square", functions<T>[0]},   {"sum_rows", functions<T>[1]},
+                                 {"add_rows", functions<T>[2]}, {"max_rows", functions<T>[3]},
+                                 {"scale", functions<T>[4]},    {"loss", functions<T>[5]},
+                                 {"copy", functions<T>[6]},     {"grad", functions<T>[7]}};
 template <class T>
-inline const Kernel* const kernel_list[] = {&kernels<T>[0], &kernels<T>[1], &kernels<T>[2], &kernels<T>[3], &kernels<T>[4], &kernels<T>[5], &kernels<T>[6], &kernels<T>[7]};
+inline const Kernel* const kernel_list[] = {&kernels<T>[0], &kernels<T>[1], &kernels<T>[2], &kernels<T>[3],
+                                            &kernels<T>[4], &kernels<T>[5], &kernels<T>[6], &kernels<T>[7]};
 template <class T>
 inline constexpr Variant variant(uint64_t digest) {
-  return {8 * sizeof(T), nullptr, 0, buffers, count(buffers), steps, count(steps), args, passes, count(passes), kernel_list<T>, 8, 1, false, "", digest};
+  return {8 * sizeof(T), nullptr,        0, buffers, count(buffers), steps, count(steps), args, passes,
+          count(passes), kernel_list<T>, 8, 1,       false,          "",    digest};
 }
 inline const Variant variants[] = {variant<float>(11), variant<double>(12)};
 inline const lossc::rt::Axis axes[] = {{"N", "rows", 0, 0}, {"D", "features", 0, 0}};
-inline const Argument inputs[] = {{"x", "[N, D]", "f32 f64", "points", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {0, 1}, -1, -1, false}};
-inline const Argument params[] = {{"a", "", "f64", "factor", Role::Param, 0, 0, 0, 1.0, 0, 100, 1, 0, 0, {}, -1, -1, false}};
+inline const Argument inputs[] = {
+    {"x", "[N, D]", "f32 f64", "points", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {0, 1}, -1, -1, false}};
+inline const Argument params[] = {
+    {"a", "", "f64", "factor", Role::Param, 0, 0, 0, 1.0, 0, 100, 1, 0, 0, {}, -1, -1, false}};
 inline const Argument outputs[] = {
     {"loss", "[]", "f32 f64", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, -1, -1, false},
     {"loss", "[N]", "f32 f64", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 1, {0}, -1, -1, false},
     {"grad_x", "[N, D]", "f32 f64", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 2, {0, 1}, -1, -1, false},
     {"column_max", "[D]", "f32 f64", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 1, {1}, -1, -1, false},
 };
-inline const Loss loss = {"squares", "fake", "Sum of squares", "", "", "", axes, 2, inputs, 1, params, 1, outputs, 4, nullptr, 0, variants, 2, &build};
+inline const Loss loss = {"squares", "fake", "Sum of squares", "", "",      "", axes,     2, inputs, 1,
+                          params,    1,      outputs,          4,  nullptr, 0,  variants, 2, &build};
 
 }  // namespace squares
 
@@ -281,17 +317,35 @@ inline int add_all(void** a) {
 }
 
 inline const Arg args[] = {
-    in(kY), out(kYt),                                              // 0 once
-    in(kY), out(kYp),                                              // 2 once
-    in(kX), out(kXp),                                              // 4
-    in(kXp), in(kYt), {ArgKind::Extent, 2, false}, out(kS),        // 6 S = X Y'
-    in(kS), {ArgKind::Extent, 1, false}, out(kRowSum),             // 10
-    in(kS), in(kYp), {ArgKind::Extent, 1, false}, out(kDxp),       // 13 dX = S Y
-    in(kDxp), out(kDx),                                            // 17
-    in(kS), in(kXp), in(kDyp), out(kDyp),                          // 19 dY += S' X
-    in(kRowSum), out(kRowLoss),                                    // 23 once
-    in(kRowSum), out(kLoss),                                       // 25 once
-    in(kDyp), out(kDy),                                            // 27 once
+    in(kY),
+    out(kYt),  // 0 once
+    in(kY),
+    out(kYp),  // 2 once
+    in(kX),
+    out(kXp),  // 4
+    in(kXp),
+    in(kYt),
+    {ArgKind::Extent, 2, false},
+    out(kS),  // 6 S = X Y'
+    in(kS),
+    {ArgKind::Extent, 1, false},
+    out(kRowSum),  // 10
+    in(kS),
+    in(kYp),
+    {ArgKind::Extent, 1, false},
+    out(kDxp),  // 13 dX = S Y
+    in(kDxp),
+    out(kDx),  // 17
+    in(kS),
+    in(kXp),
+    in(kDyp),
+    out(kDyp),  // 19 dY += S' X
+    in(kRowSum),
+    out(kRowLoss),  // 23 once
+    in(kRowSum),
+    out(kLoss),  // 25 once
+    in(kDyp),
+    out(kDy),  // 27 once
 };
 inline const Step steps[] = {
     {"yt", StepKind::Kernel, 0, 0, 2, 2, -1, 1, 2, {1, 2}},
@@ -307,21 +361,27 @@ inline const Step steps[] = {
     {"dy", StepKind::Kernel, 4, 27, 2, 1, -1, 1, 2, {1, 2}},
 };
 inline const Pass passes[] = {{0, 2, 2, 6, 0}, {8, 3, 0, 0, -1}};
-inline const KernelFn functions[][1] = {{pack_transposed}, {pack}, {nn}, {half_squares}, {unpack}, {tn_add}, {copy_rows}, {add_all}};
-inline const Kernel kernels[] = {{"pack_transposed", functions[0]}, {"pack", functions[1]}, {"nn", functions[2]}, {"half_squares", functions[3]},
-                                 {"unpack", functions[4]}, {"tn", functions[5]}, {"copy_rows", functions[6]}, {"add_all", functions[7]}};
-inline const Kernel* const kernel_list[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3], &kernels[4], &kernels[5], &kernels[6], &kernels[7]};
-inline const Variant variants[] = {{32, nullptr, 0, buffers, count(buffers), steps, count(steps), args, passes, count(passes), kernel_list, 8, 2, true, "", 21}};
+inline const KernelFn functions[][1] = {{pack_transposed}, {pack},   {nn},        {half_squares},
+                                        {unpack},          {tn_add}, {copy_rows}, {add_all}};
+inline const Kernel kernels[] = {{"pack_transposed", functions[0]}, {"pack", functions[1]},   {"nn", functions[2]},
+                                 {"half_squares", functions[3]},    {"unpack", functions[4]}, {"tn", functions[5]},
+                                 {"copy_rows", functions[6]},       {"add_all", functions[7]}};
+inline const Kernel* const kernel_list[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3],
+                                            &kernels[4], &kernels[5], &kernels[6], &kernels[7]};
+inline const Variant variants[] = {{32, nullptr, 0, buffers, count(buffers), steps, count(steps), args, passes,
+                                    count(passes), kernel_list, 8, 2, true, "", 21}};
 inline const lossc::rt::Axis axes[] = {{"N", "rows", 0, 0}, {"M", "columns", 0, 0}, {"D", "features", 0, 0}};
-inline const Argument inputs[] = {{"x", "[N, D]", "f32", "", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {0, 2}, -1, -1, false},
-                                  {"y", "[M, D]", "f32", "", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {1, 2}, -1, -1, false}};
+inline const Argument inputs[] = {
+    {"x", "[N, D]", "f32", "", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {0, 2}, -1, -1, false},
+    {"y", "[M, D]", "f32", "", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {1, 2}, -1, -1, false}};
 inline const Argument outputs[] = {
     {"loss", "[]", "f32", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 0, {}, -1, -1, false},
     {"loss", "[N]", "f32", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 1, {0}, -1, -1, false},
     {"grad_x", "[N, D]", "f32", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 2, {0, 2}, -1, -1, false},
     {"grad_y", "[M, D]", "f32", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 2, {1, 2}, -1, -1, false},
 };
-inline const Loss loss = {"gram", "fake", "", "", "", "", axes, 3, inputs, 2, nullptr, 0, outputs, 4, nullptr, 0, variants, 1, &build};
+inline const Loss loss = {"gram",  "fake", "",      "", "",      "", axes,     3, inputs, 2,
+                          nullptr, 0,      outputs, 4,  nullptr, 0,  variants, 1, &build};
 
 }  // namespace gram
 
@@ -374,10 +434,22 @@ inline int grad(void** a) {
   return 0;
 }
 inline const Arg args[] = {
-    in(kLogits), in(kTarget), {ArgKind::Param, 0, false}, {ArgKind::IntParam, 1, false}, out(kRowLoss),            // 0
-    in(kLogits), in(kTarget), {ArgKind::Param, 0, false}, {ArgKind::IntParam, 1, false}, out(kRowLoss), in(kMask),  // 5
-    in(kRowLoss), out(kLoss),                                                                                     // 11
-    in(kTarget), {ArgKind::IntParam, 1, false}, out(kGrad),                                                       // 13
+    in(kLogits),
+    in(kTarget),
+    {ArgKind::Param, 0, false},
+    {ArgKind::IntParam, 1, false},
+    out(kRowLoss),  // 0
+    in(kLogits),
+    in(kTarget),
+    {ArgKind::Param, 0, false},
+    {ArgKind::IntParam, 1, false},
+    out(kRowLoss),
+    in(kMask),  // 5
+    in(kRowLoss),
+    out(kLoss),  // 11
+    in(kTarget),
+    {ArgKind::IntParam, 1, false},
+    out(kGrad),  // 13
 };
 inline const Step plain_steps[] = {{"rows", StepKind::Kernel, 0, 0, 5, 1, -1, 1, 2, {0, 2}},
                                    {"grad", StepKind::Kernel, 2, 13, 3, 2, -1, 1, 3, {0, 1, 2}},
@@ -389,17 +461,21 @@ inline const Pass passes[] = {{0, 0, 0, 2, 0}, {2, 1, 0, 0, -1}};
 template <int kWhich>
 inline const KernelFn functions[][1] = {{value<kWhich>}, {sum_all}, {grad}};
 template <int kWhich>
-inline const Kernel kernels[] = {{"value", functions<kWhich>[0]}, {"sum", functions<kWhich>[1]}, {"grad", functions<kWhich>[2]}};
+inline const Kernel kernels[] = {
+    {"value", functions<kWhich>[0]}, {"sum", functions<kWhich>[1]}, {"grad", functions<kWhich>[2]}};
 template <int kWhich>
 inline const Kernel* const kernel_list[] = {&kernels<kWhich>[0], &kernels<kWhich>[1], &kernels<kWhich>[2]};
-// option 0, no mask: plain. option 1: shifted unless bias is zero. option 0 with mask. option 1 with mask: not compiled.
+// option 0, no mask: plain. option 1: shifted unless bias is zero. option 0 with mask. option 1 with mask: not
+// compiled.
 inline const Fact plain_facts[] = {{FactKind::Option, 0, 0}, {FactKind::InputGiven, 2, 0}};
-inline const Fact shifted_facts[] = {{FactKind::Option, 0, 1}, {FactKind::ParamZero, 0, 0}, {FactKind::InputGiven, 2, 0}};
+inline const Fact shifted_facts[] = {
+    {FactKind::Option, 0, 1}, {FactKind::ParamZero, 0, 0}, {FactKind::InputGiven, 2, 0}};
 inline const Fact zero_facts[] = {{FactKind::Option, 0, 1}, {FactKind::ParamZero, 0, 1}, {FactKind::InputGiven, 2, 0}};
 inline const Fact mask_facts[] = {{FactKind::Option, 0, 0}, {FactKind::InputGiven, 2, 1}};
 inline const Variant variants[] = {
     {32, plain_facts, 2, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, "", 31},
-    {32, shifted_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<1>, 3, 0, false, "", 32},
+    {32, shifted_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<1>, 3, 0, false, "",
+     32},
     {32, zero_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, "", 33},
     {32, mask_facts, 2, buffers, count(buffers), mask_steps, 3, args, passes, 2, kernel_list<2>, 3, 0, false, "", 34},
 };
@@ -421,7 +497,8 @@ inline const Argument outputs[] = {
 };
 inline const Choice choices[] = {{"plain"}, {"shifted"}};
 inline const lossc::rt::Option options[] = {{"form", "what is added", choices, 2}};
-inline const Loss loss = {"pick", "fake", "", "", "", "", axes, 3, inputs, 3, params, 2, outputs, 3, options, 1, variants, 4, &build};
+inline const Loss loss = {"pick", "fake", "",      "", "",      "", axes,     3, inputs, 3,
+                          params, 2,      outputs, 3,  options, 1,  variants, 4, &build};
 
 }  // namespace pick
 }  // namespace fake

@@ -5,14 +5,6 @@
 #include "capi_fake.h"
 #include "capi_util.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_OWN_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define HAS_OWN_MALLOC 1
-#endif
-#endif
-
 namespace {
 std::atomic<bool> watching{false};
 std::atomic<int> allocations{0}, live{0}, fail_at{0};  // fail_at: the n-th from now fails, 0: none
@@ -29,7 +21,7 @@ bool denied() {
 }
 }  // namespace
 
-#ifndef HAS_OWN_MALLOC
+#ifndef CAPI_SANITIZED
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
@@ -40,7 +32,9 @@ void* malloc(size_t n) { return denied() ? nullptr : __libc_malloc(n); }
 void* calloc(size_t n, size_t m) { return denied() ? nullptr : __libc_calloc(n, m); }
 void* realloc(void* p, size_t n) { return denied() ? nullptr : __libc_realloc(p, n); }
 void* aligned_alloc(size_t a, size_t n) { return denied() ? nullptr : __libc_memalign(a, n); }
-int posix_memalign(void** p, size_t a, size_t n) { return denied() || (*p = __libc_memalign(a, n)) == nullptr ? ENOMEM : 0; }
+int posix_memalign(void** p, size_t a, size_t n) {
+  return denied() || (*p = __libc_memalign(a, n)) == nullptr ? ENOMEM : 0;
+}
 void free(void* p) {
   if (p != nullptr && watching) --live;
   __libc_free(p);
@@ -75,7 +69,7 @@ struct Gram : Problem {
   }
 };
 
-#ifdef HAS_OWN_MALLOC
+#ifdef CAPI_SANITIZED
 #define NEEDS_OWN_MALLOC() GTEST_SKIP() << "malloc is the sanitizer's"
 #else
 #define NEEDS_OWN_MALLOC() static_cast<void>(0)
@@ -156,7 +150,9 @@ TEST(Memory, OutputsAreWrittenWithinTheirBounds) {
       };
       const Tensor xt = tensor(x, {n, d}), yt = tensor(y, {5, d}), dxt = Tensor::of(end(dx, x_bytes), {n, d}),
                    dyt = Tensor::of(end(dy, y_bytes), {5, d}), value_t = Tensor::of(end(value, sizeof(float)), {});
-      Problem p{.loss = fake::handle(fake::gram::loss), .inputs = {xt.get(), yt.get()}, .outputs = {value_t.get(), dxt.get(), dyt.get()}};
+      Problem p{.loss = fake::handle(fake::gram::loss),
+                .inputs = {xt.get(), yt.get()},
+                .outputs = {value_t.get(), dxt.get(), dyt.get()}};
       ASSERT_RUNS(p.run());
     }
   }

@@ -142,7 +142,7 @@ TEST(Threads, CountIsThatOfTheProcessUnlessSet) {
   lossc_set_num_threads(0);
 }
 
-#ifndef __SANITIZE_THREAD__  // which does not follow a fork of a program with threads
+#ifndef CAPI_SANITIZED
 TEST(Threads, AForkedChildRunsToo) {
   lossc_set_num_threads(4);
   const Gram p;
@@ -150,7 +150,8 @@ TEST(Threads, AForkedChildRunsToo) {
   const std::vector<float> want = p.results(plan.get());
   const pid_t child = fork();
   if (child == 0) {
-    const bool same = p.results(plan.get()) == want && p.results(p.plan().get()) == want && p.results(plan.get()) == want;
+    const bool same =
+        p.results(plan.get()) == want && p.results(p.plan().get()) == want && p.results(plan.get()) == want;
     _exit(same ? 0 : 1);
   }
   int status = -1;

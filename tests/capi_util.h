@@ -14,13 +14,25 @@
 
 #include "lossc/lossc.h"
 
+// Sanitizers have their own malloc, and ThreadSanitizer follows no fork of a program with threads.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CAPI_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define CAPI_SANITIZED 1
+#endif
+#endif
+
 namespace capi {
 
 template <class T>
 constexpr DLDataType dtype_of() {
-  if constexpr (std::is_same_v<T, bool>) return {kDLBool, 8, 1};
-  else if constexpr (std::is_floating_point_v<T>) return {kDLFloat, 8 * sizeof(T), 1};
-  else return {static_cast<uint8_t>(std::is_signed_v<T> ? kDLInt : kDLUInt), 8 * sizeof(T), 1};
+  if constexpr (std::is_same_v<T, bool>)
+    return {kDLBool, 8, 1};
+  else if constexpr (std::is_floating_point_v<T>)
+    return {kDLFloat, 8 * sizeof(T), 1};
+  else
+    return {static_cast<uint8_t>(std::is_signed_v<T> ? kDLInt : kDLUInt), 8 * sizeof(T), 1};
 }
 
 // Memory of exactly `size` bytes (a multiple of 64 ends at the page's end), with unmapped pages before and after.
@@ -93,7 +105,8 @@ struct Problem {
   std::vector<const DLTensor*> inputs, outputs;
   std::vector<double> params;
   std::vector<int32_t> options;
-  int mode = LOSSC_FORWARD | LOSSC_BACKWARD, reduction = LOSSC_REDUCE_MEAN, flags = 0, isa = 0, threads = 0, panel_rows = 0;
+  int mode = LOSSC_FORWARD | LOSSC_BACKWARD, reduction = LOSSC_REDUCE_MEAN, flags = 0, isa = 0, threads = 0,
+      panel_rows = 0;
   const DLTensor *row_weight = nullptr, *row_mask = nullptr, *grad_output = nullptr;
   double denominator = 0;
   void* saved = nullptr;
@@ -124,8 +137,10 @@ struct Problem {
     lossc_plan* p = nullptr;
     lossc_error err{};
     const lossc_status status = lossc_plan_create(loss, &d, &p, &err);
-    if (result != nullptr) *result = {status, err.text};
-    else EXPECT_EQ(status, LOSSC_OK) << err.text;
+    if (result != nullptr)
+      *result = {status, err.text};
+    else
+      EXPECT_EQ(status, LOSSC_OK) << err.text;
     return Plan(p, lossc_plan_destroy);
   }
   Result run(const lossc_plan* p) const {
@@ -144,10 +159,10 @@ struct Problem {
   }
 };
 
-#define ASSERT_RUNS(expression)                               \
-  do {                                                        \
-    const ::capi::Result result_ = (expression);              \
-    ASSERT_EQ(result_.status, LOSSC_OK) << result_.text;      \
+#define ASSERT_RUNS(expression)                          \
+  do {                                                   \
+    const ::capi::Result result_ = (expression);         \
+    ASSERT_EQ(result_.status, LOSSC_OK) << result_.text; \
   } while (0)
 #define EXPECT_FAILS(expression, code, words)                                          \
   do {                                                                                 \

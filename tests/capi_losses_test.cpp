@@ -1,0 +1,436 @@
+// Every loss of the library through the C API: whatever way it is run, it gives the same. (That it gives the right
+// thing is for the tests against the oracle.)
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "capi_util.h"
+#include "runtime/table.h"
+
+namespace {
+
+using namespace capi;
+using lossc::rt::Argument;
+using lossc::rt::Loss;
+
+const Loss& table(const lossc_loss* loss) { return *reinterpret_cast<const Loss*>(loss); }
+bool has_word(const char* words, const std::string& word) {
+  std::istringstream in(words);
+  for (std::string w; in >> w;) {
+    if (w == word) return true;
+  }
+  return false;
+}
+
+// How tensors lie in memory.
+enum class Layout { Dense, Strided };
+
+// An argument's elements, padded and reversed when strided.
+struct Data {
+  std::vector<char> bytes;
+  std::optional<Tensor> t;
+  std::vector<int64_t> shape, strides;
+  DLDataType type{};
+
+  void make(DLDataType dtype, std::vector<int64_t> extents, Layout layout) {
+    shape = std::move(extents), type = dtype;
+    strides.assign(shape.size(), 1);
+    int64_t size = 1, offset = 0;
+    for (size_t d = shape.size(); d-- > 0;) {
+      const int64_t spread = layout == Layout::Dense ? 1 : 2;
+      strides[d] = size * spread;
+      size = strides[d] * std::max<int64_t>(shape[d], 1) + (layout == Layout::Dense ? 0 : 3);
+      if (layout == Layout::Strided && d == 0 && shape[d] > 0)
+        offset = strides[d] * (shape[d] - 1), strides[d] = -strides[d];
+    }
+    bytes.assign(size * type.bits / 8, 0x5A);
+    t = Tensor::of(bytes.data(), shape, strides);
+    t->raw().dtype = type;
+    t->raw().byte_offset = offset * type.bits / 8;
+  }
+  int64_t count() const {
+    int64_t n = 1;
+    for (const int64_t e : shape) n *= e;
+    return n;
+  }
+  char* at(int64_t i) {
+    int64_t place = 0;
+    for (size_t d = shape.size(); d-- > 0; i /= shape[d]) place += i % shape[d] * strides[d];
+    return bytes.data() + t->raw().byte_offset + place * type.bits / 8;
+  }
+  void set(int64_t i, double x) {
+    char* p = at(i);
+    if (type.code == kDLFloat && type.bits == 32) {
+      const auto v = static_cast<float>(x);
+      memcpy(p, &v, 4);
+    } else if (type.code == kDLFloat)
+      memcpy(p, &x, 8);
+    else if (type.bits == 64) {
+      const auto v = static_cast<int64_t>(x);
+      memcpy(p, &v, 8);
+    } else if (type.bits == 32) {
+      const auto v = static_cast<int32_t>(x);
+      memcpy(p, &v, 4);
+    } else
+      *p = static_cast<char>(x);
+  }
+  double get(int64_t i) {
+    const char* p = at(i);
+    float f;
+    double d;
+    int32_t k;
+    if (type.code == kDLFloat && type.bits == 32) return memcpy(&f, p, 4), f;
+    if (type.code == kDLFloat) return memcpy(&d, p, 8), d;
+    if (type.bits == 32) return memcpy(&k, p, 4), k;
+    return *p;
+  }
+};
+
+struct Setting {
+  const lossc_loss* loss;
+  const lossc::rt::Variant* variant;  // the compiled form that is to run
+  int bits = 32;
+  std::map<int, int64_t> extents;  // by axis
+  Layout layout = Layout::Dense;
+  int label_bits = 32;
+  int mode = 3, reduction = LOSSC_REDUCE_MEAN, flags = 0, isa = 0, threads = 1, panel_rows = 0;
+  bool weights = false;
+  uint32_t ask = ~0u;
+};
+
+// What the form was compiled for; `otherwise` if it does not care.
+int fact(const Setting& s, lossc::rt::FactKind kind, int id, int otherwise) {
+  for (int f = 0; f < s.variant->n_facts; ++f) {
+    const lossc::rt::Fact& x = s.variant->facts[f];
+    if (x.kind == kind && x.id == id) return x.value;
+  }
+  return otherwise;
+}
+bool axis_given(const Setting& s, int axis) { return fact(s, lossc::rt::FactKind::AxisGiven, axis, 1) != 0; }
+bool input_given(const Setting& s, int i) {
+  return fact(s, lossc::rt::FactKind::InputGiven, i,
+              i < table(s.loss).n_inputs ? !table(s.loss).inputs[i].optional : s.weights) != 0;
+}
+
+int64_t extent(const Setting& s, int axis) { return s.extents.count(axis) ? s.extents.at(axis) : 5 + axis; }
+
+DLDataType dtype(const Argument& a, const Setting& s) {
+  if (a.integer) return {kDLInt, static_cast<uint8_t>(s.label_bits), 1};
+  if (has_word(a.dtypes, "u8")) return {kDLUInt, 8, 1};
+  if (has_word(a.dtypes, "i32")) return {kDLInt, 32, 1};
+  return {kDLFloat, static_cast<uint8_t>(s.bits), 1};
+}
+
+std::vector<int64_t> shape_of(const Argument& a, const Setting& s) {
+  std::vector<int64_t> shape;
+  for (int d = 0; d < a.ndim; ++d) {
+    if (axis_given(s, a.dims[d])) shape.push_back(extent(s, a.dims[d]));
+  }
+  return shape;
+}
+
+// A problem of this setting, with values from 0.05 to 0.95 (in range for scores, probabilities and targets alike).
+struct Made {
+  Problem p;
+  std::vector<std::unique_ptr<Data>> data;  // inputs, then outputs
+  std::vector<Data*> outputs;
+  Data weight, mask, upstream;
+
+  explicit Made(const Setting& s) {
+    const Loss& t = table(s.loss);
+    p.loss = s.loss;
+    p.mode = s.mode, p.reduction = s.reduction, p.flags = s.flags, p.isa = s.isa, p.threads = s.threads,
+    p.panel_rows = s.panel_rows;
+    uint32_t seed = 17;
+    for (int i = 0; i < t.n_inputs; ++i) {
+      if (!input_given(s, i)) {
+        p.inputs.push_back(nullptr);
+        continue;
+      }
+      fill(t.inputs[i], s, &seed);
+      p.inputs.push_back(data.back()->t->get());
+    }
+    for (int i = 0; i < t.n_options; ++i) p.options.push_back(fact(s, lossc::rt::FactKind::Option, i, 0));
+    for (int i = 0; i < t.n_params; ++i) p.params.push_back(param(s, i));
+    const auto n = shape_of(t.outputs[1], s);
+    weight.make({kDLFloat, static_cast<uint8_t>(s.bits), 1}, n, s.layout);
+    mask.make({kDLBool, 8, 1}, n, s.layout);
+    upstream.make({kDLFloat, static_cast<uint8_t>(s.bits), 1}, n, s.layout);
+    for (int64_t i = 0; i < weight.count(); ++i)
+      weight.set(i, 0.5 + 0.125 * (i % 5)), mask.set(i, i % 4 != 2), upstream.set(i, 1 - 0.25 * (i % 3));
+    if (input_given(s, t.n_inputs + lossc::rt::kRowWeight)) p.row_weight = weight.t->get();
+    if (input_given(s, t.n_inputs + lossc::rt::kRowMask)) p.row_mask = mask.t->get();
+    if (input_given(s, t.n_inputs + lossc::rt::kGradOutput)) p.grad_output = upstream.t->get();
+    for (int k = 1; k < t.n_outputs; ++k) {
+      const Argument& a = k > 1 ? t.outputs[k] : t.outputs[s.reduction == LOSSC_REDUCE_NONE ? 1 : 0];
+      const bool gradient = k >= 2 && k < 2 + gradients(t);
+      const bool given = (s.mode & (gradient ? LOSSC_BACKWARD : LOSSC_FORWARD)) && (s.ask >> (k - 1) & 1);
+      outputs.push_back(nullptr);
+      if (given) {
+        data.push_back(std::make_unique<Data>());
+        Setting narrow = s;
+        narrow.label_bits = 32;
+        data.back()->make(dtype(a, narrow), shape_of(a, s), s.layout);
+        outputs.back() = data.back().get();
+      }
+      p.outputs.push_back(given ? outputs.back()->t->get() : nullptr);
+    }
+  }
+  // Zero where the form is for zero, a value in range where it is not, else the default.
+  static double param(const Setting& s, int i) {
+    const Argument& a = table(s.loss).params[i];
+    const int zero = fact(s, lossc::rt::FactKind::ParamZero, i, -1);
+    if (zero == 1) return 0;
+    const double fallback = std::isnan(a.fallback) ? std::clamp(0.5, a.low, a.high) : a.fallback;
+    return zero == 0 && fallback == 0 ? std::clamp(0.75, a.low, a.high) : fallback;
+  }
+  static int gradients(const Loss& t) {
+    int n = 0;
+    for (int i = 0; i < t.n_inputs; ++i) n += t.inputs[i].differentiable != 0;
+    return n;
+  }
+  void fill(const Argument& a, const Setting& s, uint32_t* seed) {
+    data.push_back(std::make_unique<Data>());
+    Data& d = *data.back();
+    d.make(dtype(a, s), shape_of(a, s), s.layout);
+    const int64_t range = a.range_axis >= 0 ? std::max<int64_t>(extent(s, a.range_axis), 1) : 3;
+    for (int64_t i = 0; i < d.count(); ++i) {
+      *seed = *seed * 1664525u + 1013904223u;
+      if (d.type.code == kDLFloat)
+        d.set(i, 0.05 + 0.9 * (*seed >> 8) / double(1 << 24));
+      else
+        d.set(i, static_cast<double>((*seed >> 8) % (a.integer ? range : 2)));
+    }
+  }
+};
+
+std::string describe(const Setting& s) {
+  std::ostringstream out;
+  out << lossc_loss_name(s.loss) << " f" << s.bits << " mode " << s.mode << " reduction " << s.reduction << " flags "
+      << s.flags << " isa " << s.isa << " threads " << s.threads << " panel " << s.panel_rows
+      << (s.weights ? " weights" : "") << (s.layout == Layout::Dense ? "" : " strided");
+  for (const auto& [axis, n] : s.extents) out << ' ' << table(s.loss).axes[axis].name << '=' << n;
+  return out.str();
+}
+
+// Runs both; outputs that both ask for agree to `ulps` of the largest element.
+void expect_same(const Setting& a, const Setting& b, double ulps) {
+  SCOPED_TRACE(describe(a) + "  |  " + describe(b));
+  Made x(a), y(b);
+  ASSERT_RUNS(x.p.run());
+  ASSERT_RUNS(y.p.run());
+  for (size_t k = 0; k < x.outputs.size(); ++k) {
+    if (x.outputs[k] == nullptr || y.outputs[k] == nullptr) continue;
+    double size = 0;
+    for (int64_t i = 0; i < x.outputs[k]->count(); ++i) {
+      if (std::isfinite(x.outputs[k]->get(i))) size = std::max(size, std::abs(x.outputs[k]->get(i)));
+    }
+    const double allowed =
+        ulps * (a.bits == 32 ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon()) * size;
+    for (int64_t i = 0; i < x.outputs[k]->count(); ++i) {
+      const double u = x.outputs[k]->get(i), v = y.outputs[k]->get(i);
+      if (u == v || (std::isnan(u) && std::isnan(v))) continue;
+      ASSERT_LE(std::abs(u - v), allowed)
+          << table(a.loss).outputs[k + 1].name << " at " << i << ": " << u << " and " << v;
+    }
+  }
+}
+
+// Every compiled form of every loss.
+struct Form {
+  const lossc_loss* loss;
+  const lossc::rt::Variant* variant;
+};
+std::vector<Form> all_forms() {
+  std::vector<Form> forms;
+  for (size_t i = 0; i < lossc_loss_count(); ++i) {
+    const lossc_loss* loss = lossc_loss_at(i);
+    for (int v = 0; v < table(loss).n_variants; ++v) forms.push_back({loss, table(loss).variants + v});
+  }
+  return forms;
+}
+
+class Losses : public testing::TestWithParam<Form> {
+ protected:
+  const lossc_loss* loss() const { return GetParam().loss; }
+  Setting setting() const {
+    return {.loss = loss(), .variant = GetParam().variant, .bits = GetParam().variant->dtype_bits};
+  }
+  // A sum in another order, and exponentials of what it went into.
+  static constexpr double kReordered = 200;
+  int row_axis() const { return table(loss()).outputs[1].ndim > 0 ? table(loss()).outputs[1].dims[0] : 0; }
+  // Large enough for several threads and panels.
+  Setting large() const {
+    Setting s = setting();
+    for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == row_axis() ? 201 : 50;
+    return s;
+  }
+  void SetUp() override { lossc_set_num_threads(4); }
+};
+
+TEST_P(Losses, RunsInEveryReduction) {
+  for (const int reduction : {0, 1, 2}) {
+    Setting s = setting();
+    s.reduction = reduction;
+    SCOPED_TRACE(describe(s));
+    Made m(s);
+    ASSERT_RUNS(m.p.run());
+    s.weights = true;
+    Made w(s);
+    ASSERT_RUNS(w.p.run());
+    for (Data* d : m.outputs) {
+      for (int64_t i = 0; d->type.code == kDLFloat && i < d->count(); ++i) ASSERT_TRUE(std::isfinite(d->get(i)));
+    }
+  }
+}
+
+TEST_P(Losses, ForwardAndBackwardApartAreTheFusedRun) {
+  for (const bool weights : {false, true}) {
+    Setting both = large();
+    both.weights = weights;
+    Made fused(both);
+    ASSERT_RUNS(fused.p.run());
+    Setting half = both;
+    half.mode = LOSSC_FORWARD;
+    Made forward(half);
+    half.mode = LOSSC_BACKWARD;
+    Made backward(half);
+    const Plan f = forward.p.plan(), b = backward.p.plan();
+    const size_t size = lossc_plan_saved_size(f.get());
+    ASSERT_EQ(size, lossc_plan_saved_size(b.get()));
+    const Guarded saved(size);
+    forward.p.saved = backward.p.saved = saved.data(), forward.p.saved_size = backward.p.saved_size = size;
+    ASSERT_RUNS(forward.p.run(f.get()));
+    ASSERT_RUNS(backward.p.run(b.get()));
+    for (size_t k = 0; k < fused.outputs.size(); ++k) {
+      Data* half_of_it = forward.outputs[k] != nullptr ? forward.outputs[k] : backward.outputs[k];
+      double most = 0, off = 0;
+      for (int64_t i = 0; i < fused.outputs[k]->count(); ++i) {
+        most = std::max(most, std::abs(fused.outputs[k]->get(i)));
+        off = std::max(off, std::abs(fused.outputs[k]->get(i) - half_of_it->get(i)));
+      }
+      EXPECT_LE(off, 200 * (both.bits == 32 ? 1.2e-7 : 2.3e-16) * most)
+          << describe(both) << ' ' << table(loss()).outputs[k + 1].name;
+    }
+  }
+}
+
+TEST_P(Losses, EachOutputAloneIsThatOfAll) {
+  const Loss& t = table(loss());
+  for (int k = 0; k + 1 < t.n_outputs; ++k) {
+    Setting alone = setting();
+    alone.ask = 1u << k;
+    expect_same(setting(), alone, 0);
+  }
+}
+
+TEST_P(Losses, AnyLayoutGivesTheSame) {
+  Setting s = setting();
+  for (const bool weights : {false, true}) {
+    s.weights = weights;
+    Setting strided = s;
+    strided.layout = Layout::Strided;
+    strided.label_bits = 64;
+    expect_same(s, strided, kReordered);
+  }
+}
+
+TEST_P(Losses, AnyNumberOfThreadsAndPanelsGivesTheSame) {
+  Setting one = large();
+  one.weights = true;
+  for (const int threads : {2, 3, 4}) {
+    Setting s = one;
+    s.threads = threads;
+    expect_same(one, s, kReordered);
+  }
+  for (const int panel : {1, 7, 64}) {
+    Setting s = one;
+    s.panel_rows = panel;
+    expect_same(one, s, kReordered);
+  }
+}
+
+TEST_P(Losses, ReproduciblePlansGiveTheSameBits) {
+  Setting one = large();
+  one.flags = LOSSC_PLAN_REPRODUCIBLE;
+  for (const int threads : {2, 3, 4}) {
+    Setting s = one;
+    s.threads = threads;
+    expect_same(one, s, 0);
+  }
+}
+
+TEST_P(Losses, EveryLevelOfTheMachineGivesTheSame) {
+  const Setting best = large();
+  for (const int isa : {LOSSC_ISA_SSE41, LOSSC_ISA_AVX2, LOSSC_ISA_AVX512}) {
+    Setting s = best;
+    s.isa = isa;
+    Result r;
+    Made(s).p.plan(&r);
+    if (r.status == LOSSC_E_UNSUPPORTED) continue;
+    expect_same(best, s, kReordered);
+  }
+}
+
+TEST_P(Losses, EmptyAxesDoNotCrash) {
+  const Loss& t = table(loss());
+  for (int a = 0; a < t.n_axes; ++a) {
+    for (const int64_t n : {0, 1}) {
+      for (const int reduction : {0, 2}) {
+        Setting s = setting();
+        s.extents[a] = n;
+        s.reduction = reduction;
+        SCOPED_TRACE(describe(s));
+        Made m(s);
+        const Result r = m.p.run();
+        // Labels of an axis without elements are out of range, whatever they are.
+        if (r.status != LOSSC_OK && r.text.find("want 0 to -1") != std::string::npos) continue;
+        ASSERT_EQ(r.status, LOSSC_OK) << r.text;
+        if (n > 0 || a != row_axis()) continue;
+        if (reduction == LOSSC_REDUCE_MEAN) EXPECT_EQ(m.outputs[0]->get(0), 0);
+        for (int k = 0; k < Made::gradients(t); ++k) {
+          for (int64_t i = 0; i < m.outputs[1 + k]->count(); ++i)
+            ASSERT_EQ(m.outputs[1 + k]->get(i), 0) << t.outputs[2 + k].name;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Losses, ExplainsItself) {
+  Made m(large());
+  const std::string text = lossc_plan_explain(m.p.plan().get());
+  EXPECT_NE(text.find("workspace"), std::string::npos);
+  EXPECT_NE(text.find("panels of"), std::string::npos) << text;
+  for (size_t i = 0; i < lossc_loss_arg_count(loss()); ++i) {
+    const lossc_arg* a = lossc_loss_arg(loss(), i);
+    for (const char* s : {a->name, a->shape, a->dtypes, a->doc}) EXPECT_NE(s, nullptr) << i;
+  }
+  const lossc_doc* doc = lossc_loss_doc(loss());
+  for (const char* s : {doc->name, doc->family, doc->title, doc->paper, doc->equation, doc->edges})
+    EXPECT_NE(s, nullptr);
+  EXPECT_EQ(lossc_loss_find(doc->name), loss());
+}
+
+TEST_P(Losses, RunsTheFormThatItWasMadeFor) {
+  char digest[17];
+  snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(GetParam().variant->digest));
+  Made m(setting());
+  EXPECT_NE(std::string(lossc_plan_explain(m.p.plan().get())).find(digest), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Losses, testing::ValuesIn(all_forms()), [](const auto& info) {
+  const auto* variants = table(info.param.loss).variants;
+  return std::string(lossc_loss_name(info.param.loss)) + "_f" + std::to_string(info.param.variant->dtype_bits) + "_" +
+         std::to_string(info.param.variant - variants);
+});
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Losses);
+
+TEST(Registry, EndsWhereItEnds) {
+  EXPECT_EQ(lossc_loss_at(lossc_loss_count()), nullptr);
+  EXPECT_EQ(lossc_loss_find("no such loss"), nullptr);
+  EXPECT_EQ(lossc_loss_find(nullptr), nullptr);
+  EXPECT_GT(strlen(lossc_build_info()), 0u);
+}
+
+}  // namespace
