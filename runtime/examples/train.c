@@ -42,7 +42,7 @@ int train_mlp(mlp *m, const digits *train, batch *b, int epochs, float rate, los
     rng_shuffle(r, order, train->n);
     last = train_epoch(m, train, order, b, pixels, rate, run, loss, &loss_time);
     if (epoch == 1) first = last;
-    if (epoch == 1 || epoch % (epochs / 5) == 0) printf("  epoch %2d: loss %.4f\n", epoch, last);
+    if (epoch == 1 || epoch % (epochs / 5) == 0) printf("  epoch %3d: loss %.4f\n", epoch, last);
   }
   const double time = seconds() - start;
   printf("  %d steps of %d rows, %.3f ms each; %.3f ms of it the loss with its gradient\n", steps, b->rows,

@@ -10,7 +10,7 @@
 #include "score.h"
 #include "train.h"
 
-enum { HIDDEN = 128, BATCH = 256, EPOCHS = 40 };
+enum { HIDDEN = 128, BATCH = 256, EPOCHS = 100 };
 
 static void check(lossc_status status, const lossc_error *error) {
   if (status != LOSSC_OK) die("%s: %s", lossc_status_name(status), error->text);
