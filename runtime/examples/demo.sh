@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# demo.sh LOSSC EMBED_DIGITS DIGITS.CSV FOLDER - what ./dev demo runs, each command shown before it runs: digits embedded
+# demo.sh LOSSC EMBED_DIGITS DIGITS.CSV FOLDER CACHE - what ./dev demo runs, each command shown before it runs: digits embedded
 # and classified with losses of liblossc.a; then a loss of one's own compiled, checked and trained with, in FOLDER.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+export LOSSC_CACHE=$5  # of kernels
 lossc=$1 embed_digits=$2 digits=$3 folder=$4
 export PATH=$(dirname "$lossc"):$(dirname "$embed_digits"):$PATH
 
