@@ -1,0 +1,145 @@
+// What the libraries show to a linker, and that several of them can share a process.
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "abi_util.h"
+#include "capi_util.h"
+
+namespace {
+
+using namespace abi_tests;
+namespace fs = std::filesystem;
+
+// Name to type letter.
+std::map<std::string, char> symbols(const std::string& nm) {
+  const Output o = command(nm);
+  EXPECT_EQ(o.code, 0) << o.text;
+  std::map<std::string, char> found;
+  for (const std::string& line : lines(o.text)) {
+    std::istringstream in(line);
+    std::string address, type, name;
+    if (in >> address >> type >> name && type.size() == 1) found[name.substr(0, name.find('@'))] = type[0];
+  }
+  return found;
+}
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("lossc_abi_" + std::to_string(getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+};
+
+TEST(Symbols, FunctionsAreThoseOfTheFirstRelease) {
+  const auto names = declared_functions();
+  compare_with_record("v1.syms", {names.begin(), names.end()});
+}
+
+TEST(Symbols, SharedLibraryShowsTheHeaderAndTheLosses) {
+  const auto shown = symbols("nm -D --defined-only " LOSSC_SHARED_LIBRARY);
+  const auto declared = declared_functions();
+  for (const std::string& name : declared) EXPECT_TRUE(shown.count(name)) << name << " is missing";
+  size_t losses = 0;
+  for (const auto& [name, type] : shown) {
+    if (declared.count(name) || name == "LOSSC_1") continue;
+    EXPECT_TRUE(name.rfind("lossc_loss_", 0) == 0 && strchr("RDVB", type) != nullptr) << name << ' ' << type;
+    ++losses;
+  }
+  EXPECT_EQ(losses, lossc_loss_count());
+}
+
+TEST(Symbols, SharedLibraryNeedsNoHalide) {
+  const Output o = command("nm -D --undefined-only " LOSSC_SHARED_LIBRARY);
+  EXPECT_EQ(o.text.find("halide"), std::string::npos) << o.text;
+  EXPECT_NE(command("readelf -d " LOSSC_SHARED_LIBRARY).text.find("[liblossc.so.1]"), std::string::npos);
+}
+
+TEST(Symbols, StaticLibraryHasOneName) {
+  for (const auto& [name, type] : symbols("nm -g --defined-only " LOSSC_STATIC_LIBRARY)) {
+    EXPECT_EQ(name.rfind("lossc_", 0), 0u) << name << ' ' << type;
+  }
+}
+
+// A C program that names one loss links with the C compiler alone, and links that loss alone.
+TEST(Symbols, CProgramLinksOneLoss) {
+#ifdef CAPI_SANITIZED
+  GTEST_SKIP() << "the library wants the sanitizer's runtime";
+#endif
+  const Folder folder;
+  const std::string loss = lossc_loss_name(lossc_loss_at(0)), source = folder.path / "one.c",
+                    program = folder.path / "one";
+  std::ofstream(source)
+      << "#include <lossc/lossc.h>\n#include <stdio.h>\nLOSSC_DECLARE(" << loss
+      << ");\nint main(void) {\n"
+         "  lossc_plan_desc desc = {0};\n  lossc_plan *plan;\n  lossc_error err;\n  desc.struct_size = sizeof desc;\n"
+         "  printf(\"%d \", lossc_plan_create(&lossc_loss_"
+      << loss
+      << ", &desc, &plan, &err));\n"
+         "  return puts(lossc_loss_name(&lossc_loss_"
+      << loss << ")) < 0;\n}\n";
+  const Output built = command("cc -std=c99 -Wall -Werror " + source + " -I" + include_dir() +
+                               " " LOSSC_STATIC_LIBRARY " -o " + program + " -lm -lpthread");
+  ASSERT_EQ(built.code, 0) << built.text;
+  EXPECT_EQ(command(program).text, "1 " + loss + "\n");  // mode 0 is LOSSC_E_ARGUMENT
+  const auto linked = symbols("nm " + program);
+  EXPECT_TRUE(linked.count("lossc_loss_" + loss));
+  for (size_t i = 1; i < lossc_loss_count(); ++i)
+    EXPECT_FALSE(linked.count(std::string("lossc_loss_") + lossc_loss_name(lossc_loss_at(i))));
+}
+
+// Two copies of the shared library, and the static one that this program is linked with: each has its own state.
+TEST(Symbols, CopiesShareNoState) {
+  const Folder folder;
+  struct Copy {
+    void* handle;
+    void (*set)(int32_t);
+    int32_t (*get)();
+    size_t (*count)();
+  };
+  std::vector<Copy> copies;
+  for (const char* name : {"first.so", "second.so"}) {
+    const fs::path path = folder.path / name;
+    fs::copy_file(LOSSC_SHARED_LIBRARY, path);
+    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    ASSERT_NE(handle, nullptr) << dlerror();
+    copies.push_back({handle, reinterpret_cast<void (*)(int32_t)>(dlsym(handle, "lossc_set_num_threads")),
+                      reinterpret_cast<int32_t (*)()>(dlsym(handle, "lossc_get_num_threads")),
+                      reinterpret_cast<size_t (*)()>(dlsym(handle, "lossc_loss_count"))});
+  }
+  lossc_set_num_threads(2);
+  copies[0].set(3);
+  copies[1].set(4);
+  EXPECT_EQ(lossc_get_num_threads(), 2);
+  EXPECT_EQ(copies[0].get(), 3);
+  EXPECT_EQ(copies[1].get(), 4);
+  EXPECT_EQ(copies[0].count(), lossc_loss_count());
+  for (const Copy& c : copies) EXPECT_EQ(dlclose(c.handle), 0);
+  lossc_set_num_threads(0);
+}
+
+// A library whose threads run its code can be unloaded.
+TEST(Symbols, LibraryUnloadsWithItsThreads) {
+  const Folder folder;
+  const fs::path path = folder.path / "third.so";
+  fs::copy_file(LOSSC_SHARED_LIBRARY, path);
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(handle, nullptr) << dlerror();
+  const auto create = reinterpret_cast<decltype(&lossc_plan_create)>(dlsym(handle, "lossc_plan_create"));
+  const auto destroy = reinterpret_cast<decltype(&lossc_plan_destroy)>(dlsym(handle, "lossc_plan_destroy"));
+  reinterpret_cast<decltype(&lossc_set_num_threads)>(dlsym(handle, "lossc_set_num_threads"))(4);
+  const void* huber = dlsym(handle, "lossc_loss_huber");
+  if (huber == nullptr) GTEST_SKIP() << "no huber in this library";
+  std::vector<float> x(1 << 20);
+  const capi::Tensor t = capi::tensor(x, {1 << 20});
+  const capi::Problem p{.loss = static_cast<const lossc_loss*>(huber), .inputs = {t.get(), t.get()}};
+  const lossc_plan_desc d = p.desc();
+  lossc_plan* plan = nullptr;
+  lossc_error err{};
+  ASSERT_EQ(create(p.loss, &d, &plan, &err), LOSSC_OK) << err.text;
+  destroy(plan);
+  EXPECT_EQ(dlclose(handle), 0);
+  usleep(1000);
+}
+
+}  // namespace
