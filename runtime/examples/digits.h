@@ -12,8 +12,8 @@ typedef struct {
   int32_t *digit; /* [n] */
 } digits;
 
-/* From a CSV file (a line: 64 values 0..16, then the digit): every fourth line held out, the others to train with. The
- * lines are in the order of their writers, so most hands are on both sides. Exits if the file is not so. */
+/* From a CSV file (a line: 64 values 0..16, then the digit): every fourth line held out, the others to train with. So
+ * neighbours in the file, likely of one writer, are on both sides: see the README's limits. Exits if the file is not so. */
 void digits_read(const char *path, digits *train, digits *held_out);
 void digits_free(digits *d);
 
