@@ -15,7 +15,8 @@ using Halide::Var;
 
 // The register tile is rows x JT, JT being two vectors: per k two loads of B, and per row one broadcast of A that feeds
 // two FMAs. Storage tiles make every address of it base + constant. Numbers in this file: Zen 5, one thread, f32
-// GFLOP/s; the FMA units end at about 287 (avx512) and 143 (avx2).
+// GFLOP/s, best of a few runs beside other work: in cache they repeat within 3 %, where memory matters within 15 %. The
+// FMA units end at about 287 (avx512) and 143 (avx2).
 constexpr int register_rows(ContractForm form, const Isa& isa) {
   // 24 of 32 registers are sums. TN takes 8 rows, which divide JT; 12 + 12 + 8 is no faster.
   if (isa.vector_bytes == 64) return is_tn(form) ? 8 : 12;
@@ -30,10 +31,10 @@ constexpr int register_rows(ContractForm form, const Isa& isa) {
 constexpr int kNnBlockRows = 192;
 
 // One row of A in a k block. 192 rows of it (768 KB) stay in a 1 MB L2 while B passes by. 2 KB passes over C twice as
-// often: scores of D = 1024 then run at 221 instead of 244 (avx512); 8 KB loses 10 % and more on avx2.
+// often: scores of D = 1024 then run at 221 instead of 244 (avx512); 8 KB loses 5 % on avx2, k = 4096.
 constexpr int kBlockBytes = 4096;
 
-// Unrolling of k. 1, 2 and 4 differ by 1 % on avx512; on avx2, 2 gains up to 7 % over 1 on long k.
+// Unrolling of k. 1, 2 and 4 differ by 1 % on avx512; on avx2, 2 gains 8 % over 1 on long k.
 constexpr int kUnroll = 2;
 
 // TN walks C in blocks of so many rows, all columns of a block before the next: A's block (100 KB at k = 96) stays in
@@ -133,8 +134,8 @@ ContractKernel build_nn(Builder& n) {
 
 // A's tile is JT columns wide, so the JT rows of C below it are cut into register tiles, the last one smaller where it
 // must be (6 + 6 + 4); rows of one size throughout would straddle A's tiles. Each register tile is written before the
-// next is begun: all of JT in one Func, written at the end, leaves no FMAs to run under the misses on C (210 instead of
-// 255 at 32768 x 256).
+// next is begun. All of JT in one Func, written at the end, is level at 32768 x 256 and 2 to 10 % slower at 8192 x 512
+// to 1024 (huge pages; 20 % in one run with 4 KB pages): 64 vectors of C at once leave no FMAs to run under the misses.
 ContractKernel build_tn(Builder& n) {
   const int register_tiles = (n.jt + n.rows - 1) / n.rows;
   const int rows = (n.jt + register_tiles - 1) / register_tiles;  // f64, avx2: 4 + 4 rather than 6 + 2
