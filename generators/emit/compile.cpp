@@ -34,14 +34,14 @@ std::string key_of(const Kernel& kernel, const ObjectFile& o) {
 // The object comes last: that it is there says that the entry is whole.
 void compile_into_cache(const Kernel& kernel, const ObjectFile& o) {
   const std::string suffix = fmt::format(".{}.raw", getpid());
-  const fs::path raw = o.object + suffix + ".o", stmt = o.stmt + suffix + ".stmt";
+  const fs::path raw = o.object + suffix + ".o", stmt = o.object + suffix + ".stmt";
   fs::create_directories(raw.parent_path());
-  lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, o.symbol, {raw, stmt});
+  lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, o.symbol, {raw, o.stmt.empty() ? "" : stmt.string()});
   const auto text = read_file(stmt), object = read_file(raw);
   fs::remove(stmt);
   fs::remove(raw);
-  if (!text || !object) throw std::runtime_error("the compiler wrote no object");
-  replace_file(o.stmt, *text);
+  if (!object) throw std::runtime_error("the compiler wrote no object");
+  if (text) replace_file(o.stmt, *text);
   replace_file(o.object, hide_symbols(*object));
 }
 
@@ -73,8 +73,9 @@ CompileResult compile_kernels(const KernelSet& kernels, const std::vector<int>& 
         ObjectFile o{static_cast<int>(k), bits, isa, symbol(kernel, bits, isa->name), {}, {}, false};
         const std::string key = key_of(kernel, o);
         const std::string base = fmt::format("{}/{}/{}", cache, key.substr(0, 2), key.substr(2));
-        o.object = base + ".o", o.stmt = base + ".stmt";
-        o.cached = fs::exists(o.object);
+        o.object = base + ".o";
+        if (bits == float_bits.front() && isa == isas.back()) o.stmt = base + ".stmt";
+        o.cached = fs::exists(o.object) && (o.stmt.empty() || fs::exists(o.stmt));
         if (!o.cached) tasks.push_back({describe(kernel, o), [&kernel, o] { compile_into_cache(kernel, o); }});
         result.objects.push_back(std::move(o));
       }

@@ -15,8 +15,11 @@ struct ObjectFile {
   int float_bits;
   const schedules::Isa* isa;
   std::string symbol;
-  std::string object, stmt;  // paths in the cache
-  bool cached;               // it was there already
+  std::string object;  // path in the cache
+  // Path in the cache; only for the first float type at the last level, as the others differ in types and widths alone,
+  // and all of them would take more room than the objects.
+  std::string stmt;
+  bool cached;  // it was there already
 };
 
 // What the objects of a kernel depend on besides its structure, dtype and ISA level: the sources of the code generator,

@@ -64,7 +64,7 @@ Json write_objects(const KernelSet& kernels, const std::vector<ObjectFile>& obje
   Json list = Json::object();
   std::string names;
   for (const ObjectFile& o : objects) {
-    const auto object = read_file(o.object), stmt = read_file(o.stmt);
+    const auto object = read_file(o.object), stmt = o.stmt.empty() ? std::nullopt : read_file(o.stmt);
     if (!object) throw std::runtime_error(fmt::format("{} has vanished from the cache", o.object));
     out->write(fmt::format("objects/{}.o", o.symbol), *object);
     if (stmt) out->write(fmt::format("stmt/{}.stmt", o.symbol), *stmt);

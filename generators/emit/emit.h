@@ -25,7 +25,7 @@ struct Report {
 //   losses/NAME.cpp               the tables of one loss, lossc_loss_NAME
 //   registry.cpp                  lossc_registry
 //   objects/*.o, objects.rsp      kernels; their names, one a line, relative to `out`
-//   stmt/*.stmt                   the kernels in Halide's readable form
+//   stmt/*.stmt                   the kernels in Halide's readable form (first float type, last ISA level)
 //   include/lossc/losses/NAME.h   typed C wrappers
 //   manifest.json                 losses, forms, kernels and the hash of every object
 // The same definitions give the same bytes on any day, in any folder. Throws std::runtime_error for what no loss is to

@@ -23,7 +23,9 @@ class Progress {
  public:
   Progress(std::string what, size_t total) : what_(std::move(what)), total_(total), terminal_(isatty(2) != 0) {}
 
-  void show(size_t done, size_t failed, const std::string& label) {
+  void start(const std::string& label) { label_ = label; }
+
+  void show(size_t done, size_t failed) {
     if (what_.empty()) return;
     const auto now = Clock::now();
     const bool last = done == total_;
@@ -32,7 +34,7 @@ class Progress {
     std::string line = fmt::format("{} {}/{}", what_, done, total_);
     if (failed) line += fmt::format(", {} failed", failed);
     if (last) line += fmt::format(", {:.1f} s", std::chrono::duration<double>(now - start_).count());
-    if (!last) line += ": " + label;
+    if (!last) line += ": " + label_;
     if (terminal_ && line.size() > 119) line.resize(119);  // a line that wraps could not be overwritten
     fmt::print(stderr, "{}{}{}", terminal_ ? "\r\x1b[K" : "", line, terminal_ && !last ? "" : "\n");
     fflush(stderr);
@@ -40,7 +42,7 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string what_;
+  std::string what_, label_;  // the task begun last
   size_t total_;
   bool terminal_;
   Clock::time_point start_ = Clock::now(), shown_ = start_;
@@ -102,7 +104,8 @@ std::vector<Failure> run_tasks(const std::vector<Task>& tasks, int jobs, const s
   size_t next = 0, done = 0;
   while (done < tasks.size()) {
     while (next < tasks.size() && running.size() < static_cast<size_t>(std::max(jobs, 1))) {
-      progress.show(done, failures.size(), tasks[next].label);
+      progress.start(tasks[next].label);
+      progress.show(done, failures.size());
       running.insert(start(tasks, next++));
     }
     int status = 0;
@@ -114,7 +117,7 @@ std::vector<Failure> run_tasks(const std::vector<Task>& tasks, int jobs, const s
     const std::string output = take_output(it->second.output);
     if (status != 0) failures.push_back({it->second.task, ending(status) + output});
     running.erase(it);
-    progress.show(++done, failures.size(), "");
+    progress.show(++done, failures.size());
   }
   std::sort(failures.begin(), failures.end(), [](auto& a, auto& b) { return a.task < b.task; });
   return failures;
