@@ -25,9 +25,10 @@ bool has_word(const char* words, const std::string& word) {
 // How tensors lie in memory.
 enum class Layout { Dense, Strided };
 
-// An argument's elements, padded and reversed when strided.
+// An argument's elements, padded and reversed when strided. No byte before (strided) or after (dense) them is mapped: a
+// kernel that reads a vector too many dies.
 struct Data {
-  std::vector<char> bytes;
+  std::unique_ptr<Guarded> memory;
   std::optional<Tensor> t;
   std::vector<int64_t> shape, strides;
   DLDataType type{};
@@ -43,11 +44,13 @@ struct Data {
       if (layout == Layout::Strided && d == 0 && shape[d] > 0)
         offset = strides[d] * (shape[d] - 1), strides[d] = -strides[d];
     }
-    bytes.assign(size * type.bits / 8, 0x5A);
-    t = Tensor::of(bytes.data(), shape, strides);
+    memory = std::make_unique<Guarded>(size * type.bits / 8, type.bits / 8,
+                                       layout == Layout::Dense ? Guarded::AtEnd : Guarded::AtBeginning);
+    t = Tensor::of(bytes(), shape, strides);
     t->raw().dtype = type;
     t->raw().byte_offset = offset * type.bits / 8;
   }
+  char* bytes() const { return static_cast<char*>(memory->data()); }
   int64_t count() const {
     int64_t n = 1;
     for (const int64_t e : shape) n *= e;
@@ -56,7 +59,7 @@ struct Data {
   char* at(int64_t i) {
     int64_t place = 0;
     for (size_t d = shape.size(); d-- > 0; i /= shape[d]) place += i % shape[d] * strides[d];
-    return bytes.data() + t->raw().byte_offset + place * type.bits / 8;
+    return bytes() + t->raw().byte_offset + place * type.bits / 8;
   }
   void set(int64_t i, double x) {
     char* p = at(i);

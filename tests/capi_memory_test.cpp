@@ -142,14 +142,10 @@ TEST(Memory, OutputsAreWrittenWithinTheirBounds) {
     for (const int64_t d : {1, 8, 9}) {
       const auto x = numbers<float>(n * d), y = numbers<float>(5 * d);
       const size_t x_bytes = sizeof(float) * n * d, y_bytes = sizeof(float) * 5 * d;
-      const Guarded dx(x_bytes), dy(y_bytes), value(sizeof(float));
-      // At the very end of the mapped page.
-      const auto end = [](const Guarded& g, size_t bytes) {
-        const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-        return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(g.data()) / page + 1) * page - bytes);
-      };
-      const Tensor xt = tensor(x, {n, d}), yt = tensor(y, {5, d}), dxt = Tensor::of(end(dx, x_bytes), {n, d}),
-                   dyt = Tensor::of(end(dy, y_bytes), {5, d}), value_t = Tensor::of(end(value, sizeof(float)), {});
+      const Guarded dx(x_bytes, 4), dy(y_bytes, 4), value(sizeof(float), 4);
+      const auto floats = [](const Guarded& g) { return static_cast<float*>(g.data()); };
+      const Tensor xt = tensor(x, {n, d}), yt = tensor(y, {5, d}), dxt = Tensor::of(floats(dx), {n, d}),
+                   dyt = Tensor::of(floats(dy), {5, d}), value_t = Tensor::of(floats(value), {});
       Problem p{.loss = fake::handle(fake::gram::loss),
                 .inputs = {xt.get(), yt.get()},
                 .outputs = {value_t.get(), dxt.get(), dyt.get()}};

@@ -35,15 +35,16 @@ constexpr DLDataType dtype_of() {
     return {static_cast<uint8_t>(std::is_signed_v<T> ? kDLInt : kDLUInt), 8 * sizeof(T), 1};
 }
 
-// Memory of exactly `size` bytes (a multiple of 64 ends at the page's end), with unmapped pages before and after.
+// Memory between unmapped pages: its end is a page's end (down to the alignment), or its beginning a page's beginning.
 class Guarded {
  public:
-  explicit Guarded(size_t size) {
+  enum Side { AtEnd, AtBeginning };
+  explicit Guarded(size_t size, size_t alignment = 64, Side side = AtEnd) {
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE)), room = (size + page - 1) / page * page;
     total_ = room + 2 * page;
     base_ = static_cast<char*>(mmap(nullptr, total_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (room > 0) mprotect(base_ + page, room, PROT_READ | PROT_WRITE);
-    data_ = base_ + page + (room - size) / 64 * 64;
+    data_ = base_ + page + (side == AtEnd ? (room - size) / alignment * alignment : 0);
     if (room > 0) memset(base_ + page, 0xCB, room);  // nobody may count on zeros
   }
   ~Guarded() { munmap(base_, total_); }
