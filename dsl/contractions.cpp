@@ -67,6 +67,27 @@ class Normaliser {
     return p;
   }
 
+  // What one operand's mask says of k alone drops whole columns of it, so the other operand's rows there are dropped
+  // too; what it says of its own index alone drops whole results. Else 0 * NaN would bring back a row that is masked
+  // out, such as the embedding of an ignored token.
+  Id share_masks(Id operand, IndexSet k, Id& other, Id outer) {
+    const ir::Node n = g_.at(operand);
+    if (n.op != Op::Select || !g_.is_const(n.args[2], 0)) return outer;
+    std::vector<Id> todo{n.args[0]};
+    while (!todo.empty()) {
+      const Id m = todo.back();
+      todo.pop_back();
+      const IndexSet free = g_.free(m);
+      if (g_.at(m).op == Op::And)
+        todo.insert(todo.end(), g_.at(m).args.begin(), g_.at(m).args.end());
+      else if (free == k)
+        other = g_.select(m, other, g_.constant(0));
+      else if (free && !(free & k))
+        outer = outer == kNone ? m : g_.binary(Op::And, outer, m);
+    }
+    return outer;
+  }
+
   Id product_form(Id node) {
     const ir::Node n = g_.at(node);
     const IndexSet k = ir::bit(n.sym);
@@ -98,6 +119,9 @@ class Normaliser {
       else
         return node;
     }
+    const Id own_a = a, own_b = b;
+    outer_mask = share_masks(own_a, k, b, outer_mask);
+    outer_mask = share_masks(own_b, k, a, outer_mask);
     Id result = g_.reduce(ir::ReduceKind::Sum, n.sym, g_.binary(Op::Mul, a, b));
     if (Id o = product(outer); o != kNone) result = g_.binary(Op::Mul, result, o);
     if (Id d = product(f.over); d != kNone) result = g_.binary(Op::Div, result, d);

@@ -405,7 +405,7 @@ void Planner::scan(Kernel& k, Id node, bool root) {
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   if (leaf(n.op)) return false;
-  if (n.op == Op::Scatter) return true;
+  if (n.op == Op::Scatter || whole_.count(node)) return true;  // kept whole in any case
   if (n.op == Op::Reduce) {
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
     return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));

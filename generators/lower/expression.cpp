@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "../math/math.h"
+#include "strict.h"
 
 namespace lossc::lower {
 
@@ -200,7 +201,7 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Neg: return -x;
     case Op::Abs: return Halide::abs(x);
     case Op::Sign:
-      return Halide::select(Halide::is_nan(x), x, x > c(0), c(1), x < c(0), c(-1), c(0));
+      return Halide::select(strict::is_nan(x), x, strict::lt(c(0), x), c(1), strict::lt(x, c(0)), c(-1), c(0));
     case Op::Exp: return math::exp(x, env);
     case Op::Expm1: return math::expm1(x, env);
     case Op::Log: return math::log(x);
@@ -218,9 +219,9 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Digamma: return math::digamma(x);
     case Op::Floor: return Halide::floor(x);
     case Op::Round: return Halide::round(x);
-    case Op::ZeroRecip: return Halide::select(x == c(0), c(0), c(1) / x);
-    case Op::IsNan: return Halide::is_nan(x);
-    case Op::IsFinite: return Halide::is_finite(x);
+    case Op::ZeroRecip: return Halide::select(strict::eq(x, c(0)), c(0), strict::div(c(1), x));
+    case Op::IsNan: return strict::is_nan(x);
+    case Op::IsFinite: return strict::is_finite(x);
     case Op::Not: return !x;
     case Op::ToFloat: return operand == ir::Type::Float ? x : Halide::cast(real, x);
     default: break;
@@ -230,20 +231,19 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
 
 Expr Lowering::binary(Op op, Expr a, Expr b) {
   switch (op) {
-    case Op::Add: return a + b;
-    case Op::Sub: return a - b;
-    case Op::Mul: return a * b;
-    case Op::Div: return a / b;
+    case Op::Add: return strict::add(a, b);
+    case Op::Sub: return strict::sub(a, b);
+    case Op::Mul: return strict::mul(a, b);
+    case Op::Div: return strict::div(a, b);
     case Op::Mod: return a % b;
     case Op::Pow: return math::pow(a, b, math::Env{isa.features.find("fma") != std::string_view::npos});
     case Op::Atan2: return math::atan2(a, b);
-    case Op::Max: return a.type().is_float() ? math::max_nan(a, b) : Halide::max(a, b);
-    case Op::Min: return a.type().is_float() ? math::min_nan(a, b) : Halide::min(a, b);
-    // Comparisons are strict: in fast mode LLVM may read `x <= 0 ? 0 : x` as a max that drops NaN.
-    case Op::Lt: return Halide::strict_float(a < b);
-    case Op::Le: return Halide::strict_float(a <= b);
-    case Op::Eq: return Halide::strict_float(a == b);
-    case Op::Ne: return Halide::strict_float(a != b);
+    case Op::Max: return a.type().is_float() ? strict::max_nan(a, b) : Halide::max(a, b);
+    case Op::Min: return a.type().is_float() ? strict::min_nan(a, b) : Halide::min(a, b);
+    case Op::Lt: return strict::lt(a, b);
+    case Op::Le: return strict::le(a, b);
+    case Op::Eq: return strict::eq(a, b);
+    case Op::Ne: return !strict::eq(a, b);
     case Op::And: return a && b;
     case Op::Or: return a || b;
     default: break;
@@ -298,21 +298,20 @@ std::vector<Expr> start(const Lowering& l, ReduceKind kind, Halide::Type value) 
 std::vector<Expr> combine(ReduceKind kind, const std::vector<Expr>& acc, const std::vector<Expr>& next) {
   const Expr a = acc[0], x = next[0];
   switch (kind) {
-    case ReduceKind::Sum: return {a + x};
-    case ReduceKind::Prod: return {a * x};
+    case ReduceKind::Sum: return {strict::add(a, x)};  // lanes are written out: nothing is left to reassociate
+    case ReduceKind::Prod: return {strict::mul(a, x)};
     case ReduceKind::Any: return {a | x};
     case ReduceKind::All: return {a & x};
-    case ReduceKind::MaxNum: return {Halide::select(Halide::strict_float(x > a), x, a)};  // NaN loses
-    case ReduceKind::Max: return {math::max_nan(a, x)};
-    case ReduceKind::Min: return {math::min_nan(a, x)};
+    case ReduceKind::MaxNum: return {Halide::select(strict::lt(a, x), x, a)};  // NaN loses
+    case ReduceKind::Max: return {strict::max_nan(a, x)};
+    case ReduceKind::Min: return {strict::min_nan(a, x)};
     default: {
       // Strictly better, or the first NaN; on a tie the lower index (partial results meet in any order).
-      Expr nan = Halide::is_nan(x) && !Halide::is_nan(a);
-      Expr better = kind == ReduceKind::ArgMax ? Halide::strict_float(x > a) : Halide::strict_float(x < a);
-      Expr both_nan = Halide::is_nan(x) && Halide::is_nan(a);
-      Expr tie = (Halide::strict_float(x == a) || both_nan) && next[1] < acc[1];
+      const Expr x_nan = strict::is_nan(x), a_nan = strict::is_nan(a);
+      const Expr better = kind == ReduceKind::ArgMax ? strict::lt(a, x) : strict::lt(x, a);
+      const Expr tie = (strict::eq(x, a) || (x_nan && a_nan)) && next[1] < acc[1];
       // An untouched accumulator holds the identity and index 0, which is the answer for an empty row too.
-      Expr take = (better && !Halide::is_nan(a)) || nan || tie;
+      const Expr take = (better && !a_nan) || (x_nan && !a_nan) || tie;
       return {Halide::select(take, x, a), Halide::select(take, next[1], acc[1])};
     }
   }

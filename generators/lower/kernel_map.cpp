@@ -3,6 +3,7 @@
 
 #include "../../schedules/loops.h"
 #include "kernels.h"
+#include "strict.h"
 
 namespace lossc::lower {
 
@@ -135,7 +136,7 @@ std::vector<Func> scatter_kernel(Lowering& l) {
   // Accumulators come filled by the runtime; others start at 0.
   Expr zero = Halide::Internal::make_zero(l.type(out.elem));
   f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : zero;
-  f(target) = f(target) + l.value(n.args[0], at);
+  f(target) = strict::add(f(target), l.value(n.args[0], at));
   constrain_output(l, f, step.outputs);
   schedules::scatter_loop(f, vars, order.back() != n.sym2, l.lanes);
   return {f};

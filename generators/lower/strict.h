@@ -1,0 +1,47 @@
+// Arithmetic between the primitives, without fast-math flags.
+//
+// Halide marks every float operation nnan ninf: LLVM may then assume that no operand or result is NaN, and it does: an
+// argmax over `a + b` loses its test for NaN, `!(s >= t + eps)` turns into `s < t + eps`. In a loss NaN is data. Each
+// operation here is one strict intrinsic (Halide::strict_float() would reach into its operands and take the FMAs out
+// of a polynomial inside); the primitives in generators/math keep their own house.
+#pragma once
+#include "Halide.h"
+
+namespace lossc::lower::strict {
+
+using Halide::Expr;
+using Halide::Internal::Call;
+
+inline Expr make(Call::IntrinsicOp op, Halide::Type type, const Expr& a, const Expr& b) {
+  return Call::make(type, op, {a, b}, Call::PureIntrinsic);
+}
+inline Expr add(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_add, a.type(), a, b) : a + b; }
+inline Expr sub(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_sub, a.type(), a, b) : a - b; }
+inline Expr mul(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_mul, a.type(), a, b) : a * b; }
+inline Expr div(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_div, a.type(), a, b) : a / b; }
+inline Expr lt(const Expr& a, const Expr& b) {
+  return a.type().is_float() ? make(Call::strict_lt, Halide::Bool(a.type().lanes()), a, b) : a < b;
+}
+inline Expr le(const Expr& a, const Expr& b) {
+  return a.type().is_float() ? make(Call::strict_le, Halide::Bool(a.type().lanes()), a, b) : a <= b;
+}
+inline Expr eq(const Expr& a, const Expr& b) {
+  return a.type().is_float() ? make(Call::strict_eq, Halide::Bool(a.type().lanes()), a, b) : a == b;
+}
+// By the bits: `x != x` and fcmp uno are folded to false where x comes out of a flagged select.
+inline Expr is_nan(const Expr& x) {
+  const bool f32 = x.type().bits() == 32;
+  const Halide::Type bits = Halide::UInt(x.type().bits(), x.type().lanes());
+  const uint64_t infinity = f32 ? 0x7f800000u : 0x7ff0000000000000u, sign = f32 ? 0x7fffffffu : 0x7fffffffffffffffu;
+  return (Halide::reinterpret(bits, x) & Halide::Internal::make_const(bits, sign)) > Halide::Internal::make_const(bits, infinity);
+}
+inline Expr is_finite(const Expr& x) {
+  const bool f32 = x.type().bits() == 32;
+  const Halide::Type bits = Halide::UInt(x.type().bits(), x.type().lanes());
+  const uint64_t infinity = f32 ? 0x7f800000u : 0x7ff0000000000000u;
+  return (Halide::reinterpret(bits, x) & Halide::Internal::make_const(bits, infinity)) != Halide::Internal::make_const(bits, infinity);
+}
+inline Expr max_nan(const Expr& a, const Expr& b) { return Halide::select(is_nan(a) || lt(b, a), a, b); }
+inline Expr min_nan(const Expr& a, const Expr& b) { return Halide::select(is_nan(a) || lt(a, b), a, b); }
+
+}  // namespace lossc::lower::strict
