@@ -27,12 +27,22 @@ Format::Format(const Halide::Type& t)
 
 Format check(const char* function, const Expr& x) {
   const Halide::Type t = x.type();
-  if (t.is_float() && !t.is_bfloat() && (t.bits() == 32 || t.bits() == 64)) {
-    return Format(t);
-  }
-  throw std::invalid_argument(std::string("lossc::math::") + function +
-                              ": wanted an argument of type Float(32) or Float(64), got " +
+  if (t.is_float() && !t.is_bfloat() && (t.bits() == 32 || t.bits() == 64)) return Format(t);
+  throw std::invalid_argument(std::string("lossc::math::") + function + ": wanted Float(32) or Float(64), got " +
                               Halide::type_to_c_type(t, false));
+}
+
+Format accept(const char* function, Expr* x) {
+  const Format f = check(function, *x);
+  const Expr any = Halide::Internal::make_const(f.bits, 0x5a5a5a5a);
+  *x = from_bits(*x, (to_bits(*x) ^ any) ^ any);
+  return f;
+}
+
+Expr operand(const char* function, const Expr& x, const Expr& y) {
+  if (y.type() == x.type()) return y;
+  if (Halide::Internal::is_const(y)) return Halide::cast(x.type(), y);
+  throw std::invalid_argument(std::string("lossc::math::") + function + ": the arguments have different types");
 }
 
 Expr share(const Expr& e) { return Halide::Internal::common_subexpression_elimination(e); }
@@ -63,6 +73,11 @@ Expr to_bits(const Expr& x) { return Halide::reinterpret(Format(x.type()).bits, 
 
 Expr from_bits(const Expr& like, const Expr& bits) { return Halide::reinterpret(like.type(), bits); }
 
+Expr magnitude(const Expr& x) {
+  const Format f(x.type());
+  return from_bits(x, to_bits(x) & Halide::Internal::make_const(f.bits, ~uint64_t(0) >> (65 - f.type.bits())));
+}
+
 Expr flip_sign(const Expr& x, const Expr& sign_source) {
   const Format f(x.type());
   const Expr sign = Halide::Internal::make_const(f.bits, uint64_t(1) << (f.type.bits() - 1));
@@ -85,10 +100,9 @@ Pair two_product(const Expr& a, const Expr& b) {
 
 Expr polynomial(const Expr& x, const Coefficients& c, const Expr& x_first) {
   const std::vector<double> k = x.type().bits() == 32 ? c.f32 : c.f64;
-  Expr sum = lit(x, k.back());
-  for (size_t i = k.size() - 1; i-- > 0;) {
-    const bool innermost = i + 2 == k.size();
-    sum = sum * (innermost && x_first.defined() ? x_first : x) + lit(x, k[i]);
+  Expr sum = lit(x, k.back()) * (x_first.defined() ? x_first : x) + lit(x, k[k.size() - 2]);
+  for (size_t i = k.size() - 2; i-- > 0;) {
+    sum = sum * x + lit(x, k[i]);
   }
   return sum;
 }

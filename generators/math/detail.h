@@ -33,6 +33,15 @@ struct Format {
 // Throws std::invalid_argument, naming `function`, unless x is Float(32) or Float(64).
 Format check(const char* function, const Expr& x);
 
+// The same, and hides from Halide's bounds analysis what it knows of *x. That analysis takes four products for every
+// product of two ranges; unless the ends are constants and fold, a polynomial of degree 22 in clamp(x, a, b) keeps it
+// busy for hours. Two exclusive-ors with the same number do it (a mere round trip through the bits is simplified away
+// too early), and LLVM removes them. For the same reason: magnitude(), not abs(), whose range has an unfolded end.
+Format accept(const char* function, Expr* x);
+
+// y as an operand next to x: a constant is converted; anything else must have x's type already.
+Expr operand(const char* function, const Expr& x, const Expr& y);
+
 // Bind shared subexpressions to names. Every public function ends with this: Halide's passes walk expression trees,
 // not graphs, and a polynomial mentions its argument once per degree.
 Expr share(const Expr& e);
@@ -56,6 +65,7 @@ Expr s_max(const Expr& a, const Expr& b);  // a > b ? a : b, so a NaN in b comes
 
 Expr to_bits(const Expr& x);
 Expr from_bits(const Expr& like, const Expr& bits);
+Expr magnitude(const Expr& x);
 Expr flip_sign(const Expr& x, const Expr& sign_source);  // x with its sign bit xor-ed with that of sign_source
 
 // Coefficients of a polynomial, constant term first, for each element type.
@@ -92,7 +102,7 @@ Split split_positive(const Expr& u);  // subnormals too; k_shifted is undefined
 
 // Cores without special cases. `x` must lie where the comment says; NaN propagates.
 Expr exp_core(const Expr& x, const Env& env);  // inside about +-1.4 * log(max), so that both over- and underflow work
-Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env);  // e^(x + lo), |lo| <= 2^-10
+Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env);  // e^(x + lo), |lo| <= 2^-16
 Expr expm1_core(const Expr& x, const Env& env);                    // from -40 to just past log(max)
 Expr log_core(const Expr& x);                                      // 0 < x < inf
 Expr log1p_fraction(const Expr& f);                                // log(1 + f), f in [sqrt(1/2)-1, sqrt(2)-1]

@@ -37,16 +37,16 @@ const Coefficients kErfc = {
 // With g(a) = -log(erfc(a)), erf|x| = 1 - e^-g = -expm1(-g): one formula without cases, and its error is the relative
 // error of g times g e^-g / (1 - e^-g), at most 1, so the rounding of a long polynomial disappears as erf nears 1.
 Expr erf(Expr x, Env env) {
-  check("erf", x);
-  const Expr a = s_min(lit(x, 3.95, 5.95), Halide::abs(x));
+  accept("erf", &x);
+  const Expr a = s_min(lit(x, 3.95, 5.95), magnitude(x));
   const Expr g = s_mul(a, polynomial(a, kErf));
   return share(flip_sign(-expm1_core(s_max(lit(x, -40), -g), env), x));
 }
 
 // e^-(a^2) has to know a^2, which reaches 745, beyond its last place.
 Expr erfc(Expr x, Env env) {
-  check("erfc", x);
-  const Expr a = s_min(lit(x, 10.2, 27.3), Halide::abs(x));
+  accept("erfc", &x);
+  const Expr a = s_min(lit(x, 10.2, 27.3), magnitude(x));
   const Expr k = lit(x, 2, 4);
   const Expr q = s_div(s_sub(a, k), s_add(a, k));
   const Pair square = two_product(a, a);

@@ -83,7 +83,7 @@ Expr exp_core(const Expr& x, const Env& env) {
 
 Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env) {
   const Reduction red = reduce(x, Step::kTwoLn2, 0, env);
-  return s_mul(s_mul(polynomial(s_add(red.r, lo), kExp), red.scale), red.scale);
+  return s_mul(s_mul(polynomial(s_add(red.r, lo), kExp, red.r_coarse), red.scale), red.scale);
 }
 
 // 2^n (e^r - 1) + (2^n - 1), at half size so that n = 128 is in range. 2^n - 1 is exact wherever it matters, and n = 0
@@ -100,19 +100,19 @@ Expr expm1_core(const Expr& x, const Env& env) {
 using namespace detail;
 
 Expr exp(Expr x, Env env) {
-  check("exp", x);
+  accept("exp", &x);
   // The bounds only have to lie outside the range of finite nonzero results, and inside that of exp_core.
   const Expr above_zero = s_max(lit(x, -104, -746), x);
   return share(exp_core(s_min(lit(x, 89, 710), above_zero), env));
 }
 
 Expr exp_nonpositive(Expr x, Env env) {
-  check("exp_nonpositive", x);
+  accept("exp_nonpositive", &x);
   return share(exp_core(s_max(lit(x, -104, -746), x), env));
 }
 
 Expr expm1(Expr x, Env env) {
-  check("expm1", x);
+  accept("expm1", &x);
   return share(expm1_core(s_min(lit(x, 89, 710), s_max(lit(x, -40), x)), env));
 }
 

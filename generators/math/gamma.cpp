@@ -47,7 +47,7 @@ Expr harmonic_sum(const Expr& x, int count) {
 // Below the threshold lgamma(x) = lgamma(1+t) + log((x-1)(x-2)...(1+t)) with t = x - floor(x), or lgamma(1+x) - log(x)
 // below 1; above it Stirling's series. Both need one logarithm, of different arguments.
 Expr lgamma(Expr x) {
-  check("lgamma", x);
+  accept("lgamma", &x);
   const int threshold = x.type().bits() == 32 ? 4 : 8;
   const Expr one = lit(x, 1), zero = lit(x, 0);
   const Expr below_one = s_lt(x, one), near_zero = s_lt(x, lit(x, threshold));
@@ -72,7 +72,7 @@ Expr lgamma(Expr x) {
 
 // digamma(x) = digamma(x+n) - 1/x - 1/(x+1) - ... - 1/(x+n-1) brings small x to where the asymptotic series holds.
 Expr digamma(Expr x) {
-  check("digamma", x);
+  accept("digamma", &x);
   const int threshold = x.type().bits() == 32 ? 6 : 10;
   const Expr zero = lit(x, 0), inf = infinity(x);
   const Expr small = s_lt(x, lit(x, threshold));

@@ -92,14 +92,14 @@ Expr log_special_cases(const Expr& u, const Expr& y) {
 }  // namespace
 
 Expr log(Expr x) {
-  check("log", x);
+  accept("log", &x);
   return share(log_special_cases(x, log_core(x)));
 }
 
 // 1 + x = u + c exactly, c being the rounding error of u; so 1 + x = 2^k (m + c 2^-k). Where 2^-k would leave the
 // exponent range c is 0.
 Expr log1p(Expr x) {
-  const Format format = check("log1p", x);
+  const Format format = accept("log1p", &x);
   const Expr one = lit(x, 1);
   const Expr u = s_add(one, x);
   const Expr c = s_sub(x, s_sub(u, one));

@@ -93,9 +93,9 @@ struct ArcSine {
 };
 
 ArcSine arc_sine(const Expr& x) {
-  const Expr magnitude = Halide::abs(x);
-  const Expr big = s_lt(lit(x, 0.5), magnitude);
-  const Expr root = Halide::sqrt(s_mul(s_sub(lit(x, 1), magnitude), lit(x, 0.5)));
+  const Expr ax = magnitude(x);
+  const Expr big = s_lt(lit(x, 0.5), ax);
+  const Expr root = Halide::sqrt(s_mul(s_sub(lit(x, 1), ax), lit(x, 0.5)));
   return {big, asin_core(Halide::select(big, root, x))};
 }
 
@@ -108,24 +108,24 @@ Expr sign_bit(const Expr& x) {
 }  // namespace
 
 Expr sin(Expr x) {
-  check("sin", x);
+  accept("sin", &x);
   return share(sine(x, 0));
 }
 
 Expr cos(Expr x) {
-  check("cos", x);
+  accept("cos", &x);
   return share(sine(x, 1));
 }
 
 Expr asin(Expr x) {
-  check("asin", x);
+  accept("asin", &x);
   const ArcSine a = arc_sine(x);
   const Expr big = flip_sign(s_sub(lit(x, kPi / 2), s_mul(lit(x, 2), a.core)), x);
   return share(Halide::select(a.big, big, a.core));
 }
 
 Expr acos(Expr x) {
-  check("acos", x);
+  accept("acos", &x);
   const ArcSine a = arc_sine(x);
   const Expr twice = s_mul(lit(x, 2), a.core);
   const Expr big = Halide::select(s_lt(x, lit(x, 0)), s_sub(lit(x, kPi), twice), twice);
@@ -135,10 +135,11 @@ Expr acos(Expr x) {
 // One polynomial over [0, 1]: the usual second reduction at tan(pi/8) saves half its terms, but adds numerator and
 // denominator, which overflows for large arguments and needs a rescaling.
 Expr atan2(Expr y, Expr x) {
-  check("atan2", y);
-  check("atan2", x);
+  x = operand("atan2", y, x);
+  accept("atan2", &y);
+  accept("atan2", &x);
   const Expr zero = lit(x, 0), one = lit(x, 1), inf = infinity(x);
-  const Expr ax = Halide::abs(x), ay = Halide::abs(y);
+  const Expr ax = magnitude(x), ay = magnitude(y);
   const Expr small = s_min(ax, ay), large = s_max(ax, ay);
   const Expr quotient = s_div(small, Halide::select(s_eq(large, zero), one, large));
   const Expr t = Halide::select(s_eq(small, inf), one, quotient);  // inf / inf
