@@ -267,7 +267,7 @@ struct Layouter {
       if (!form.passes[p].serial) workers = std::max(workers, form.passes[p].workers);
     }
     // Workers a multiple of 4096 bytes apart would fight for the same sets of a shared cache.
-    at = first + (round_up(at - first, 4096) + static_cast<int64_t>(kAlign)) * (at > first);
+    if (at > first) at = first + round_up(at - first, 4096) + static_cast<int64_t>(kAlign);
     form.panel_stride = static_cast<size_t>(at - first);
     at += static_cast<int64_t>(form.panel_stride) * (workers - 1);
     return LOSSC_OK;

@@ -79,7 +79,7 @@ typedef struct {
   const char *name, *shape, *dtypes, *doc; /* "logits", "[N, C]", "f32 f64", ... */
   int32_t role;                            /* LOSSC_INPUT, LOSSC_PARAM (host double), LOSSC_OUTPUT */
   int32_t differentiable;                  /* 1: there is a gradient output for it */
-  int32_t optional;                        /* 1: the input may be NULL */
+  int32_t optional;                        /* 1: the input may be NULL, unless an option needs it */
   int32_t integer;                         /* 1: an index tensor, or a param that must be a whole number */
   double fallback, low, high;              /* params: default (NaN: must be given) and valid range, */
   int32_t low_open, high_open;             /* ... 1: which excludes that end */
