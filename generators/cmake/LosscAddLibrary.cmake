@@ -81,7 +81,8 @@ function(lossc_add_library)
   add_library(${t}_shared SHARED ${dir}/emit.cpp)
   target_link_libraries(${t}_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${t}> INTERFACE lossc::headers)
   target_include_directories(${t}_shared INTERFACE $<BUILD_INTERFACE:${dir}/include>)
-  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/exports.map -Wl,-z,defs)
+  target_link_options(${t}_shared PRIVATE -Wl,--version-script=${dir}/exports.map -Wl,-z,defs
+                      -Wl,--gc-sections)  # Halide's description of each kernel, which nobody reads
   set_target_properties(${t}_shared PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} SOVERSION 1)
   set_target_properties(${t} PROPERTIES OUTPUT_NAME ${arg_OUTPUT_NAME} LOSSC_EMIT_DIR ${dir})
 endfunction()
