@@ -41,7 +41,7 @@ inline Expr is_finite(const Expr& x) {
   const uint64_t infinity = f32 ? 0x7f800000u : 0x7ff0000000000000u;
   return (Halide::reinterpret(bits, x) & Halide::Internal::make_const(bits, infinity)) != Halide::Internal::make_const(bits, infinity);
 }
-inline Expr max_nan(const Expr& a, const Expr& b) { return Halide::select(is_nan(a) || lt(b, a), a, b); }
-inline Expr min_nan(const Expr& a, const Expr& b) { return Halide::select(is_nan(a) || lt(a, b), a, b); }
+inline Expr max_nan(const Expr& a, const Expr& b) { return Halide::select(strict::is_nan(a) || lt(b, a), a, b); }
+inline Expr min_nan(const Expr& a, const Expr& b) { return Halide::select(strict::is_nan(a) || lt(a, b), a, b); }
 
 }  // namespace lossc::lower::strict
