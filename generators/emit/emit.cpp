@@ -38,8 +38,12 @@ std::string fact_text(const Interface& all, const Fact& f) {
   switch (f.kind) {
     case lossc::Fact::Option:
       return fmt::format("{} = {}", all.options[f.id].name, all.options[f.id].choices[f.value]);
-    case lossc::Fact::TensorGiven:
-      return fmt::format("{} {}", all.inputs[f.id].name, f.value ? "given" : "absent");
+    case lossc::Fact::TensorGiven: {
+      constexpr const char* kImplicit[] = {"row_weight", "row_mask", "grad_output"};
+      const int implicit = f.id - static_cast<int>(all.inputs.size());
+      return fmt::format("{} {}", implicit >= 0 ? kImplicit[implicit] : all.inputs[f.id].name,
+                         f.value ? "given" : "absent");
+    }
     case lossc::Fact::AxisGiven:
       return fmt::format("{} {}", all.axes[f.id].name, f.value ? "given" : "absent");
     case lossc::Fact::ParamZero:

@@ -68,6 +68,7 @@ class Union {
       for (int k = 0; k < 3; k++) form.inputs[tensors[k]] = n_inputs + k;
       for (int k = 0; k < 2; k++) form.params[params[k]] = n_params + k;
     }
+    for (int k = 0; k < n_inputs; k++) say_when_known(forms, *ids, k);
   }
 
   Interface take() { return std::move(all_); }
@@ -141,6 +142,36 @@ class Union {
       contradiction("output", o.name);
     add_shape(&all_.outputs[k].shapes, shape(p, o.indices, ids));
     return k;
+  }
+
+  // Where one option decides whether an input exists, its documentation says so: "...; with target = index".
+  void say_when_known(const std::vector<Program>& forms, const std::vector<FormIds>& ids, int input) {
+    for (int o = 0; o < static_cast<int>(all_.options.size()); o++) {
+      const OptionInfo& option = all_.options[o];
+      std::vector<int> with(option.choices.size()), without(option.choices.size());
+      for (size_t f = 0; f < forms.size(); f++) {
+        const bool known = std::find(ids[f].inputs.begin(), ids[f].inputs.end(), input) != ids[f].inputs.end();
+        for (size_t c = 0; c < option.choices.size(); c++)
+          if (allows(forms[f], ids[f], o, static_cast<int>(c))) (known ? with : without)[c]++;
+      }
+      std::string choices;
+      bool decides = true;
+      for (size_t c = 0; c < option.choices.size(); c++) {
+        decides &= with[c] == 0 || without[c] == 0;
+        if (with[c] > 0) choices += (choices.empty() ? "" : " or ") + option.choices[c];
+      }
+      const bool all_with = std::count(without.begin(), without.end(), 0) == static_cast<long>(without.size());
+      if (!decides || all_with || choices.empty()) continue;
+      all_.inputs[input].doc += fmt::format("; with {} = {}", option.name, choices);
+      all_.inputs[input].by_option = true;
+      return;
+    }
+  }
+
+  static bool allows(const Program& form, const FormIds& ids, int option, int choice) {
+    for (const lossc::Fact& f : form.facts)
+      if (f.kind == lossc::Fact::Option && ids.options[f.id] == option) return f.value == choice;
+    return true;  // it never asked
   }
 
   static Shape shape(const Program& p, const std::vector<ir::Id>& indices, const FormIds& ids) {

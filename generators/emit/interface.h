@@ -23,6 +23,7 @@ struct Input {
   std::vector<Shape> shapes;    // each once, the widest first: forms without an optional axis lack the dimension
   bool differentiable = false;  // some form has a gradient for it
   bool optional = false;        // it may be absent, or some forms do not know it
+  bool by_option = false;       // which forms do is decided by one option; the documentation says so
   int range_axis = -1, ignore_param = -1;
   bool allow_minus_one = false;
 };
