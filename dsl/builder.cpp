@@ -48,6 +48,9 @@ Registrar::Registrar(const char* name, const char* family, const char* file, voi
              d);
 }
 const std::vector<Definition>& definitions() { return registry(); }
+void forget(const Definition& definition) {
+  std::erase_if(registry(), [&](const Definition& d) { return d.body == definition.body; });
+}
 
 Builder::Builder(const Definition& d, std::vector<Fact> choices) : choices_(std::move(choices)), outer_(running) {
   running = this;

@@ -65,6 +65,9 @@ std::vector<Program> build_all(const Definition& definition);
 // One form; choices not listed take their defaults (options: the first; optional things: absent; params: not zero).
 Program build(const Definition& definition, const std::vector<Fact>& choices);
 
+// Takes a definition out of definitions(): one from outside takes the place of a built-in loss of its name.
+void forget(const Definition& definition);
+
 // Completes the program: reduction, row weights and masks, upstream gradient (objective.cpp).
 void add_objective(Program& program);
 // Exchanges every maximal expression of a twin index only for a lookup of its canonical form, so that what two sides

@@ -1,0 +1,187 @@
+#include "generators/cli/form.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace lossc::cli {
+namespace {
+
+std::pair<std::string, std::string> name_and_value(const std::string& word, const char* what) {
+  const size_t at = word.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == word.size())
+    throw UsageError(fmt::format("'{}': want {}", word, what));
+  return {word.substr(0, at), word.substr(at + 1)};
+}
+
+template <class T>
+T number(const std::string& text, const std::string& word) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) throw UsageError(fmt::format("'{}': '{}' is no number", word, text));
+  return value;
+}
+
+struct Wanted {
+  std::map<std::string, int64_t> extents;
+  std::map<std::string, std::string> options;
+  std::map<std::string, double> params;
+  std::vector<std::string> with;
+};
+
+Wanted read(const FormWords& words) {
+  Wanted w{{}, {}, {}, words.with};
+  for (const std::string& s : words.shape) {
+    const auto [name, value] = name_and_value(s, "AXIS=EXTENT, as in --shape N=4096,D=128");
+    w.extents[name] = number<int64_t>(value, s);
+    if (w.extents[name] < 0) throw UsageError(fmt::format("'{}': an extent is not negative", s));
+  }
+  for (const std::string& s : words.options) w.options.insert(name_and_value(s, "NAME=CHOICE"));
+  for (const std::string& s : words.params) {
+    const auto [name, value] = name_and_value(s, "NAME=VALUE");
+    w.params[name] = number<double>(value, s);
+  }
+  return w;
+}
+
+int value_of(const Program& p, const Wanted& w, const Fact& f) {
+  switch (f.kind) {
+    case Fact::Option: {
+      const OptionInfo& o = p.options[f.id];
+      auto it = w.options.find(o.name);
+      if (it == w.options.end()) return 0;
+      auto choice = std::find(o.choices.begin(), o.choices.end(), it->second);
+      if (choice == o.choices.end())
+        throw UsageError(fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), it->second));
+      return static_cast<int>(choice - o.choices.begin());
+    }
+    case Fact::TensorGiven:
+      return std::count(w.with.begin(), w.with.end(), p.graph.tensors[f.id].name) > 0;
+    case Fact::AxisGiven:
+      return w.extents.count(p.graph.axes[f.id].name) > 0;
+    case Fact::ParamZero: {
+      auto it = w.params.find(p.graph.params[f.id].name);
+      return (it == w.params.end() ? p.graph.params[f.id].fallback : it->second) == 0;
+    }
+  }
+  return 0;
+}
+
+// Chooses one structural fact after the other until the form asks about no more.
+Program follow(const Definition& d, const Wanted& w) {
+  std::vector<Fact> choices;
+  for (;;) {
+    Program p = build(d, choices);
+    size_t k = choices.size();
+    while (k < p.facts.size() && p.facts[k].value == value_of(p, w, p.facts[k])) k++;
+    if (k == p.facts.size()) return p;
+    choices.assign(p.facts.begin(), p.facts.begin() + static_cast<long>(k));
+    choices.push_back({p.facts[k].kind, p.facts[k].id, value_of(p, w, p.facts[k])});
+  }
+}
+
+template <class Names, class List>
+void check_names(const char* kind, const Names& given, const List& known) {
+  std::vector<std::string> names;
+  for (const auto& k : known) names.push_back(k.name);
+  for (const std::string& name : given) {
+    if (std::count(names.begin(), names.end(), name)) continue;
+    throw UsageError(names.empty() ? fmt::format("there is no {} '{}': this loss has none", kind, name)
+                                   : fmt::format("there is no {} '{}': want {}", kind, name, fmt::join(names, ", ")));
+  }
+}
+
+template <class Map>
+std::vector<std::string> keys(const Map& map) {
+  std::vector<std::string> list;
+  for (const auto& [key, value] : map) list.push_back(key);
+  return list;
+}
+
+}  // namespace
+
+void add_form_words(CLI::App* command, FormWords* words, bool shape_required) {
+  auto* shape = command->add_option("--shape", words->shape, "extents of the axes, N=4096,D=128")->delimiter(',');
+  if (shape_required) shape->required();
+  command->add_option("--option", words->options, "a choice, NAME=CHOICE; may be repeated")->delimiter(',');
+  command->add_option("--param", words->params, "a value, NAME=NUMBER; may be repeated")->delimiter(',');
+  command->add_option("--with", words->with, "optional inputs to give, by name")->delimiter(',');
+}
+
+Form choose_form(const Definition& definition, const FormWords& words, int64_t fallback) {
+  const Wanted w = read(words);
+  Form form{follow(definition, w), w.extents, w.params, w.options};
+  const Program& p = form.program;
+  std::vector<ir::Tensor> optional;
+  std::vector<ir::Param> params(p.graph.params.begin(), p.graph.params.end());
+  std::erase_if(params, [&](const ir::Param& q) { return q.name == "reduction" || q.name == "denominator"; });
+  for (const ir::Tensor& t : p.graph.tensors)
+    if (t.optional && t.role != ir::TensorRole::Implicit) optional.push_back(t);
+  check_names("axis", keys(w.extents), p.graph.axes);
+  check_names("option", keys(w.options), p.options);
+  check_names("param", keys(w.params), params);
+  check_names("optional input", w.with, optional);
+  std::vector<std::string> missing;
+  for (const ir::Axis& a : p.graph.axes) {
+    if (a.optional || form.extents.count(a.name)) continue;
+    if (fallback > 0 && words.shape.empty())
+      form.extents[a.name] = fallback;
+    else
+      missing.push_back(fmt::format("{}=... ({})", a.name, a.doc.empty() ? "an extent" : a.doc));
+  }
+  if (!missing.empty()) throw UsageError(fmt::format("--shape lacks {}", fmt::join(missing, ", ")));
+  return form;
+}
+
+int64_t Form::extent(ir::Id index) const {
+  auto it = extents.find(program.graph.axes[program.graph.indices[index].axis].name);
+  return it == extents.end() ? 1 : it->second;
+}
+
+std::vector<int64_t> Form::shape(const std::vector<ir::Id>& indices) const {
+  std::vector<int64_t> s;
+  for (ir::Id i : indices) s.push_back(extent(i));
+  return s;
+}
+
+int Form::choice(const std::string& option) const {
+  auto given = options.find(option);
+  for (const OptionInfo& o : program.options) {
+    if (o.name != option || given == options.end()) continue;
+    return static_cast<int>(std::find(o.choices.begin(), o.choices.end(), given->second) - o.choices.begin());
+  }
+  return 0;
+}
+
+std::string Form::shape_text() const {
+  std::string text;
+  for (const ir::Axis& a : program.graph.axes) {
+    auto it = extents.find(a.name);
+    if (it != extents.end()) text += fmt::format("{}{}={}", text.empty() ? "" : ", ", a.name, it->second);
+  }
+  return text;
+}
+
+Json Form::shape_json() const {
+  Json shape = Json::object();
+  for (const ir::Axis& a : program.graph.axes) {
+    auto it = extents.find(a.name);
+    if (it != extents.end()) shape[a.name] = it->second;
+  }
+  return shape;
+}
+
+Case Form::small_case(int64_t most, unsigned seed) const {
+  SampleOptions options;
+  for (const auto& [axis, extent] : extents) options.extents[axis] = std::min(extent, most);
+  options.extent = 1;  // of absent optional axes
+  options.seed = seed;
+  options.vary_params = false;
+  Case c = sample(program, options);
+  for (const auto& [name, value] : params) c.params[name] = value;
+  return c;
+}
+
+}  // namespace lossc::cli

@@ -1,0 +1,101 @@
+#include "generators/cli/install.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+
+namespace lossc::cli {
+namespace {
+
+// LOSSC_LIBDIR and LOSSC_INCLUDEDIR are relative to the prefix; LOSSC_SOURCE_DIR is where the tool was built from.
+Install find_install() {
+  const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+  const fs::path lib = prefix / LOSSC_LIBDIR, source = LOSSC_SOURCE_DIR;
+  if (fs::exists(lib / "cmake/lossc/lossc_link.sh")) {
+    const fs::path include = prefix / LOSSC_INCLUDEDIR;
+    return {{include, lib / "lossc/include"}, include, lib / "lossc/liblossc_runtime.a", lib / "cmake/lossc/lossc_link.sh"};
+  }
+  if (fs::exists(prefix / "lib/liblossc_runtime.a") && fs::exists(source / "runtime/table.h")) {
+    return {{source / "dsl/include", source / "runtime/include", source},
+            source / "runtime/include",
+            prefix / "lib/liblossc_runtime.a",
+            source / "generators/cmake/lossc_link.sh"};
+  }
+  throw std::runtime_error(fmt::format("no lossc is installed around {}: want {}", (prefix / "bin/lossc").string(),
+                                       (lib / "cmake/lossc/lossc_link.sh").string()));
+}
+
+}  // namespace
+
+const Install& install() {
+  static const Install found = find_install();
+  return found;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "lossc.XXXXXX").string();
+  if (!mkdtemp(name.data())) throw std::runtime_error(fmt::format("cannot make a folder {}", name));
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+CommandResult run_command(const std::vector<std::string>& words) {
+  int ends[2];
+  if (pipe(ends) != 0) throw std::runtime_error("no pipe");
+  const pid_t child = fork();
+  if (child < 0) throw std::runtime_error("no process");
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    std::vector<char*> argv;
+    for (const std::string& w : words) argv.push_back(const_cast<char*>(w.c_str()));
+    argv.push_back(nullptr);
+    execvp(argv[0], argv.data());
+    dprintf(STDERR_FILENO, "cannot run %s\n", argv[0]);
+    _exit(127);
+  }
+  close(ends[1]);
+  CommandResult result{0, {}};
+  char buffer[4096];
+  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) result.output.append(buffer, static_cast<size_t>(n));
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+void must_run(const std::vector<std::string>& words) {
+  const CommandResult r = run_command(words);
+  if (r.status != 0) throw std::runtime_error(fmt::format("`{}` failed:\n{}", fmt::join(words, " "), r.output));
+}
+
+std::string cxx() {
+  const char* chosen = std::getenv("CXX");
+  return chosen && *chosen ? chosen : "c++";
+}
+
+fs::path kernel_cache() {
+  auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return fs::path(value ? value : "");
+  };
+  if (const fs::path own = variable("LOSSC_CACHE"); !own.empty()) return own;
+  if (const fs::path caches = variable("XDG_CACHE_HOME"); !caches.empty()) return caches / "lossc";
+  if (const fs::path home = variable("HOME"); !home.empty()) return home / ".cache/lossc";
+  return fs::temp_directory_path() / "lossc-cache";
+}
+
+}  // namespace lossc::cli
