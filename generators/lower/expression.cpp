@@ -154,7 +154,7 @@ Expr Lowering::compute(Id node, const Positions& at) {
     case Op::Index: return at.at(n.sym).value;
     case Op::StopGradient: return arg(0);
     case Op::StraightThrough: return arg(0);
-    case Op::Select: return Halide::select(arg(0), arg(1), arg(2));
+    case Op::Select: return strict::select(arg(0), arg(1), arg(2));
     case Op::Reduce: return reduction(node, at);
     case Op::Load: {
       int b = -1;
@@ -219,7 +219,7 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Digamma: return math::digamma(x);
     case Op::Floor: return Halide::floor(x);
     case Op::Round: return Halide::round(x);
-    case Op::ZeroRecip: return Halide::select(strict::eq(x, c(0)), c(0), strict::div(c(1), x));
+    case Op::ZeroRecip: return strict::select(strict::eq(x, c(0)), c(0), strict::div(c(1), x));
     case Op::IsNan: return strict::is_nan(x);
     case Op::IsFinite: return strict::is_finite(x);
     case Op::Not: return !x;
@@ -302,7 +302,7 @@ std::vector<Expr> combine(ReduceKind kind, const std::vector<Expr>& acc, const s
     case ReduceKind::Prod: return {strict::mul(a, x)};
     case ReduceKind::Any: return {a | x};
     case ReduceKind::All: return {a & x};
-    case ReduceKind::MaxNum: return {Halide::select(strict::lt(a, x), x, a)};  // NaN loses
+    case ReduceKind::MaxNum: return {strict::select(strict::lt(a, x), x, a)};  // NaN loses
     case ReduceKind::Max: return {strict::max_nan(a, x)};
     case ReduceKind::Min: return {strict::min_nan(a, x)};
     default: {
@@ -312,7 +312,7 @@ std::vector<Expr> combine(ReduceKind kind, const std::vector<Expr>& acc, const s
       const Expr tie = (strict::eq(x, a) || (x_nan && a_nan)) && next[1] < acc[1];
       // An untouched accumulator holds the identity and index 0, which is the answer for an empty row too.
       const Expr take = (better && !a_nan) || (x_nan && !a_nan) || tie;
-      return {Halide::select(take, x, a), Halide::select(take, next[1], acc[1])};
+      return {strict::select(take, x, a), Halide::select(take, next[1], acc[1])};
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "../../schedules/loops.h"
 #include "kernels.h"
+#include "strict.h"
 
 namespace lossc::lower {
 
@@ -43,7 +44,7 @@ class Accumulators {
     for (size_t k = 0; k < kinds_.size(); k++) {
       Expr v = l_.stored(l_.value(bodies_[k], at));
       Expr id = lower::start(l_, kinds_[k], v.type())[0];
-      next.push_back(inside.defined() ? Halide::select(inside, v, id) : v);
+      next.push_back(inside.defined() ? strict::select(inside, v, id) : v);
       if (arity_[k] == 2) next.push_back(at.at(l_.reader.step.over).value);
     }
     return merge(acc, next);

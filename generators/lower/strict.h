@@ -41,7 +41,13 @@ inline Expr is_finite(const Expr& x) {
   const uint64_t infinity = f32 ? 0x7f800000u : 0x7ff0000000000000u;
   return (Halide::reinterpret(bits, x) & Halide::Internal::make_const(bits, infinity)) != Halide::Internal::make_const(bits, infinity);
 }
-inline Expr max_nan(const Expr& a, const Expr& b) { return Halide::select(strict::is_nan(a) || lt(b, a), a, b); }
-inline Expr min_nan(const Expr& a, const Expr& b) { return Halide::select(strict::is_nan(a) || lt(a, b), a, b); }
+// On the bits, too: a flagged select may be turned into a max that drops NaN (`x <= 0 ? 0 : x`). The casts cost nothing.
+inline Expr select(const Expr& c, const Expr& a, const Expr& b) {
+  if (!a.type().is_float()) return Halide::select(c, a, b);
+  const Halide::Type bits = Halide::UInt(a.type().bits(), a.type().lanes());
+  return Halide::reinterpret(a.type(), Halide::select(c, Halide::reinterpret(bits, a), Halide::reinterpret(bits, b)));
+}
+inline Expr max_nan(const Expr& a, const Expr& b) { return strict::select(strict::is_nan(a) || lt(b, a), a, b); }
+inline Expr min_nan(const Expr& a, const Expr& b) { return strict::select(strict::is_nan(a) || lt(a, b), a, b); }
 
 }  // namespace lossc::lower::strict
