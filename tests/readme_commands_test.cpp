@@ -19,7 +19,9 @@ TEST(Readme, NamesCommandsOfTheTool) {
     commands.insert((*m)[1]);
   EXPECT_GE(commands.size(), 2u);
   for (const std::string& c : commands) {
-    EXPECT_EQ(std::system(("'" LOSSC_CLI "' " + c + " --help > /dev/null").c_str()), 0) << "lossc " << c;
+    // For a word that it does not know the tool shows its own help, and that is no error.
+    const std::string help = "'" LOSSC_CLI "' " + c + " --help | grep -q 'lossc " + c + " '";
+    EXPECT_EQ(std::system(help.c_str()), 0) << "lossc " << c;
   }
 }
 
