@@ -22,12 +22,11 @@ inline Expr div(const Expr& a, const Expr& b) { return a.type().is_float() ? mak
 inline Expr lt(const Expr& a, const Expr& b) {
   return a.type().is_float() ? make(Call::strict_lt, Halide::Bool(a.type().lanes()), a, b) : a < b;
 }
-inline Expr le(const Expr& a, const Expr& b) {
-  return a.type().is_float() ? make(Call::strict_le, Halide::Bool(a.type().lanes()), a, b) : a <= b;
-}
 inline Expr eq(const Expr& a, const Expr& b) {
   return a.type().is_float() ? make(Call::strict_eq, Halide::Bool(a.type().lanes()), a, b) : a == b;
 }
+// Not strict_le: Halide makes !(b < a) of it, which holds for NaN.
+inline Expr le(const Expr& a, const Expr& b) { return a.type().is_float() ? lt(a, b) || eq(a, b) : a <= b; }
 // By the bits: `x != x` and fcmp uno are folded to false where x comes out of a flagged select.
 inline Expr is_nan(const Expr& x) {
   const bool f32 = x.type().bits() == 32;
