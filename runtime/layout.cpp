@@ -282,7 +282,7 @@ struct Layouter {
       const Buffer& buffer = v.buffers[b];
       const int t = buffer.tensor, n = plan.loss->n_inputs;
       if (buffer.storage == Storage::Input) match_dims(b, t < n ? plan.loss->inputs[t] : plan.implicit[t - n]);
-      if (buffer.storage == Storage::Output) match_dims(b, plan.loss->outputs[t]);
+      if (buffer.storage == Storage::Output) match_dims(b, t == 1 ? plan.rows : plan.loss->outputs[t]);
     }
     const auto placed = [&](int b) { return form.active.buffers.test(b) || form.saved.test(b); };
     for (int b = 0; b < v.n_buffers; ++b) {

@@ -132,6 +132,18 @@ std::vector<int64_t> shape_of(const Argument& a, const Setting& s) {
   return shape;
 }
 
+// The rows of a loss are its form's: an option may change what a row is.
+Argument rows_of(const Setting& s) {
+  Argument a = table(s.loss).outputs[1];
+  for (int b = 0; b < s.variant->n_buffers; ++b) {
+    const lossc::rt::Buffer& buffer = s.variant->buffers[b];
+    if (buffer.storage != lossc::rt::Storage::Output || buffer.tensor != 1) continue;
+    a.ndim = buffer.ndim;
+    for (int d = 0; d < a.ndim; ++d) a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;
+  }
+  return a;
+}
+
 // A problem of this setting, with values from 0.05 to 0.95 (in range for scores, probabilities and targets alike).
 struct Made {
   Problem p;
@@ -155,7 +167,8 @@ struct Made {
     }
     for (int i = 0; i < t.n_options; ++i) p.options.push_back(fact(s, lossc::rt::FactKind::Option, i, 0));
     for (int i = 0; i < t.n_params; ++i) p.params.push_back(param(s, i));
-    const auto n = shape_of(t.outputs[1], s);
+    const Argument rows = rows_of(s);
+    const auto n = shape_of(rows, s);
     weight.make({kDLFloat, static_cast<uint8_t>(s.bits), 1}, n, s.layout);
     mask.make({kDLBool, 8, 1}, n, s.layout);
     upstream.make({kDLFloat, static_cast<uint8_t>(s.bits), 1}, n, s.layout);
@@ -165,7 +178,7 @@ struct Made {
     if (input_given(s, t.n_inputs + lossc::rt::kRowMask)) p.row_mask = mask.t->get();
     if (input_given(s, t.n_inputs + lossc::rt::kGradOutput)) p.grad_output = upstream.t->get();
     for (int k = 1; k < t.n_outputs; ++k) {
-      const Argument& a = k > 1 ? t.outputs[k] : t.outputs[s.reduction == LOSSC_REDUCE_NONE ? 1 : 0];
+      const Argument& a = k > 1 ? t.outputs[k] : s.reduction == LOSSC_REDUCE_NONE ? rows : t.outputs[0];
       const bool gradient = k >= 2 && k < 2 + gradients(t);
       const bool given = (s.mode & (gradient ? LOSSC_BACKWARD : LOSSC_FORWARD)) && (s.ask >> (k - 1) & 1);
       outputs.push_back(nullptr);
@@ -261,7 +274,10 @@ class Losses : public testing::TestWithParam<Form> {
   }
   // A sum in another order, and exponentials of what it went into.
   static constexpr double kReordered = 200;
-  int row_axis() const { return table(loss()).outputs[1].ndim > 0 ? table(loss()).outputs[1].dims[0] : 0; }
+  int row_axis() const {
+    const Argument rows = rows_of(setting());
+    return rows.ndim > 0 ? rows.dims[0] : 0;
+  }
   // Large enough for several threads and panels.
   Setting large() const {
     Setting s = setting();
@@ -387,7 +403,7 @@ TEST_P(Losses, EmptyAxesDoNotCrash) {
         Made m(s);
         const Result r = m.p.run();
         // Labels of an axis without elements are out of range, whatever they are.
-        if (r.status != LOSSC_OK && r.text.find("want 0 to -1") != std::string::npos) continue;
+        if (r.status != LOSSC_OK && r.text.find(" to -1") != std::string::npos) continue;
         ASSERT_EQ(r.status, LOSSC_OK) << r.text;
         if (n > 0 || a != row_axis()) continue;
         if (reduction == LOSSC_REDUCE_MEAN) EXPECT_EQ(m.outputs[0]->get(0), 0);
