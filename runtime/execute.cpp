@@ -68,8 +68,10 @@ struct Executor {
   }
 
   // Narrows a written box to this call's piece. Says whether anything is left.
-  bool split(const Step& step, const Call& call, int elem_bytes, HalideBuffer* out) const {
-    HalideDim& dim = out->dim[step.split_dim];
+  bool split(const Step& step, const Call& call, int b, HalideBuffer* out) const {
+    const Buffer& buffer = v.buffers[b];
+    const bool lanes = buffer.dims[0].kind == DimKind::TileInner && buffer.dims[0].axis < 0;
+    HalideDim& dim = out->dim[step.split_dim + lanes];
     // Pieces begin at multiples of what a kernel does at a time, so that every element is computed in the same place of
     // a vector, hence to the same bits, however many pieces there are.
     const int64_t granule = step.split_dim == 1 ? row_granule(step) : step.split_dim == 0 ? 64 : 1;
@@ -77,7 +79,7 @@ struct Executor {
     const int64_t begin = blocks * call.piece / call.pieces * granule;
     const int64_t end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, dim.extent);
     if (begin >= end) return false;
-    out->host += begin * dim.stride * elem_bytes;
+    out->host += begin * dim.stride * run.form.buffers[b].elem_bytes;
     dim.min += static_cast<int32_t>(begin);
     dim.extent = static_cast<int32_t>(end - begin);
     return true;
@@ -125,7 +127,7 @@ struct Executor {
       if (!arg.written) continue;
       if (step.kind != StepKind::Kernel)
         dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));
-      if (call.pieces > 1 && !split(step, call, run.form.buffers[arg.id].elem_bytes, &buffers[k])) return;
+      if (call.pieces > 1 && !split(step, call, arg.id, &buffers[k])) return;
     }
     const int code = v.kernels[step.kernel]->by_isa[run.plan.isa](args);
     if (code != 0 && error.exchange(code) == 0) failed.store(s);

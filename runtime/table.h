@@ -70,6 +70,7 @@ struct Step {
   int16_t kernel;    // index into Variant::kernels
   uint16_t first_arg, n_args;  // in Variant::args
   // Parallel steps: dimension of every written buffer that may be cropped to split the work (-1: run by one worker).
+  // Buffers that begin with lanes ({TileInner, -1}) have it one further out.
   int8_t split_dim;
   int8_t k_axis;           // Contract*: axis summed over (its extent is the NN form's k_extent)
   float flops;             // per element of the iteration domain, transcendental functions counted as 10
