@@ -306,7 +306,12 @@ lossc_status lay_out(const Plan& plan, Form* form, lossc_error* err) {
   const Variant& v = *form->variant;
   const bool split = plan.mode != (LOSSC_FORWARD | LOSSC_BACKWARD);
   form->saved = split ? saved_buffers(*plan.loss, v, plan.reduction) : Bits{};
-  Bits roots = output_buffers(v, outputs_of(*plan.loss, plan.mode, plan.reduction));
+  const uint32_t wanted = outputs_of(*plan.loss, plan.mode, plan.reduction);
+  form->outputs = 0;
+  for (int b = 0; b < v.n_buffers; ++b) {
+    if (v.buffers[b].storage == Storage::Output) form->outputs |= wanted & 1u << v.buffers[b].tensor;
+  }
+  Bits roots = output_buffers(v, wanted);
   if (plan.mode == LOSSC_FORWARD) {
     for (int b = 0; b < v.n_buffers; ++b) {
       if (form->saved.test(b)) roots.set(b);

@@ -63,8 +63,9 @@ struct Form {
   const Variant* variant;
   BufferLayout* buffers;
   PassLayout* passes;
-  float* step_ns;  // estimated work of each step, all rows
-  Active active;   // when everything that the mode gives is asked for
+  float* step_ns;    // estimated work of each step, all rows
+  Active active;     // when everything that the mode gives is asked for
+  uint32_t outputs;  // what that is: bit k is Loss::outputs[k]
   Bits saved;
   size_t panel_stride;  // bytes from one worker's panel buffers to the next's
   size_t workspace_size, saved_size;

@@ -223,6 +223,37 @@ struct Runner {
                 "%s: not compiled for this choice of row_weight, row_mask, grad_output and zero params", loss.name);
   }
 
+  static void fill_zero(const Bound& t) {
+    int64_t at[kMaxDims] = {};
+    for (int d = t.ndim;;) {
+      if (d == t.ndim) {
+        int64_t offset = 0;
+        for (int k = 0; k < t.ndim; ++k) offset += at[k] * t.stride[k];
+        memset(t.host + offset * t.elem_bytes, 0, static_cast<size_t>(t.elem_bytes));
+        --d;
+      }
+      while (d >= 0 && ++at[d] == t.extent[d]) at[d--] = 0;
+      if (d < 0) return;
+      d = t.ndim;
+    }
+  }
+
+  // Outputs that this form does not have: gradients of absent inputs and outputs of another option are mistakes, and
+  // the gradient of an input that this form never looks at is zero.
+  lossc_status check_form_has(int k) const {
+    if (form->outputs >> k & 1) return LOSSC_OK;
+    int i = -1;
+    for (int left = k - 1; left > 0 && i + 1 < loss.n_inputs;) left -= loss.inputs[++i].differentiable != 0;
+    const bool gradient = k >= 2 && k < 2 + n_gradients(loss);
+    if (gradient && !given[i])
+      return fail(err, LOSSC_E_ARGUMENT, "%s: asked for, but %s is NULL", loss.outputs[k].name, loss.inputs[i].name);
+    if (!gradient)
+      return fail(err, LOSSC_E_ARGUMENT, "%s: asked for, but the plan's options do not have it", loss.outputs[k].name);
+    const Span span = span_of(outputs[k]);
+    if (span.low != span.high) fill_zero(outputs[k]);
+    return LOSSC_OK;
+  }
+
   lossc_status check_saved() {
     if (form->saved_size == 0) return LOSSC_OK;
     const SavedHeader mine{kMagic, form->variant->digest, plan.saved_id};
@@ -270,8 +301,8 @@ struct Runner {
     Active some;
     const Active* active = &form->active;
     const bool keeps = plan.mode == LOSSC_FORWARD && args.saved != nullptr && form->saved_size > 0;
-    if (asked != outputs_of(loss, plan.mode, plan.reduction) ||
-        (plan.mode == LOSSC_FORWARD && form->saved_size > 0 && !keeps)) {
+    const bool drops = plan.mode == LOSSC_FORWARD && form->saved_size > 0 && !keeps;
+    if ((asked & form->outputs) != form->outputs || drops) {
       Bits roots = output_buffers(*form->variant, asked);
       for (size_t w = 0; keeps && w < std::size(roots.words); ++w) roots.words[w] |= form->saved.words[w];
       some = active_steps(*form->variant, roots, plan.mode == LOSSC_BACKWARD ? form->saved : Bits{});
@@ -310,6 +341,9 @@ lossc_status run_plan(const Plan& plan, const lossc_run_args& args, lossc_error*
                             ? nullptr
                             : reinterpret_cast<int32_t*>(static_cast<char*>(args.workspace) + plan.labels_at[i]);
     LOSSC_TRY(take_labels(*plan.loss, plan.loss->inputs[i], plan.shapes, r.params, to, &r.inputs[i], err));
+  }
+  for (int k = 0; k < plan.loss->n_outputs; ++k) {
+    if (r.asked >> k & 1) LOSSC_TRY(r.check_form_has(k));
   }
   LOSSC_TRY(r.check_saved());
   return r.run();
