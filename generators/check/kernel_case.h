@@ -28,6 +28,7 @@ struct KernelCall {
   Strides strides = Strides::Dense;
   bool wide_labels = false;           // i64
   std::string only_gradient;          // ask for this one alone
+  const lossc_loss* loss = nullptr;   // default: the library's of the program's name
 };
 
 struct Results {
@@ -128,7 +129,7 @@ inline Case rounded(Case c, int bits) {
 class KernelRun {
  public:
   KernelRun(const Program& program, const Case& c, const KernelCall& call) : p_(program), c_(c), call_(call) {
-    loss_ = lossc_loss_find(p_.name.c_str());
+    loss_ = call_.loss ? call_.loss : lossc_loss_find(p_.name.c_str());
     if (!loss_) throw std::runtime_error("the library has no loss '" + p_.name + "'");
     bind_arguments();
   }

@@ -1,6 +1,7 @@
 #include "generators/cli/machine.h"
 
 #include <immintrin.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -32,6 +33,9 @@ __attribute__((target_clones("default", "avx2", "avx512f"))) uint64_t sum_lines(
   a += b;
   return a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
 }
+
+// Below this one thread is done before another has heard of it.
+constexpr size_t kAlone = 256 << 10;
 
 // The part of thread k of n, in whole lines.
 std::pair<size_t, size_t> part(size_t lines, int k, int n) {
@@ -82,48 +86,98 @@ double now_ms() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Team::Team(int size) : size_(std::max(size, 1)), start_(size_), end_(size_) {
-  for (int k = 1; k < size_; k++) threads_.emplace_back([this, k] { work(k); });
+namespace {
+
+// Each of the team has a core of its own: woken threads otherwise like to queue behind the one that woke them, and a copy
+// of a megabyte takes a time slice.
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (int k = 0; k < CPU_SETSIZE; k++)
+    if (CPU_ISSET(k, &set)) cpus.push_back(k);
+  return cpus;
+}
+
+void move_to(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+// Until the value is another. Not awake for long: the one waited for may be waiting for this very core.
+void await(const std::atomic<int>& value, int seen) {
+  const double start = now_ms();
+  while (value.load() == seen && now_ms() - start < 0.05) _mm_pause();
+  value.wait(seen);
+}
+
+}  // namespace
+
+Team::Team(int size) : size_(std::max(size, 1)) {
+  cpus_ = allowed_cpus();
+  if (cpus_.size() < static_cast<size_t>(size_)) cpus_.clear();
+  for (int k = 1; k < size_; k++) {
+    threads_.emplace_back([this, k] {
+      if (!cpus_.empty()) move_to(cpus_[static_cast<size_t>(k)]);
+      work(k);
+    });
+  }
 }
 
 Team::~Team() {
   task_ = nullptr;
-  start_.arrive_and_wait();
+  round_.fetch_add(1);
+  round_.notify_all();
   for (std::thread& t : threads_) t.join();
 }
 
 void Team::work(int k) {
-  for (;;) {
-    start_.arrive_and_wait();
+  for (int seen = 0;; seen++) {
+    await(round_, seen);
     if (!task_) return;
     (*task_)(k);
-    end_.arrive_and_wait();
+    done_.fetch_add(1);
+    done_.notify_all();
   }
 }
 
 void Team::run(const std::function<void(int)>& task) {
+  if (!cpus_.empty() && size_ > 1 && sched_getcpu() != cpus_[0]) {
+    cpu_set_t before;
+    sched_getaffinity(0, sizeof before, &before);
+    move_to(cpus_[0]);
+    sched_setaffinity(0, sizeof before, &before);
+  }
   task_ = &task;
-  start_.arrive_and_wait();
+  done_ = 0;
+  round_.fetch_add(1);
+  round_.notify_all();
   task(0);
-  end_.arrive_and_wait();
+  for (int seen; (seen = done_.load()) < size_ - 1;) await(done_, seen);
 }
 
 void copy(Team& team, void* to, const void* from, size_t bytes) {
   const size_t lines = bytes / sizeof(Line);
-  team.run([&](int k) {
-    const auto [first, n] = part(lines, k, team.size());
+  const int threads = bytes < kAlone ? 1 : team.size();
+  const std::function<void(int)> task = [&](int k) {
+    const auto [first, n] = part(lines, k, threads);
     copy_lines(static_cast<Line*>(to) + first, static_cast<const Line*>(from) + first, n);
-  });
+  };
+  threads == 1 ? task(0) : team.run(task);
   const size_t done = lines * sizeof(Line);
   std::memcpy(static_cast<char*>(to) + done, static_cast<const char*>(from) + done, bytes - done);
 }
 
 void read(Team& team, const void* from, size_t bytes) {
-  team.run([&](int k) {
-    const auto [first, n] = part(bytes / sizeof(Line), k, team.size());
+  const int threads = bytes < kAlone ? 1 : team.size();
+  const std::function<void(int)> task = [&](int k) {
+    const auto [first, n] = part(bytes / sizeof(Line), k, threads);
     volatile uint64_t sink = sum_lines(static_cast<const Line*>(from) + first, n);
     (void)sink;
-  });
+  };
+  threads == 1 ? task(0) : team.run(task);
 }
 
 double fma_rate(Team& team, int bits, double ms) {
@@ -132,12 +186,12 @@ double fma_rate(Team& team, int bits, double ms) {
   const double lanes = (isa == "avx512" ? 512 : isa == "avx2" ? 256 : 128) / bits;
   std::vector<double> rate(static_cast<size_t>(team.size()));
   team.run([&](int k) {
-    volatile float x = 0.5f;
+    volatile float sink = 0;
     double rounds = 0;
     const double start = now_ms();
     double spent = 0;
     while (spent < ms) {
-      for (int r = 0; r < 8; r++) x = loop(0.5f) * 0 + 0.5f;
+      for (int r = 0; r < 8; r++) sink = sink + loop(0.5f);
       rounds += 8;
       spent = now_ms() - start;
     }

@@ -1,6 +1,6 @@
 // What this machine can do at best: the limits that kernels are measured against.
 #pragma once
-#include <barrier>
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -11,7 +11,8 @@ namespace lossc::cli {
 
 double now_ms();
 
-// Threads that wait for work, so that starting them is not what is measured.
+// Threads that wait for work, so that starting them is not what is measured; awake for a while, as those of a BLAS and
+// of lossc are.
 class Team {
  public:
   explicit Team(int size);
@@ -24,8 +25,9 @@ class Team {
  private:
   void work(int k);
   int size_;
-  const std::function<void(int)>* task_ = nullptr;  // nullptr at the start barrier: stop
-  std::barrier<> start_, end_;
+  std::vector<int> cpus_;  // of each; empty: fewer than threads
+  const std::function<void(int)>* task_ = nullptr;  // nullptr: stop
+  std::atomic<int> round_ = 0, done_ = 0;
   std::vector<std::thread> threads_;
 };
 
