@@ -277,14 +277,15 @@ class Losses : public testing::TestWithParam<Form> {
   }
   // A sum in another order, and exponentials of what it went into.
   static constexpr double kReordered = 200;
+  // Of the unreduced loss; -1: it has one element.
   int row_axis() const {
     const Argument rows = rows_of(setting());
-    return rows.ndim > 0 ? rows.dims[0] : 0;
+    return rows.ndim > 0 ? rows.dims[0] : -1;
   }
   // Large enough for several threads and panels.
   Setting large() const {
     Setting s = setting();
-    for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == row_axis() ? 201 : 50;
+    for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == std::max(row_axis(), 0) ? 201 : 50;
     return s;
   }
   void SetUp() override { lossc_set_num_threads(4); }
