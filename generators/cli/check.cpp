@@ -1,4 +1,110 @@
-#include "generators/cli/command.h"
+// lossc check: is a loss what it says? Its derived gradient against differences of its value, its compiled kernels
+// against the float64 oracle.
+#include <fmt/format.h>
+
+#include "generators/cli/call.h"
+#include "generators/cli/comparison.h"
+#include "generators/cli/definition.h"
+#include "generators/cli/kernels.h"
+#include "generators/cli/library.h"
+
 namespace lossc::cli {
-void add_check(CLI::App&, Action*) {}
+namespace {
+
+struct Words {
+  std::string loss, isa;
+  std::vector<std::string> dtypes = {"f32"};
+  bool json = false;
+};
+
+// Forms are many where options are; those that do not fit into the time are left out, which is said.
+constexpr double kBudgetMs = 20e3;
+
+Json result_json(const Definition& d, const std::string& dtype, const Comparison& c, size_t forms, size_t done) {
+  Json quantities = Json::array();
+  for (const Quantity& q : c.quantities()) {
+    Json entry = {{"name", q.name}, {"elements", q.elements}, {"kernel_error", q.kernel_error}, {"kernel_agrees", q.kernel_agrees}};
+    if (q.name.rfind("grad_", 0) == 0) {
+      entry["elements_by_differences"] = q.smooth;
+      entry["difference_error"] = q.difference_error;
+      entry["differences_agree"] = q.differences_agree;
+    }
+    quantities.push_back(entry);
+  }
+  return {{"loss", d.name},           {"ok", c.good()},      {"dtype", dtype},           {"forms", forms},
+          {"forms_checked", done},    {"calls", c.calls()},  {"quantities", quantities}, {"failures", c.failures()},
+          {"warnings", c.warnings()}};
+}
+
+Json check_one(const Definition& d, const Words& words, const std::string& dtype) {
+  const std::vector<Program> forms = build_all(d);
+  const int bits = dtype == "f32" ? 32 : 64;
+  const lossc_loss* loss = kernels_of(d, bits, words.isa);
+  Comparison comparison(loss, bits, isa_code(words.isa));
+  Progress progress(fmt::format("checking {}", d.name));
+  const double start = now_ms();
+  size_t done = 0;
+  for (; done < forms.size() && (done == 0 || now_ms() - start < kBudgetMs); done++) {
+    progress.at(fmt::format("form {} of {}", done + 1, forms.size()));
+    comparison.form(forms[done], done == 0);
+  }
+  return result_json(d, dtype, comparison, forms.size(), done);
+}
+
+void print_quantities(const Json& quantities) {
+  size_t width = 8;
+  for (const Json& q : quantities) width = std::max(width, q["name"].get<std::string>().size());
+  fmt::print("  {:<{}}  {:<24}  {}\n", "", width, "gradient - differences", "kernel - float64");
+  auto error = [](double value, bool agrees, size_t n) { return fmt::format("{:<8.1e} {:<5} of {}", value, agrees ? "ok" : "WRONG", n); };
+  for (const Json& q : quantities) {
+    std::string differences;
+    if (q.contains("differences_agree")) {
+      const auto n = q["elements_by_differences"].get<size_t>();
+      differences = n == 0 ? "nowhere smooth" : error(q["difference_error"], q["differences_agree"], n);
+    }
+    fmt::print("  {:<{}}  {:<24}  {}\n", q["name"].get<std::string>(), width, differences,
+               error(q["kernel_error"], q["kernel_agrees"], q["elements"]));
+  }
+}
+
+void print(const Json& r) {
+  const auto forms = r["forms"].get<size_t>(), done = r["forms_checked"].get<size_t>();
+  fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative, and how many elements were compared\n", r["loss"].get<std::string>(),
+             r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
+             done < forms ? fmt::format(" of {}, for want of time", forms) : "", r["calls"].get<size_t>());
+  print_quantities(r["quantities"]);
+  for (const Json& w : r["warnings"]) fmt::print("  note: {}\n", w.get<std::string>());
+  for (const Json& f : r["failures"]) fmt::print("  wrong: {}\n", f.get<std::string>());
+  if (!r["ok"])
+    fmt::print("  Gradients are derived and kernels compiled, so this is most likely a bug of lossc: please report it with "
+               "the definition.\n");
+}
+
+Exit run(const Words& words) {
+  Json results = Json::array();
+  bool good = true;
+  for (const Definition& d : load(words.loss)) {
+    for (const std::string& dtype : words.dtypes) {
+      results.push_back(check_one(d, words, dtype));
+      good &= results.back()["ok"].get<bool>();
+      if (!words.json) print(results.back());
+    }
+  }
+  if (words.json) print_json({{"ok", good}, {"results", results}});
+  return good ? kOk : kFailed;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Action* action) {
+  auto words = std::make_shared<Words>();
+  CLI::App* command = app.add_subcommand("check", "Compares a loss's value, gradient and kernels with each other");
+  command->add_option("loss", words->loss, "FILE.cpp with definitions, or a loss")->required();
+  command->add_option("--dtype", words->dtypes, "float types: f32,f64")->delimiter(',')
+      ->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
+  command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best of this machine");
+  command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
+  command->callback([=] { *action = [=] { return run(*words); }; });
+}
+
 }  // namespace lossc::cli

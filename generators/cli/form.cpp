@@ -135,6 +135,27 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   return form;
 }
 
+std::string form_text(const Program& p) {
+  std::vector<std::string> facts;
+  for (const Fact& f : p.facts) {
+    switch (f.kind) {
+      case Fact::Option:
+        facts.push_back(fmt::format("{}={}", p.options[f.id].name, p.options[f.id].choices[f.value]));
+        break;
+      case Fact::TensorGiven:
+        facts.push_back(fmt::format("{} {}", p.graph.tensors[f.id].name, f.value ? "given" : "absent"));
+        break;
+      case Fact::AxisGiven:
+        facts.push_back(fmt::format("axis {} {}", p.graph.axes[f.id].name, f.value ? "given" : "absent"));
+        break;
+      case Fact::ParamZero:
+        facts.push_back(fmt::format("{} {} 0", p.graph.params[f.id].name, f.value ? "=" : "not"));
+        break;
+    }
+  }
+  return fmt::format("{}", fmt::join(facts, ", "));
+}
+
 int64_t Form::extent(ir::Id index) const {
   auto it = extents.find(program.graph.axes[program.graph.indices[index].axis].name);
   return it == extents.end() ? 1 : it->second;

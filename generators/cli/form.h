@@ -29,6 +29,9 @@ struct Form {
   Case small_case(int64_t most, unsigned seed) const;
 };
 
+// "target=index, weight absent"; empty for the only form of a loss.
+std::string form_text(const Program& program);
+
 // Throws UsageError for a name that the loss does not know, or an axis without an extent; without any shape `fallback`
 // is every extent, if it is not 0.
 Form choose_form(const Definition& definition, const FormWords& words, int64_t fallback = 0);

@@ -1,0 +1,117 @@
+#include "generators/cli/comparison.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "dsl/finite_difference.h"
+#include "generators/check/kernel_case.h"
+#include "generators/cli/form.h"
+
+namespace lossc::cli {
+namespace {
+
+double scale_of(const std::vector<double>& values) {
+  double scale = 0;
+  for (double v : values)
+    if (std::isfinite(v)) scale = std::max(scale, std::abs(v));
+  return scale;
+}
+
+std::string place(const Program& p, const std::string& what) {
+  const std::string form = form_text(p);
+  return form.empty() ? what : fmt::format("{} ({})", what, form);
+}
+
+}  // namespace
+
+Quantity& Comparison::quantity(const std::string& name) {
+  for (Quantity& q : quantities_)
+    if (q.name == name) return q;
+  quantities_.push_back({name});
+  return quantities_.back();
+}
+
+void Comparison::fail(const std::string& text) {
+  if (failures_.size() < 10) failures_.push_back(text);
+}
+void Comparison::warn(const std::string& text) {
+  if (std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end()) warnings_.push_back(text);
+}
+
+void Comparison::form(const Program& p, bool stresses) {
+  // Small, for differences cost an evaluation per element; larger than a vector and no multiple of one.
+  const Case plain = sample(p, {.extent = 6, .seed = 1});
+  differences(p, plain);
+  kernel(p, plain, false);
+  kernel(p, sample(p, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
+  if (!stresses) return;
+  for (Stress s : all_stresses()) {
+    if (s == Stress::None) continue;
+    kernel(p, sample(p, {.extent = 6, .stress = s, .seed = 11}), s == Stress::Ties || s == Stress::Duplicates);
+  }
+}
+
+void Comparison::differences(const Program& p, const Case& c) {
+  const Inputs inputs = oracle_inputs(p, c);
+  Oracle oracle(p.graph, inputs);
+  const Array rows = oracle.evaluate(p.loss_rows, p.rows);
+  if (std::any_of(rows.data.begin(), rows.data.end(), [](double v) { return !std::isfinite(v); }))
+    warn(place(p, "the loss of some row is not finite for ordinary values of its inputs"));
+  quantity("loss");
+  for (const Gradient& g : p.gradients) {
+    const ir::Tensor& t = p.graph.tensors[g.tensor];
+    Quantity& q = quantity("grad_" + t.name);
+    const std::vector<double> gradient = oracle.evaluate(g.node, t.dims).data;
+    const std::vector<Difference> differences = finite_difference(p, inputs, g.tensor);
+    const double scale = std::max(scale_of(gradient), 1e-300);
+    for (size_t k = 0; k < gradient.size(); k++) {
+      const Difference& d = differences[k];
+      if (!d.smooth) continue;
+      q.smooth++;
+      const double error = std::abs(gradient[k] - d.value);
+      q.difference_error = std::max(q.difference_error, error / scale);
+      if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
+      if (q.differences_agree) {
+        fail(place(p, fmt::format("gradient of {}: element {} is {:.9g}, but differences of the loss give {:.9g} +- {:.2g}",
+                                  t.name, k, gradient[k], d.value, 4 * d.error)));
+      }
+      q.differences_agree = false;
+    }
+  }
+}
+
+void Comparison::kernel(const Program& p, const Case& exact, bool ties) {
+  const Case c = check::rounded(exact, bits_);
+  check::KernelCall call;
+  call.loss = loss_;
+  call.bits = bits_;
+  call.isa = isa_;
+  const check::Results got = check::run_kernel(p, c, call);
+  const check::Expectation want = check::expectation(p, c, bits_, 4, ties);
+  calls_++;
+  const std::string where = place(p, c.name == "none" ? "ordinary values" : fmt::format("values: {}", c.name));
+  compare(where, "loss", got.loss, want.value.loss, want.slack.loss);
+  for (const auto& [name, values] : got.gradients)
+    compare(where, "grad_" + name, values, want.value.gradients.at(name), want.slack.gradients.at(name));
+  for (const auto& [name, values] : got.outputs)
+    compare(where, name, values, want.value.outputs.at(name), want.slack.outputs.at(name));
+}
+
+void Comparison::compare(const std::string& where, const std::string& name, const std::vector<double>& got,
+                         const std::vector<double>& want, const std::vector<double>& slack) {
+  Quantity& q = quantity(name);
+  q.elements += got.size();
+  const double scale = std::max(scale_of(want), 1e-300);
+  for (size_t k = 0; k < std::min(got.size(), want.size()); k++) {
+    if (std::isfinite(got[k]) && std::isfinite(want[k]) && slack[k] >= 0)
+      q.kernel_error = std::max(q.kernel_error, std::abs(got[k] - want[k]) / scale);
+  }
+  const std::string bad = check::disagreement(got, want, slack, bits_);
+  if (bad.empty()) return;
+  q.kernel_agrees = false;
+  fail(fmt::format("kernel, {}, {}: {}", name, where, bad));
+}
+
+}  // namespace lossc::cli

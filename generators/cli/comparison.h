@@ -1,0 +1,54 @@
+// A loss compared with itself: its derived gradient with differences of its value, its kernels with the float64 oracle.
+#pragma once
+#include <lossc/lossc.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dsl/sample.h"
+#include "generators/cli/progress.h"
+
+namespace lossc::cli {
+
+// The loss, one gradient or one further output, over all calls.
+struct Quantity {
+  std::string name;
+  size_t elements = 0;                  // compared between kernel and oracle
+  size_t smooth = 0;                    // compared between gradient and differences
+  double difference_error = 0;          // largest, relative to the largest value of its array
+  double kernel_error = 0;              // the same
+  bool differences_agree = true, kernel_agrees = true;
+};
+
+class Comparison {
+ public:
+  Comparison(const lossc_loss* loss, int bits, int32_t isa) : loss_(loss), bits_(bits), isa_(isa) {}
+
+  // Ordinary values, by differences and kernel; then, if asked, values made to break a kernel.
+  void form(const Program& program, bool stresses);
+
+  const std::vector<Quantity>& quantities() const { return quantities_; }
+  const std::vector<std::string>& failures() const { return failures_; }  // a sentence each; at most ten
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  size_t calls() const { return calls_; }
+  bool good() const { return failures_.empty(); }
+
+ private:
+  void differences(const Program& program, const Case& c);
+  void kernel(const Program& program, const Case& exact, bool ties);
+  void compare(const std::string& where, const std::string& name, const std::vector<double>& got,
+               const std::vector<double>& want, const std::vector<double>& slack);
+  Quantity& quantity(const std::string& name);
+  void fail(const std::string& text);
+  void warn(const std::string& text);
+
+  const lossc_loss* loss_;
+  int bits_;
+  int32_t isa_;
+  std::vector<Quantity> quantities_;
+  std::vector<std::string> failures_, warnings_;
+  size_t calls_ = 0;
+};
+
+}  // namespace lossc::cli
