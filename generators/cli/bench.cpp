@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <fstream>
 
-#include "dsl/plan.h"
 #include "generators/check/kernel_case.h"
 #include "generators/cli/definition.h"
 #include "generators/cli/kernels.h"
@@ -112,7 +111,7 @@ void interleave(const std::function<double()>& kernel, const std::function<doubl
 }
 
 Json bench(const Words& words) {
-  const CallOptions options{words.dtype == "f32" ? 32 : 64, mode_code(words.mode), isa_code(words.isa), words.threads};
+  const CallOptions options{true, words.dtype == "f32" ? 32 : 64, mode_code(words.mode), isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
   const lossc_loss* loss = kernels_of(definition, options.bits, words.isa);

@@ -86,14 +86,14 @@ void check(lossc_status status, const lossc_error& error) {
 }  // namespace
 
 const DLTensor* Tensors::hold(DLDataType type, std::vector<int64_t> shape) {
-  size_t n = type.bits / 8u;
+  size_t n = memory_ ? type.bits / 8u : 0;
   for (int64_t s : shape) n *= static_cast<size_t>(s);
   Held& h = held_.emplace_back(Held{Memory(n), std::move(shape), {}});
   h.tensor = {h.memory.data(), {kDLCPU, 0}, static_cast<int32_t>(h.shape.size()), type, h.shape.data(), nullptr, 0};
   return &h.tensor;
 }
 
-Tensors::Tensors(const lossc_loss* loss, const Form& form, const CallOptions& options) {
+Tensors::Tensors(const lossc_loss* loss, const Form& form, const CallOptions& options) : memory_(options.memory) {
   const Case example = form.small_case(6, 1);
   for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
     const lossc_arg& arg = *lossc_loss_arg(loss, k);
@@ -110,7 +110,7 @@ void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& exam
   const bool real = info->type == ir::Type::Float, mask = info->type == ir::Type::Bool;
   const DLDataType type = real ? DLDataType{kDLFloat, width_bits, 1} : mask ? DLDataType{kDLUInt, 8, 1} : DLDataType{kDLInt, 32, 1};
   const DLTensor* t = hold(type, form.shape(info->dims));
-  const size_t n = elements(*t);
+  const size_t n = memory_ ? elements(*t) : 0;
   Random random;
   if (real) {
     const auto width = t->ndim ? static_cast<size_t>(t->shape[t->ndim - 1]) : 1;
@@ -155,6 +155,7 @@ Call::Call(const lossc_loss* loss, const Form& form, const CallOptions& options,
   }
   for (size_t k = 0; k < lossc_loss_option_count(loss); k++) choices_.push_back(form.choice(lossc_loss_option(loss, k)->name));
   plan_ = make_plan(loss, options.mode);
+  if (!options.memory) return;
   memory_.emplace_back(lossc_plan_workspace_size(plan_));
   memory_.emplace_back(lossc_plan_saved_size(plan_));
   if (options.mode != LOSSC_BACKWARD) return;

@@ -10,6 +10,7 @@
 namespace lossc::cli {
 
 struct CallOptions {
+  bool memory = true;  // false: shapes only, enough to make a plan
   int bits = 32;
   int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD, isa = LOSSC_ISA_BEST, threads = 0;
 };
@@ -39,6 +40,7 @@ class Tensors {
   void add_input(const lossc_arg& arg, const Form& form, const Case& example, int bits);
   void add_output(const lossc_arg& arg, const Form& form, const CallOptions& options);
 
+  bool memory_;
   std::deque<Held> held_;
   std::vector<const DLTensor*> inputs_, values_, gradients_;  // values_: for a forward run; gradients_: with backward
   std::map<std::string, const DLTensor*> by_name_;  // inputs

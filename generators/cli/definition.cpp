@@ -45,6 +45,19 @@ std::string unknown(const std::string& word) {
                      is_file(word) ? "" : ", and a definition of your own is named by its file, FILE.cpp");
 }
 
+// What the compiler's words mean to one who meets the language for the first time.
+std::string hint(const std::string& output) {
+  auto has = [&](const char* text) { return output.find(text) != std::string::npos; };
+  if (has("lossc/loss.h: No such file")) return "lossc is not whole: its headers are missing\n";
+  if (has("to \u2018lossc::Arg\u2019") && has("lossc::Tensor"))
+    return "Hint: a tensor is read element by element, as in x(i); without its indices it is no expression.\n";
+  if (has("to \u2018lossc::Arg\u2019") && has("lossc::Option"))
+    return "Hint: an option is asked in C++, as in if (o.is(\"choice\")); it is no expression.\n";
+  if (has("lossc::Expr\u2019 to \u2018bool\u2019"))
+    return "Hint: a condition on values is select(condition, then, otherwise); `if` and ?: work on options only.\n";
+  return "";
+}
+
 // A shared object that wants the language's words from this program (which exports them), so that compiling it needs
 // one header and no library. It stays loaded: the definition's code is in it.
 void compile_and_load(const fs::path& source) {
@@ -57,7 +70,7 @@ void compile_and_load(const fs::path& source) {
   const CommandResult r = run_command(command);
   if (r.status == 127) throw UsageError(fmt::format("no C++20 compiler: {}Name one in the environment variable CXX", r.output));
   if (r.status != 0)
-    throw UsageError(fmt::format("{} is not valid C++ in the language of <lossc/loss.h>:\n{}", source.string(), r.output));
+    throw UsageError(fmt::format("{} is not valid C++ in the language of <lossc/loss.h>:\n{}{}", source.string(), r.output, hint(r.output)));
   fmt::print(stderr, "{}", r.output);  // warnings
   if (!dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL))
     throw UsageError(fmt::format("{} cannot be loaded: {}\nA definition may use only what <lossc/loss.h> declares",

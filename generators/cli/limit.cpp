@@ -6,35 +6,8 @@
 #include <map>
 #include <set>
 
-#include "dsl/plan.h"
-
 namespace lossc::cli {
 namespace {
-
-// Steps that lead to the outputs of the mode, last to first.
-std::vector<const plan::Step*> needed_steps(const plan::Plan& plan, int32_t mode) {
-  const auto gradients = static_cast<ir::Id>(plan.program->gradients.size());
-  std::set<int> needed;
-  for (int b = 0; b < static_cast<int>(plan.buffers.size()); b++) {
-    const plan::Buffer& buffer = plan.buffers[b];
-    if (buffer.storage != plan::Storage::Output) continue;
-    const bool value = buffer.tensor == 0, gradient = buffer.tensor >= 2 && buffer.tensor < 2 + gradients;
-    if ((value && mode & LOSSC_FORWARD) || (gradient && mode & LOSSC_BACKWARD)) needed.insert(b);
-  }
-  std::vector<int> order;
-  for (const plan::Pass& p : plan.passes) {
-    order.insert(order.end(), p.once.begin(), p.once.end());
-    order.insert(order.end(), p.panel.begin(), p.panel.end());
-  }
-  std::vector<const plan::Step*> steps;
-  for (auto s = order.rbegin(); s != order.rend(); ++s) {
-    const plan::Step& step = plan.steps[*s];
-    if (std::none_of(step.outputs.begin(), step.outputs.end(), [&](int b) { return needed.count(b); })) continue;
-    needed.insert(step.reads.begin(), step.reads.end());
-    steps.push_back(&step);
-  }
-  return steps;
-}
 
 // The products on memory of their own, so that the loss's tensors stay as they are.
 struct Operands {
@@ -96,6 +69,30 @@ Limit products_limit(const std::vector<Product>& products, const CallOptions& op
 
 }  // namespace
 
+std::vector<int> needed_steps(const plan::Plan& plan, int32_t mode) {
+  const auto gradients = static_cast<ir::Id>(plan.program->gradients.size());
+  std::set<int> needed;
+  for (int b = 0; b < static_cast<int>(plan.buffers.size()); b++) {
+    const plan::Buffer& buffer = plan.buffers[b];
+    if (buffer.storage != plan::Storage::Output) continue;
+    const bool value = buffer.tensor == 0, gradient = buffer.tensor >= 2 && buffer.tensor < 2 + gradients;
+    if ((value && mode & LOSSC_FORWARD) || (gradient && mode & LOSSC_BACKWARD)) needed.insert(b);
+  }
+  std::vector<int> order;
+  for (const plan::Pass& p : plan.passes) {
+    order.insert(order.end(), p.once.begin(), p.once.end());
+    order.insert(order.end(), p.panel.begin(), p.panel.end());
+  }
+  std::vector<int> steps;
+  for (auto s = order.rbegin(); s != order.rend(); ++s) {
+    const plan::Step& step = plan.steps[*s];
+    if (std::none_of(step.outputs.begin(), step.outputs.end(), [&](int b) { return needed.count(b); })) continue;
+    needed.insert(step.reads.begin(), step.reads.end());
+    steps.insert(steps.begin(), *s);
+  }
+  return steps;
+}
+
 std::vector<Product> products_of(const plan::Plan& plan, const Form& form, int32_t mode) {
   auto extent = [&](ir::Id index) {
     auto it = form.extents.find(plan.graph.axes[plan.graph.indices[index].axis].name);
@@ -103,12 +100,13 @@ std::vector<Product> products_of(const plan::Plan& plan, const Form& form, int32
   };
   std::vector<Product> products;
   std::set<ir::Id> seen;
-  for (const plan::Step* s : needed_steps(plan, mode)) {
+  for (int index : needed_steps(plan, mode)) {
+    const plan::Step* s = &plan.steps[index];
     const bool nn = s->kind == plan::StepKind::ContractNN, tn = s->kind == plan::StepKind::ContractTN;
     if ((!nn && !tn) || !seen.insert(s->nodes[0]).second) continue;
     std::vector<ir::Id> over = s->domain;
     std::erase(over, s->over);
-    products.insert(products.begin(), {extent(over.at(0)), extent(over.at(1)), extent(s->over), tn});
+    products.push_back({extent(over.at(0)), extent(over.at(1)), extent(s->over), tn});
   }
   return products;
 }

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "dsl/plan.h"
 #include "generators/cli/call.h"
 
-namespace lossc::plan {
-struct Plan;
-}
-
 namespace lossc::cli {
+
+// Steps of the plan that lead to the outputs of the mode, in the order they run.
+std::vector<int> needed_steps(const plan::Plan& plan, int32_t mode);
 
 struct Product {  // C (m x n) = sum over k
   int64_t m, n, k;
