@@ -82,6 +82,7 @@ bool Builder::absent(ir::Id index) const {
 
 void Builder::locate(const Where& where) {
   where_ = where;
+  if (program.file == where.file_name()) written_ = where;
   auto& files = program.graph.files;
   auto it = std::find(files.begin(), files.end(), where.file_name());
   program.graph.file = static_cast<int>(it - files.begin());
@@ -89,7 +90,9 @@ void Builder::locate(const Where& where) {
   program.graph.line = static_cast<int>(where.line());
 }
 
-void Builder::fail(const std::string& what, const Where& where) const {
+void Builder::fail(const std::string& what, const Where& at) const {
+  // Words made of other words (sq of a product) fail in our own file; the writer wants to know where in theirs.
+  const Where& where = at.line() && program.file != at.file_name() && written_.line() ? written_ : at;
   const std::string file = where.line() ? base_name(where.file_name()) : base_name(program.file);
   throw DefinitionError(fmt::format("{}:{}: loss '{}': {}", file, where.line(), program.name, what));
 }

@@ -32,7 +32,7 @@ class Builder {
 
  private:
   std::vector<Fact> choices_;
-  Where where_;
+  Where where_, written_;  // the latest, and the latest in the definition's own file
   Builder* outer_;
 };
 

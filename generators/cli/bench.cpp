@@ -78,7 +78,8 @@ struct Series {
   double median() const {
     std::vector<double> sorted = ms;
     std::sort(sorted.begin(), sorted.end());
-    return sorted.size() % 2 ? sorted[sorted.size() / 2] : (sorted[sorted.size() / 2 - 1] + sorted[sorted.size() / 2]) / 2;
+    return sorted.size() % 2 ? sorted[sorted.size() / 2]
+                             : (sorted[sorted.size() / 2 - 1] + sorted[sorted.size() / 2]) / 2;
   }
   double least() const { return *std::min_element(ms.begin(), ms.end()); }
   double most() const { return *std::max_element(ms.begin(), ms.end()); }
@@ -86,7 +87,8 @@ struct Series {
 
 // One sample of each in turn, so that both see the same machine. The pause lets the other's threads go to sleep. A
 // sample repeats what is short until it takes a millisecond, after a first time that wakes its own threads.
-void interleave(const std::function<double()>& kernel, const std::function<double()>& limit, int runs, Series* a, Series* b) {
+void interleave(const std::function<double()>& kernel, const std::function<double()>& limit, int runs, Series* a,
+                Series* b) {
   auto sampler = [](const std::function<double()>& once) {
     once();  // warms up
     const double ms = once();
@@ -111,12 +113,14 @@ void interleave(const std::function<double()>& kernel, const std::function<doubl
 }
 
 Json bench(const Words& words) {
-  const CallOptions options{true, words.dtype == "f32" ? 32 : 64, mode_code(words.mode), isa_code(words.isa), words.threads};
+  const CallOptions options{true, words.dtype == "f32" ? 32 : 64, mode_code(words.mode), isa_code(words.isa),
+                            words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
   const lossc_loss* loss = kernels_of(definition, options.bits, words.isa);
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
-  const Blas blas = products_of(plan::make_plan(form.program), form, options.mode).empty() ? Blas() : Blas::choose(threads);
+  const Blas blas =
+      products_of(plan::make_plan(form.program), form, options.mode).empty() ? Blas() : Blas::choose(threads);
   constexpr int64_t kSmall = 34;  // even, for losses over pairs of rows; more than two AVX-512 vectors
   if (const std::string bad = check_small(loss, form, options, kSmall); !bad.empty())
     return {{"loss", definition.name}, {"checked", false}, {"disagreement", bad}};
@@ -132,7 +136,13 @@ Json bench(const Words& words) {
   Team team(threads);
   const Limit limit = make_limit(form, tensors, options, team, blas);
   Series kernel, bound;
-  interleave([&] { const double start = now_ms(); call.run(); return now_ms() - start; }, limit.sample_ms, words.runs, &kernel, &bound);
+  interleave(
+      [&] {
+        const double start = now_ms();
+        call.run();
+        return now_ms() - start;
+      },
+      limit.sample_ms, words.runs, &kernel, &bound);
   return {{"loss", definition.name},
           {"shape", form.shape_json()},
           {"dtype", words.dtype},
@@ -164,8 +174,8 @@ void print(const Json& r) {
   fmt::print("{}{}  {}, {}, {}, {} threads; agrees with the float64 oracle\n", text("loss"), shape, text("dtype"),
              mode == "both" ? "value and gradient" : mode, text("isa"), r["threads"].get<int>());
   auto row = [&](const char* name, const char* key, const std::string& remark) {
-    fmt::print("  {:<8}{:>10.4g} ms  ({:.4g} to {:.4g})  {}\n", name, number(key), number((std::string(key) + "_least").c_str()),
-               number((std::string(key) + "_most").c_str()), remark);
+    fmt::print("  {:<8}{:>10.4g} ms  ({:.4g} to {:.4g})  {}\n", name, number(key),
+               number((std::string(key) + "_least").c_str()), number((std::string(key) + "_most").c_str()), remark);
   };
   row("kernel", "ms", fmt::format("median of {} runs", r["runs"].get<int>()));
   row("limit", "limit_ms", fmt::format("{}: {}", text("limit_kind"), text("limit")));
@@ -181,7 +191,9 @@ Exit run(const Words& words) {
     print_json(result);
   else if (good)
     print(result);
-  if (!good) fmt::print(stderr, "lossc: {} is wrong, so it is not timed: {}\n", words.loss, result["disagreement"].get<std::string>());
+  if (!good)
+    fmt::print(stderr, "lossc: {} is wrong, so it is not timed: {}\n", words.loss,
+               result["disagreement"].get<std::string>());
   return good ? kOk : kFailed;
 }
 
@@ -192,17 +204,22 @@ void add_bench(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand("bench", "Checks a loss, then times it beside the limit of the machine");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
   add_form_words(command, &words->form, true);
-  command->add_option("--dtype", words->dtype, "float type")->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
+  command->add_option("--dtype", words->dtype, "float type")
+      ->check(CLI::IsMember({"f32", "f64"}))
+      ->capture_default_str();
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
-      ->check(CLI::IsMember({"both", "forward", "backward"}))->capture_default_str();
+      ->check(CLI::IsMember({"both", "forward", "backward"}))
+      ->capture_default_str();
   command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best there is");
   command->add_option("--threads", words->threads, "default: every core");
   command->add_option("--runs", words->runs, "at least so many of each, interleaved; the medians count")
-      ->check(CLI::Range(1, 100000))->capture_default_str();
-  command->add_flag("--json", words->json,
-                    "one object: loss, shape, dtype, mode, isa, threads, ms, limit_ms, limit_kind (gemm: the loss's matrix "
-                    "products by a BLAS; flops: the same without one; copy: its differentiable inputs into their gradients; "
-                    "read: a forward run's inputs), ratio, peak_extra_bytes, ...");
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_flag(
+      "--json", words->json,
+      "one object: loss, shape, dtype, mode, isa, threads, ms, limit_ms, limit_kind (gemm: the loss's matrix "
+      "products by a BLAS; flops: the same without one; copy: its differentiable inputs into their gradients; "
+      "read: a forward run's inputs), ratio, peak_extra_bytes, ...");
   command->callback([=] { *action = [=] { return run(*words); }; });
 }
 

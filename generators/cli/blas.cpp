@@ -14,8 +14,8 @@ namespace lossc::cli {
 namespace {
 
 template <class T>
-using Gemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, T alpha, const T* a, int lda, const T* b,
-                      int ldb, T beta, T* c, int ldc);
+using Gemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, T alpha, const T* a, int lda,
+                      const T* b, int ldb, T beta, T* c, int ldc);
 
 template <class T>
 void call(void* function, bool trans_a, bool trans_b, int m, int n, int k, const void* a, const void* b, void* c) {
@@ -95,7 +95,8 @@ Blas Blas::choose(int threads) {
   return chosen ? open(*chosen, threads) : Blas();
 }
 
-void Blas::gemm(int bits, bool trans_a, bool trans_b, int m, int n, int k, const void* a, const void* b, void* c) const {
+void Blas::gemm(int bits, bool trans_a, bool trans_b, int m, int n, int k, const void* a, const void* b,
+                void* c) const {
   if (bits == 32)
     call<float>(sgemm_, trans_a, trans_b, m, n, k, a, b, c);
   else

@@ -108,7 +108,9 @@ void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& exam
   if (!info || small == example.inputs.end()) return inputs_.push_back(nullptr);
   const auto width_bits = static_cast<uint8_t>(bits);
   const bool real = info->type == ir::Type::Float, mask = info->type == ir::Type::Bool;
-  const DLDataType type = real ? DLDataType{kDLFloat, width_bits, 1} : mask ? DLDataType{kDLUInt, 8, 1} : DLDataType{kDLInt, 32, 1};
+  const DLDataType type = real   ? DLDataType{kDLFloat, width_bits, 1}
+                          : mask ? DLDataType{kDLUInt, 8, 1}
+                                 : DLDataType{kDLInt, 32, 1};
   const DLTensor* t = hold(type, form.shape(info->dims));
   const size_t n = memory_ ? elements(*t) : 0;
   Random random;
@@ -153,7 +155,8 @@ Call::Call(const lossc_loss* loss, const Form& form, const CallOptions& options,
     auto it = form.params.find(arg.name);
     params_.push_back(it == form.params.end() ? arg.fallback : it->second);
   }
-  for (size_t k = 0; k < lossc_loss_option_count(loss); k++) choices_.push_back(form.choice(lossc_loss_option(loss, k)->name));
+  for (size_t k = 0; k < lossc_loss_option_count(loss); k++)
+    choices_.push_back(form.choice(lossc_loss_option(loss, k)->name));
   plan_ = make_plan(loss, options.mode);
   if (!options.memory) return;
   memory_.emplace_back(lossc_plan_workspace_size(plan_));
@@ -203,7 +206,9 @@ void Call::run(const lossc_plan* plan, const Memory& workspace, int32_t mode) co
 }
 
 int32_t isa_code(const std::string& name) {
-  for (auto [known, code] : {std::pair{"", LOSSC_ISA_BEST}, {"sse41", LOSSC_ISA_SSE41}, {"avx2", LOSSC_ISA_AVX2},
+  for (auto [known, code] : {std::pair{"", LOSSC_ISA_BEST},
+                             {"sse41", LOSSC_ISA_SSE41},
+                             {"avx2", LOSSC_ISA_AVX2},
                              {"avx512", LOSSC_ISA_AVX512}})
     if (name == known) return code;
   throw UsageError(fmt::format("ISA level '{}': want sse41, avx2 or avx512", name));

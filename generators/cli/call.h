@@ -28,7 +28,9 @@ class Tensors {
   };
   const std::vector<Pair>& pairs() const { return pairs_; }
   const std::vector<const DLTensor*>& inputs() const { return inputs_; }
-  const std::vector<const DLTensor*>& outputs(int32_t mode) const { return mode & LOSSC_BACKWARD ? gradients_ : values_; }
+  const std::vector<const DLTensor*>& outputs(int32_t mode) const {
+    return mode & LOSSC_BACKWARD ? gradients_ : values_;
+  }
 
  private:
   struct Held {
@@ -43,7 +45,7 @@ class Tensors {
   bool memory_;
   std::deque<Held> held_;
   std::vector<const DLTensor*> inputs_, values_, gradients_;  // values_: for a forward run; gradients_: with backward
-  std::map<std::string, const DLTensor*> by_name_;  // inputs
+  std::map<std::string, const DLTensor*> by_name_;            // inputs
   std::vector<Pair> pairs_;
 };
 

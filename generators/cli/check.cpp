@@ -23,7 +23,10 @@ constexpr double kBudgetMs = 20e3;
 Json result_json(const Definition& d, const std::string& dtype, const Comparison& c, size_t forms, size_t done) {
   Json quantities = Json::array();
   for (const Quantity& q : c.quantities()) {
-    Json entry = {{"name", q.name}, {"elements", q.elements}, {"kernel_error", q.kernel_error}, {"kernel_agrees", q.kernel_agrees}};
+    Json entry = {{"name", q.name},
+                  {"elements", q.elements},
+                  {"kernel_error", q.kernel_error},
+                  {"kernel_agrees", q.kernel_agrees}};
     if (q.name.rfind("grad_", 0) == 0) {
       entry["elements_by_differences"] = q.smooth;
       entry["difference_error"] = q.difference_error;
@@ -31,9 +34,9 @@ Json result_json(const Definition& d, const std::string& dtype, const Comparison
     }
     quantities.push_back(entry);
   }
-  return {{"loss", d.name},           {"ok", c.good()},      {"dtype", dtype},           {"forms", forms},
-          {"forms_checked", done},    {"calls", c.calls()},  {"quantities", quantities}, {"failures", c.failures()},
-          {"warnings", c.warnings()}};
+  return {{"loss", d.name},           {"ok", c.good()},           {"dtype", dtype},
+          {"forms", forms},           {"forms_checked", done},    {"calls", c.calls()},
+          {"quantities", quantities}, {"failures", c.failures()}, {"warnings", c.warnings()}};
 }
 
 Json check_one(const Definition& d, const Words& words, const std::string& dtype) {
@@ -55,7 +58,9 @@ void print_quantities(const Json& quantities) {
   size_t width = 8;
   for (const Json& q : quantities) width = std::max(width, q["name"].get<std::string>().size());
   fmt::print("  {:<{}}  {:<24}  {}\n", "", width, "gradient - differences", "kernel - float64");
-  auto error = [](double value, bool agrees, size_t n) { return fmt::format("{:<8.1e} {:<5} of {}", value, agrees ? "ok" : "WRONG", n); };
+  auto error = [](double value, bool agrees, size_t n) {
+    return fmt::format("{:<8.1e} {:<5} of {}", value, agrees ? "ok" : "WRONG", n);
+  };
   for (const Json& q : quantities) {
     std::string differences;
     if (q.contains("differences_agree")) {
@@ -69,15 +74,16 @@ void print_quantities(const Json& quantities) {
 
 void print(const Json& r) {
   const auto forms = r["forms"].get<size_t>(), done = r["forms_checked"].get<size_t>();
-  fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative, and how many elements were compared\n", r["loss"].get<std::string>(),
-             r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
+  fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative, and how many elements were compared\n",
+             r["loss"].get<std::string>(), r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
              done < forms ? fmt::format(" of {}, for want of time", forms) : "", r["calls"].get<size_t>());
   print_quantities(r["quantities"]);
   for (const Json& w : r["warnings"]) fmt::print("  note: {}\n", w.get<std::string>());
   for (const Json& f : r["failures"]) fmt::print("  wrong: {}\n", f.get<std::string>());
   if (!r["ok"])
-    fmt::print("  Gradients are derived and kernels compiled, so this is most likely a bug of lossc: please report it with "
-               "the definition.\n");
+    fmt::print(
+        "  Gradients are derived and kernels compiled, so this is most likely a bug of lossc: please report it with "
+        "the definition.\n");
 }
 
 Exit run(const Words& words) {
@@ -100,8 +106,10 @@ void add_check(CLI::App& app, Action* action) {
   auto words = std::make_shared<Words>();
   CLI::App* command = app.add_subcommand("check", "Compares a loss's value, gradient and kernels with each other");
   command->add_option("loss", words->loss, "FILE.cpp with definitions, or a loss")->required();
-  command->add_option("--dtype", words->dtypes, "float types: f32,f64")->delimiter(',')
-      ->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
+  command->add_option("--dtype", words->dtypes, "float types: f32,f64")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "f64"}))
+      ->capture_default_str();
   command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best of this machine");
   command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
   command->callback([=] { *action = [=] { return run(*words); }; });

@@ -74,8 +74,9 @@ void Comparison::differences(const Program& p, const Case& c) {
       q.difference_error = std::max(q.difference_error, error / scale);
       if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
       if (q.differences_agree) {
-        fail(place(p, fmt::format("gradient of {}: element {} is {:.9g}, but differences of the loss give {:.9g} +- {:.2g}",
-                                  t.name, k, gradient[k], d.value, 4 * d.error)));
+        fail(place(
+            p, fmt::format("gradient of {}: element {} is {:.9g}, but differences of the loss give {:.9g} +- {:.2g}",
+                           t.name, k, gradient[k], d.value, 4 * d.error)));
       }
       q.differences_agree = false;
     }

@@ -14,10 +14,10 @@ namespace lossc::cli {
 // The loss, one gradient or one further output, over all calls.
 struct Quantity {
   std::string name;
-  size_t elements = 0;                  // compared between kernel and oracle
-  size_t smooth = 0;                    // compared between gradient and differences
-  double difference_error = 0;          // largest, relative to the largest value of its array
-  double kernel_error = 0;              // the same
+  size_t elements = 0;          // compared between kernel and oracle
+  size_t smooth = 0;            // compared between gradient and differences
+  double difference_error = 0;  // largest, relative to the largest value of its array
+  double kernel_error = 0;      // the same
   bool differences_agree = true, kernel_agrees = true;
 };
 

@@ -59,12 +59,14 @@ void print(const Json& made) {
 
 void add_compile(CLI::App& app, Action* action) {
   auto words = std::make_shared<Words>();
-  CLI::App* command = app.add_subcommand("compile", "Makes a library of the losses in a file: archive, shared object, headers");
+  CLI::App* command =
+      app.add_subcommand("compile", "Makes a library of the losses in a file: archive, shared object, headers");
   command->add_option("source", words->source, "FILE.cpp with definitions, or a loss")->required();
   command->add_option("-o,--out", words->out, "folder to write to")->required();
   command->add_option("--dtype", words->dtypes, "float types: f32,f64")->delimiter(',')->capture_default_str();
   command->add_option("--isa", words->isas, "x86-64 levels, of which the library picks when it runs: sse41,avx2,avx512")
-      ->delimiter(',')->capture_default_str();
+      ->delimiter(',')
+      ->capture_default_str();
   command->add_flag("--json", words->json, "one object: losses, archive, shared, headers, stmt, use");
   command->callback([=] {
     *action = [=] {

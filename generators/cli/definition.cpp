@@ -63,14 +63,16 @@ std::string hint(const std::string& output) {
 void compile_and_load(const fs::path& source) {
   const TemporaryFolder folder;
   const fs::path object = folder.path() / "definition.so";
-  std::vector<std::string> command = {cxx(), "-std=c++20", "-O0", "-fPIC", "-shared", "-fmax-errors=5",
-                                      "-Wall", "-Werror=return-type"};
+  std::vector<std::string> command = {cxx(),     "-std=c++20",     "-O0",   "-fPIC",
+                                      "-shared", "-fmax-errors=5", "-Wall", "-Werror=return-type"};
   for (const fs::path& include : install().includes) command.push_back("-I" + include.string());
   command.insert(command.end(), {"-o", object, source});
   const CommandResult r = run_command(command);
-  if (r.status == 127) throw UsageError(fmt::format("no C++20 compiler: {}Name one in the environment variable CXX", r.output));
+  if (r.status == 127)
+    throw UsageError(fmt::format("no C++20 compiler: {}Name one in the environment variable CXX", r.output));
   if (r.status != 0)
-    throw UsageError(fmt::format("{} is not valid C++ in the language of <lossc/loss.h>:\n{}{}", source.string(), r.output, hint(r.output)));
+    throw UsageError(fmt::format("{} is not valid C++ in the language of <lossc/loss.h>:\n{}{}", source.string(),
+                                 r.output, hint(r.output)));
   fmt::print(stderr, "{}", r.output);  // warnings
   if (!dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL))
     throw UsageError(fmt::format("{} cannot be loaded: {}\nA definition may use only what <lossc/loss.h> declares",
@@ -88,8 +90,10 @@ std::vector<Definition> load_file(const std::string& word) {
     if (!old) found.push_back(d);
   }
   if (found.empty())
-    throw UsageError(fmt::format("{} defines no loss: want LOSSC_LOSS(name, \"family\") {{ ... }}; generators/losses/ "
-                                 "has many to look at, and <lossc/loss.h> begins with one", word));
+    throw UsageError(
+        fmt::format("{} defines no loss: want LOSSC_LOSS(name, \"family\") {{ ... }}; generators/losses/ "
+                    "has many to look at, and <lossc/loss.h> begins with one",
+                    word));
   for (const Definition& b : before) {
     if (std::any_of(found.begin(), found.end(), [&](auto& d) { return std::string(d.name) == b.name; })) forget(b);
   }

@@ -25,13 +25,21 @@ std::string range_of(const emit::Interface& all, const emit::Input& t) {
 }
 
 Json input_json(const emit::Interface& all, const emit::Input& t) {
-  return {{"name", t.name},         {"shape", emit::shape_text(all, t.shapes)}, {"dtypes", emit::dtype_text(t.type, {32, 64}, false)},
-          {"range", range_of(all, t)}, {"optional", t.optional},                   {"differentiable", t.differentiable},
+  return {{"name", t.name},
+          {"shape", emit::shape_text(all, t.shapes)},
+          {"dtypes", emit::dtype_text(t.type, {32, 64}, false)},
+          {"range", range_of(all, t)},
+          {"optional", t.optional},
+          {"differentiable", t.differentiable},
           {"doc", t.doc}};
 }
 
 Json param_json(const ir::Param& p) {
-  return {{"name", p.name}, {"default", p.fallback}, {"range", emit::range_text(p)}, {"integer", p.integer}, {"doc", p.doc}};
+  return {{"name", p.name},
+          {"default", p.fallback},
+          {"range", emit::range_text(p)},
+          {"integer", p.integer},
+          {"doc", p.doc}};
 }
 
 void heading(const char* text) {
@@ -61,9 +69,11 @@ void print_arguments(const char* title, const Json& list) {
   heading(title);
   for (const Json& a : list) {
     std::string line = a["name"];
-    if (a.contains("shape")) line += fmt::format("  {}  {}", a["shape"].get<std::string>(), a["dtypes"].get<std::string>());
+    if (a.contains("shape"))
+      line += fmt::format("  {}  {}", a["shape"].get<std::string>(), a["dtypes"].get<std::string>());
     if (a.contains("default")) line += fmt::format(" = {}", a["default"].get<double>());
-    if (a.contains("choices")) line += fmt::format("  {}", fmt::join(a["choices"].get<std::vector<std::string>>(), " | "));
+    if (a.contains("choices"))
+      line += fmt::format("  {}", fmt::join(a["choices"].get<std::vector<std::string>>(), " | "));
     const std::string range = a.value("range", "");
     if (!range.empty()) line += fmt::format("  ({})", range);
     if (a.value("optional", false)) line += "  optional";
@@ -76,8 +86,10 @@ void print_arguments(const char* title, const Json& list) {
 }
 
 void print(const Json& loss) {
-  fmt::print("{}: {} ({})\n", loss["id"].get<std::string>(), loss["title"].get<std::string>(), loss["family"].get<std::string>());
-  for (auto [key, title] : {std::pair{"equation", "Equation"}, {"paper", "From"}, {"edges", "At the edges"}, {"note", "Note"}}) {
+  fmt::print("{}: {} ({})\n", loss["id"].get<std::string>(), loss["title"].get<std::string>(),
+             loss["family"].get<std::string>());
+  for (auto [key, title] :
+       {std::pair{"equation", "Equation"}, {"paper", "From"}, {"edges", "At the edges"}, {"note", "Note"}}) {
     if (loss[key].get<std::string>().empty()) continue;
     heading(title);
     paragraph(loss[key]);
@@ -88,8 +100,9 @@ void print(const Json& loss) {
   print_arguments("Options (the first is the default)", loss["options"]);
   print_arguments("Outputs", loss["outputs"]);
   heading("Besides");
-  paragraph("reduction none, sum or mean; row_weight, row_mask and grad_output over the rows; `lossc describe --json` and "
-            "<lossc/lossc.h> say more.");
+  paragraph(
+      "reduction none, sum or mean; row_weight, row_mask and grad_output over the rows; `lossc describe --json` and "
+      "<lossc/lossc.h> say more.");
 }
 
 }  // namespace
@@ -106,8 +119,10 @@ Json describe_briefly(const Definition& d) {
 
 Json describe(const Definition& d) {
   const emit::Interface all = interface_of(d);
-  Json axes = Json::array(), inputs = Json::array(), params = Json::array(), options = Json::array(), outputs = Json::array();
-  for (const ir::Axis& a : all.axes) axes.push_back({{"name", a.name}, {"optional", a.optional}, {"flat", a.flat}, {"doc", a.doc}});
+  Json axes = Json::array(), inputs = Json::array(), params = Json::array(), options = Json::array(),
+       outputs = Json::array();
+  for (const ir::Axis& a : all.axes)
+    axes.push_back({{"name", a.name}, {"optional", a.optional}, {"flat", a.flat}, {"doc", a.doc}});
   for (const emit::Input& t : all.inputs) inputs.push_back(input_json(all, t));
   for (const ir::Param& p : all.params) params.push_back(param_json(p));
   for (const OptionInfo& o : all.options) options.push_back({{"name", o.name}, {"choices", o.choices}, {"doc", o.doc}});
@@ -119,10 +134,12 @@ Json describe(const Definition& d) {
                        {"state", o.state},
                        {"doc", o.doc}});
   }
-  return {{"id", all.name},           {"family", all.family},           {"title", all.about.title},
-          {"equation", all.about.equation}, {"paper", all.about.paper}, {"edges", all.about.edges},
-          {"note", all.about.note},   {"axes", axes},                   {"inputs", inputs},
-          {"params", params},         {"options", options},             {"outputs", outputs}};
+  return {{"id", all.name},           {"family", all.family},
+          {"title", all.about.title}, {"equation", all.about.equation},
+          {"paper", all.about.paper}, {"edges", all.about.edges},
+          {"note", all.about.note},   {"axes", axes},
+          {"inputs", inputs},         {"params", params},
+          {"options", options},       {"outputs", outputs}};
 }
 
 void add_describe(CLI::App& app, Action* action) {

@@ -42,9 +42,17 @@ Json steps_json(const plan::Plan& p, const PlanCost& cost) {
     std::vector<std::string> reads, writes;
     for (int b : s.reads) reads.push_back(p.buffers[b].name);
     for (int b : s.outputs) writes.push_back(p.buffers[b].name);
-    steps.push_back({{"pass", c.pass}, {"in_panel", c.panel}, {"kind", kind_name(s.kind)}, {"over", index_list(p, s.domain)},
-                     {"sums_over", s.over == ir::kNone ? "" : p.graph.indices[s.over].name}, {"reads", reads}, {"writes", writes},
-                     {"flops", c.flops}, {"bytes_read", c.bytes_read}, {"bytes_written", c.bytes_written}, {"text", s.text}});
+    steps.push_back({{"pass", c.pass},
+                     {"in_panel", c.panel},
+                     {"kind", kind_name(s.kind)},
+                     {"over", index_list(p, s.domain)},
+                     {"sums_over", s.over == ir::kNone ? "" : p.graph.indices[s.over].name},
+                     {"reads", reads},
+                     {"writes", writes},
+                     {"flops", c.flops},
+                     {"bytes_read", c.bytes_read},
+                     {"bytes_written", c.bytes_written},
+                     {"text", s.text}});
   }
   return steps;
 }
@@ -53,8 +61,11 @@ Json buffers_json(const plan::Plan& p, const PlanCost& cost) {
   Json buffers = Json::array();
   for (const BufferCost& c : cost.buffers) {
     const plan::Buffer& b = p.buffers[c.buffer];
-    buffers.push_back({{"name", b.name}, {"storage", storage_name(b.storage)}, {"over", index_list(p, b.layout.order)},
-                       {"tiled", b.layout.tiled}, {"bytes", c.bytes}});
+    buffers.push_back({{"name", b.name},
+                       {"storage", storage_name(b.storage)},
+                       {"over", index_list(p, b.layout.order)},
+                       {"tiled", b.layout.tiled},
+                       {"bytes", c.bytes}});
   }
   return buffers;
 }
@@ -79,31 +90,52 @@ Json bound_json(const PlanCost& cost, const CallOptions& options, Team& team, co
   const double products = cost.product_flops / (gemm_rate > 0 ? gemm_rate : fma), other = cost.other_flops / fma;
   const double memory = cost.memory_bytes / bandwidth;
   return {{"ms", std::max(memory, products + other)},
-          {"by", memory > products + other ? "memory" : products > other ? "matrix products" : "arithmetic"},
-          {"memory_ms", memory}, {"products_ms", products}, {"other_ms", other},
-          {"copy_gb_s", bandwidth / 1e6}, {"gemm_gflop_s", gemm_rate / 1e6}, {"gemm", blas ? blas.name() : ""}, {"fma_gflop_s", fma / 1e6}};
+          {"by", memory > products + other ? "memory"
+                 : products > other        ? "matrix products"
+                                           : "arithmetic"},
+          {"memory_ms", memory},
+          {"products_ms", products},
+          {"other_ms", other},
+          {"copy_gb_s", bandwidth / 1e6},
+          {"gemm_gflop_s", gemm_rate / 1e6},
+          {"gemm", blas ? blas.name() : ""},
+          {"fma_gflop_s", fma / 1e6}};
 }
 
 Json explain(const Words& words) {
-  const int32_t mode = words.mode == "forward" ? LOSSC_FORWARD : words.mode == "backward" ? LOSSC_BACKWARD : LOSSC_FORWARD | LOSSC_BACKWARD;
+  const int32_t mode = words.mode == "forward"    ? LOSSC_FORWARD
+                       : words.mode == "backward" ? LOSSC_BACKWARD
+                                                  : LOSSC_FORWARD | LOSSC_BACKWARD;
   const CallOptions options{false, words.dtype == "f32" ? 32 : 64, mode, isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
   const plan::Plan plan = plan::make_plan(form.program);
   const PlanCost cost = plan_cost(plan, form, options);
   Json recomputed = Json::array();
-  for (const auto& [node, steps] : cost.recomputed) recomputed.push_back({{"expression", ir::print(plan.graph, node, 4)}, {"steps", steps}});
+  for (const auto& [node, steps] : cost.recomputed)
+    recomputed.push_back({{"expression", ir::print(plan.graph, node, 4)}, {"steps", steps}});
   const lossc_loss* loss = kernels_of(definition, options.bits, words.isa);
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
   const Blas blas = cost.product_flops > 0 ? Blas::choose(threads) : Blas();
   const Tensors tensors(loss, form, options);
   const Call call(loss, form, options, tensors);
   Team team(threads);
-  Json result = {{"loss", definition.name}, {"shape", form.shape_json()}, {"dtype", words.dtype}, {"mode", words.mode},
-                 {"form", form_text(form.program)}, {"threads", threads}, {"steps", steps_json(plan, cost)},
-                 {"buffers", buffers_json(plan, cost)}, {"recomputed", recomputed}, {"memory_bytes", cost.memory_bytes},
-                 {"product_flops", cost.product_flops}, {"other_flops", cost.other_flops}, {"workspace_bytes", call.workspace_size()},
-                 {"saved_bytes", call.saved_size()}, {"bound", bound_json(cost, options, team, blas)}, {"runtime_plan", call.explain()}};
+  Json result = {{"loss", definition.name},
+                 {"shape", form.shape_json()},
+                 {"dtype", words.dtype},
+                 {"mode", words.mode},
+                 {"form", form_text(form.program)},
+                 {"threads", threads},
+                 {"steps", steps_json(plan, cost)},
+                 {"buffers", buffers_json(plan, cost)},
+                 {"recomputed", recomputed},
+                 {"memory_bytes", cost.memory_bytes},
+                 {"product_flops", cost.product_flops},
+                 {"other_flops", cost.other_flops},
+                 {"workspace_bytes", call.workspace_size()},
+                 {"saved_bytes", call.saved_size()},
+                 {"bound", bound_json(cost, options, team, blas)},
+                 {"runtime_plan", call.explain()}};
   if (words.ir) result["ir"] = value_text(form.program);
   if (words.gradient) result["gradient"] = gradient_text(form.program);
   if (words.plan) result["plan"] = plan::print(plan);
@@ -128,8 +160,9 @@ void print_steps(const Json& steps) {
       fmt::print("pass {}, {}\n", pass, panel ? "in each panel of rows" : "once");
     }
     const std::string sums = s["sums_over"];
-    fmt::print("  {} over ({}{})  {} <- {}  {}, {} read, {} written\n", s["kind"].get<std::string>(), s["over"].get<std::string>(),
-               sums.empty() ? "" : "; sum " + sums, fmt::join(s["writes"].get<std::vector<std::string>>(), ", "),
+    fmt::print("  {} over ({}{})  {} <- {}  {}, {} read, {} written\n", s["kind"].get<std::string>(),
+               s["over"].get<std::string>(), sums.empty() ? "" : "; sum " + sums,
+               fmt::join(s["writes"].get<std::vector<std::string>>(), ", "),
                fmt::join(s["reads"].get<std::vector<std::string>>(), ", "), amount(s["flops"], "flop"),
                amount(s["bytes_read"], "B"), amount(s["bytes_written"], "B"));
     fmt::print("      {}\n", s["text"].get<std::string>());
@@ -139,22 +172,27 @@ void print_steps(const Json& steps) {
 void print_memory(const Json& r) {
   fmt::print("\nstored (a panel holds a share of this for each thread)\n");
   for (const Json& b : r["buffers"])
-    fmt::print("  {:<24} {:<16} ({}){}  {}\n", b["name"].get<std::string>(), b["storage"].get<std::string>(), b["over"].get<std::string>(),
-               b["tiled"].get<bool>() ? " in tiles" : "", amount(b["bytes"], "B"));
+    fmt::print("  {:<24} {:<16} ({}){}  {}\n", b["name"].get<std::string>(), b["storage"].get<std::string>(),
+               b["over"].get<std::string>(), b["tiled"].get<bool>() ? " in tiles" : "", amount(b["bytes"], "B"));
   if (!r["recomputed"].empty()) fmt::print("computed again rather than stored\n");
-  for (const Json& n : r["recomputed"]) fmt::print("  in {} steps: {}\n", n["steps"].get<int>(), n["expression"].get<std::string>());
-  fmt::print("\nworkspace {}, kept from forward to backward {}\n", amount(r["workspace_bytes"], "B"), amount(r["saved_bytes"], "B"));
+  for (const Json& n : r["recomputed"])
+    fmt::print("  in {} steps: {}\n", n["steps"].get<int>(), n["expression"].get<std::string>());
+  fmt::print("\nworkspace {}, kept from forward to backward {}\n", amount(r["workspace_bytes"], "B"),
+             amount(r["saved_bytes"], "B"));
 }
 
 void print_bound(const Json& r) {
   const Json& b = r["bound"];
-  fmt::print("bound on this machine ({} threads): {:.4g} ms, by {}\n", r["threads"].get<int>(), b["ms"].get<double>(), b["by"].get<std::string>());
-  fmt::print("  memory    {:>10.4g} ms  {} at {:.3g} GB/s, as a copy\n", b["memory_ms"].get<double>(), amount(r["memory_bytes"], "B"),
-             b["copy_gb_s"].get<double>());
+  fmt::print("bound on this machine ({} threads): {:.4g} ms, by {}\n", r["threads"].get<int>(), b["ms"].get<double>(),
+             b["by"].get<std::string>());
+  fmt::print("  memory    {:>10.4g} ms  {} at {:.3g} GB/s, as a copy\n", b["memory_ms"].get<double>(),
+             amount(r["memory_bytes"], "B"), b["copy_gb_s"].get<double>());
   const std::string gemm = b["gemm"];
   if (r["product_flops"] > 0)
-    fmt::print("  products  {:>10.4g} ms  {} at {:.4g} GFLOP/s, {}\n", b["products_ms"].get<double>(), amount(r["product_flops"], "flop"),
-               gemm.empty() ? b["fma_gflop_s"].get<double>() : b["gemm_gflop_s"].get<double>(), gemm.empty() ? "as multiply-adds" : "as " + gemm);
+    fmt::print("  products  {:>10.4g} ms  {} at {:.4g} GFLOP/s, {}\n", b["products_ms"].get<double>(),
+               amount(r["product_flops"], "flop"),
+               gemm.empty() ? b["fma_gflop_s"].get<double>() : b["gemm_gflop_s"].get<double>(),
+               gemm.empty() ? "as multiply-adds" : "as " + gemm);
   fmt::print("  the rest  {:>10.4g} ms  {} at {:.4g} GFLOP/s, as multiply-adds; a transcendental function counts 10\n",
              b["other_ms"].get<double>(), amount(r["other_flops"], "flop"), b["fma_gflop_s"].get<double>());
 }
@@ -177,18 +215,23 @@ void print(const Json& r) {
 
 void add_explain(CLI::App& app, Action* action) {
   auto words = std::make_shared<Words>();
-  CLI::App* command = app.add_subcommand("explain", "What runs for a loss: steps, memory, work, and the machine's bound");
+  CLI::App* command =
+      app.add_subcommand("explain", "What runs for a loss: steps, memory, work, and the machine's bound");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
   add_form_words(command, &words->form, true);
-  command->add_option("--dtype", words->dtype, "float type")->check(CLI::IsMember({"f32", "f64"}))->capture_default_str();
+  command->add_option("--dtype", words->dtype, "float type")
+      ->check(CLI::IsMember({"f32", "f64"}))
+      ->capture_default_str();
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
-      ->check(CLI::IsMember({"both", "forward", "backward"}))->capture_default_str();
+      ->check(CLI::IsMember({"both", "forward", "backward"}))
+      ->capture_default_str();
   command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best there is");
   command->add_option("--threads", words->threads, "default: every core");
   command->add_flag("--ir", words->ir, "also the loss as the language reads it");
   command->add_flag("--gradient", words->gradient, "also its derivative");
   command->add_flag("--plan", words->plan, "also the plan, as made and as it runs");
-  command->add_flag("--json", words->json, "one object: steps, buffers, recomputed, bytes, flops, workspace_bytes, bound, ...");
+  command->add_flag("--json", words->json,
+                    "one object: steps, buffers, recomputed, bytes, flops, workspace_bytes, bound, ...");
   command->callback([=] {
     *action = [=] {
       const Json result = explain(*words);

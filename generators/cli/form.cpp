@@ -20,7 +20,8 @@ template <class T>
 T number(const std::string& text, const std::string& word) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) throw UsageError(fmt::format("'{}': '{}' is no number", word, text));
+  if (error != std::errc() || end != text.data() + text.size())
+    throw UsageError(fmt::format("'{}': '{}' is no number", word, text));
   return value;
 }
 
@@ -54,7 +55,8 @@ int value_of(const Program& p, const Wanted& w, const Fact& f) {
       if (it == w.options.end()) return 0;
       auto choice = std::find(o.choices.begin(), o.choices.end(), it->second);
       if (choice == o.choices.end())
-        throw UsageError(fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), it->second));
+        throw UsageError(
+            fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), it->second));
       return static_cast<int>(choice - o.choices.begin());
     }
     case Fact::TensorGiven:

@@ -16,14 +16,14 @@ void add_form_words(CLI::App* command, FormWords* words, bool shape_required);
 
 struct Form {
   Program program;
-  std::map<std::string, int64_t> extents;  // by axis; complete, but for absent optional axes
-  std::map<std::string, double> params;    // as given
+  std::map<std::string, int64_t> extents;      // by axis; complete, but for absent optional axes
+  std::map<std::string, double> params;        // as given
   std::map<std::string, std::string> options;  // as given
 
   int64_t extent(ir::Id index) const;
   std::vector<int64_t> shape(const std::vector<ir::Id>& indices) const;
   int choice(const std::string& option) const;  // 0 if this form does not have it
-  std::string shape_text() const;  // "N=4096, D=128"
+  std::string shape_text() const;               // "N=4096, D=128"
   Json shape_json() const;
   // A call of exactly this form and its params on small random tensors, for a check: no extent above `most`.
   Case small_case(int64_t most, unsigned seed) const;

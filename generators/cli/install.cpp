@@ -19,7 +19,8 @@ Install find_install() {
   const fs::path lib = prefix / LOSSC_LIBDIR, source = LOSSC_SOURCE_DIR;
   if (fs::exists(lib / "cmake/lossc/lossc_link.sh")) {
     const fs::path include = prefix / LOSSC_INCLUDEDIR;
-    return {{include, lib / "lossc/include"}, include, lib / "lossc/liblossc_runtime.a", lib / "cmake/lossc/lossc_link.sh"};
+    return {
+        {include, lib / "lossc/include"}, include, lib / "lossc/liblossc_runtime.a", lib / "cmake/lossc/lossc_link.sh"};
   }
   if (fs::exists(prefix / "lib/liblossc_runtime.a") && fs::exists(source / "runtime/table.h")) {
     return {{source / "dsl/include", source / "runtime/include", source},

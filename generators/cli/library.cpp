@@ -37,7 +37,8 @@ fs::path archive_kernels(const fs::path& folder) {
 }
 
 void link_step(std::vector<std::string> words) {
-  for (auto [name, tool] : {std::pair{"AR", "ar"}, {"NM", "nm"}, {"LD", "ld"}, {"OBJCOPY", "objcopy"}}) setenv(name, tool, 0);
+  for (auto [name, tool] : {std::pair{"AR", "ar"}, {"NM", "nm"}, {"LD", "ld"}, {"OBJCOPY", "objcopy"}})
+    setenv(name, tool, 0);
   words.insert(words.begin(), {"sh", install().link_script});
   must_run(words);
 }
@@ -85,8 +86,8 @@ void link_library(const Build& build, const fs::path& folder, const fs::path& st
   const std::string archive = stem.string() + ".a", shared = stem.string() + ".so";
   const fs::path kernels = archive_kernels(folder);
   link_step({"runtime", install().runtime, core, enumeration});
-  std::vector<std::string> command = {"ar", "qc", folder / "library.a", core, enumeration,
-                                      compile_table(folder / "registry.cpp")};
+  std::vector<std::string> command = {"ar", "qc",        folder / "library.a",
+                                      core, enumeration, compile_table(folder / "registry.cpp")};
   for (const std::string& table : compile_tables(build, folder)) command.push_back(table);
   must_run(command);
   link_step({"add", folder / "library.a", kernels});

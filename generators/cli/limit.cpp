@@ -23,7 +23,8 @@ struct Operands {
     for (int m = 0; m < 2; m++) {
       for (size_t k = 0; k < (m ? b : a); k++) {
         const double v = 0.25 + 0.5 * static_cast<double>((k * 2654435761u >> 7 & 0xFF)) / 256;
-        bits == 32 ? static_cast<float*>(memory[m].data())[k] = static_cast<float>(v) : static_cast<double*>(memory[m].data())[k] = v;
+        bits == 32 ? static_cast<float*>(memory[m].data())[k] = static_cast<float>(v)
+                   : static_cast<double*>(memory[m].data())[k] = v;
       }
     }
   }
@@ -59,9 +60,11 @@ Limit products_limit(const std::vector<Product>& products, const CallOptions& op
     flops += p.flops();
     text += fmt::format("{}{}x{}x{}", text.empty() ? "" : ", ", p.m, p.n, p.k);
   }
-  text = fmt::format("{} product{} ({}), {:.3g} GFLOP", products.size(), products.size() == 1 ? "" : "s", text, flops / 1e9);
-  const bool fits = std::all_of(products.begin(), products.end(),
-                                [](const Product& p) { return std::max({p.m, p.n, p.k}) < int64_t{1} << 31; });
+  text = fmt::format("{} product{} ({}), {:.3g} GFLOP", products.size(), products.size() == 1 ? "" : "s", text,
+                     flops / 1e9);
+  const bool fits = std::all_of(products.begin(), products.end(), [](const Product& p) {
+    return std::max({p.m, p.n, p.k}) < int64_t{1} << 31;
+  });
   if (blas && fits) return gemm_limit(products, text, options.bits, blas);
   return {"flops", text + " at the rate of multiply-adds out of registers",
           [=, &team] { return flops / fma_rate(team, options.bits, 20); }};
@@ -123,7 +126,8 @@ Limit make_limit(const Form& form, const Tensors& tensors, const CallOptions& op
                       writes ? " (the differentiable inputs into their gradients)" : " (the differentiable inputs)"),
           [&tensors, &team] {
             const double start = now_ms();
-            for (const Tensors::Pair& p : tensors.pairs()) p.gradient ? copy(team, p.gradient, p.input, p.bytes) : read(team, p.input, p.bytes);
+            for (const Tensors::Pair& p : tensors.pairs())
+              p.gradient ? copy(team, p.gradient, p.input, p.bytes) : read(team, p.input, p.bytes);
             return now_ms() - start;
           }};
 }

@@ -23,8 +23,8 @@ struct Product {  // C (m x n) = sum over k
 std::vector<Product> products_of(const plan::Plan& plan, const Form& form, int32_t mode);
 
 struct Limit {
-  std::string kind;  // gemm, flops, copy, read
-  std::string text;  // what exactly, for people
+  std::string kind;                   // gemm, flops, copy, read
+  std::string text;                   // what exactly, for people
   std::function<double()> sample_ms;  // does it once
 };
 

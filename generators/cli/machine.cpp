@@ -88,8 +88,8 @@ double now_ms() {
 
 namespace {
 
-// Each of the team has a core of its own: woken threads otherwise like to queue behind the one that woke them, and a copy
-// of a megabyte takes a time slice.
+// Each of the team has a core of its own: woken threads otherwise like to queue behind the one that woke them, and a
+// copy of a megabyte takes a time slice.
 std::vector<int> allowed_cpus() {
   cpu_set_t set;
   std::vector<int> cpus;

@@ -25,7 +25,7 @@ class Team {
  private:
   void work(int k);
   int size_;
-  std::vector<int> cpus_;  // of each; empty: fewer than threads
+  std::vector<int> cpus_;                           // of each; empty: fewer than threads
   const std::function<void(int)>* task_ = nullptr;  // nullptr: stop
   std::atomic<int> round_ = 0, done_ = 0;
   std::vector<std::thread> threads_;
@@ -41,8 +41,9 @@ double fma_rate(Team& team, int bits, double ms);
 // Matrix products of a vendor's BLAS, whichever is here and fastest.
 class Blas {
  public:
-  // Tries OpenBLAS (as it detects the machine, and told to use its AVX-512 or AVX2 kernels, for an old one does not know
-  // a new processor) and MKL, each in a process of its own, because a wrong choice may crash. Call before threads start.
+  // Tries OpenBLAS (as it detects the machine, and told to use its AVX-512 or AVX2 kernels, for an old one does not
+  // know a new processor) and MKL, each in a process of its own, because a wrong choice may crash. Call before threads
+  // start.
   static Blas choose(int threads);
   explicit operator bool() const { return !name_.empty(); }
   const std::string& name() const { return name_; }

@@ -9,7 +9,8 @@ namespace {
 
 constexpr const char* kHelp =
     "Every command prints for people, and with --json one JSON value on stdout for programs. Progress and errors go to "
-    "stderr.\nExit codes: 0 done; 1 a check failed; 2 wrong usage or input (an unknown name, a definition that does not "
+    "stderr.\nExit codes: 0 done; 1 a check failed; 2 wrong usage or input (an unknown name, a definition that does "
+    "not "
     "compile); 3 a bug or a failure of the machine.";
 
 Exit run(int argc, char** argv) {

@@ -11,7 +11,8 @@ namespace {
 
 class Counter {
  public:
-  Counter(const plan::Plan& plan, const Form& form, const CallOptions& options) : plan_(plan), form_(form), options_(options) {}
+  Counter(const plan::Plan& plan, const Form& form, const CallOptions& options)
+      : plan_(plan), form_(form), options_(options) {}
 
   PlanCost count() {
     const std::vector<int> needed = needed_steps(plan_, options_.mode);
@@ -70,9 +71,24 @@ class Counter {
   }
   static bool expensive(const ir::Node& n) {
     switch (n.op) {
-      case ir::Op::Exp: case ir::Op::Expm1: case ir::Op::Log: case ir::Op::Log1p: case ir::Op::Sqrt: case ir::Op::Tanh:
-      case ir::Op::Sigmoid: case ir::Op::Softplus: case ir::Op::Erf: case ir::Op::Sin: case ir::Op::Cos: case ir::Op::Acos:
-      case ir::Op::Asin: case ir::Op::Lgamma: case ir::Op::Digamma: case ir::Op::Pow: case ir::Op::Atan2: case ir::Op::Reduce:
+      case ir::Op::Exp:
+      case ir::Op::Expm1:
+      case ir::Op::Log:
+      case ir::Op::Log1p:
+      case ir::Op::Sqrt:
+      case ir::Op::Tanh:
+      case ir::Op::Sigmoid:
+      case ir::Op::Softplus:
+      case ir::Op::Erf:
+      case ir::Op::Sin:
+      case ir::Op::Cos:
+      case ir::Op::Acos:
+      case ir::Op::Asin:
+      case ir::Op::Lgamma:
+      case ir::Op::Digamma:
+      case ir::Op::Pow:
+      case ir::Op::Atan2:
+      case ir::Op::Reduce:
         return true;
       default:
         return false;

@@ -16,7 +16,7 @@ struct BufferCost {
 };
 struct PlanCost {
   std::vector<StepCost> steps;
-  std::vector<BufferCost> buffers;  // those that the steps touch
+  std::vector<BufferCost> buffers;                 // those that the steps touch
   std::vector<std::pair<ir::Id, int>> recomputed;  // what several steps compute, each for itself, and how many do
   double product_flops = 0, other_flops = 0;
   // To and from memory: in each pass, whatever is not in a panel, once. Panels are meant to stay in the cache.

@@ -1,0 +1,174 @@
+// The command line tool as a program: what it prints, and the exit codes that scripts go by.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace lossc::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+struct Ran {
+  int code;
+  std::string out;  // with stderr, unless the caller sent that elsewhere
+};
+
+Ran shell(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "r");
+  Ran r{-1, {}};
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) r.out.append(buffer, n);
+  const int status = pclose(pipe);
+  if (WIFEXITED(status)) r.code = WEXITSTATUS(status);
+  return r;
+}
+Ran lossc(const std::string& words) { return shell(LOSSC_CLI " " + words + " 2>&1"); }
+Json lossc_json(const std::string& words) {
+  const Ran r = shell(LOSSC_CLI " " + words + " --json 2>/dev/null");
+  EXPECT_EQ(r.code, 0) << words << "\n" << r.out;
+  return Json::parse(r.out, nullptr, false);
+}
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// A folder of its own, with a kernel cache in it, so that nothing of an earlier run answers.
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("lossc_cli_test." + std::to_string(getpid()));
+    fs::create_directories(folder_);
+    setenv("LOSSC_CACHE", (folder_ / "cache").c_str(), 1);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // A definition of a loss `name`, with `loss` as the loss of row i over tensors x, y and the param a.
+  std::string definition(const std::string& name, const std::string& loss) {
+    const fs::path path = folder_ / (name + ".cpp");
+    std::ofstream(path)
+        << "#include <lossc/loss.h>\nusing namespace lossc;\nLOSSC_LOSS(" << name << ", \"regression\") {\n"
+        << "  about({.title = \"Title of " << name << "\", .paper = \"none\", .equation = \"e\", .edges = \"none\"});\n"
+        << "  auto i = axis(\"N\", \"elements\");\n"
+        << "  auto x = tensor(\"input\", {i}, \"prediction\"), y = tensor(\"target\", {i}, \"observation\");\n"
+        << "  auto a = param(\"a\", 2, \"some factor\").positive();\n"
+        << "  loss_per(i, " << loss << ");\n}\n";
+    return path;
+  }
+  fs::path folder_;
+};
+
+TEST_F(Cli, ExitCodesSayWhoseFaultItIs) {
+  EXPECT_EQ(lossc("--help").code, 0);
+  EXPECT_TRUE(has(lossc("--help").out, "Exit codes"));
+  EXPECT_EQ(lossc("").code, 2);
+  EXPECT_EQ(lossc("fly").code, 2);
+  EXPECT_EQ(lossc("describe huber --nonsense").code, 2);
+  EXPECT_EQ(lossc("describe no_such_loss").code, 2);
+  EXPECT_EQ(lossc("check no_such_file.cpp").code, 2);
+  EXPECT_EQ(lossc("bench huber --shape N=ten").code, 2);
+  EXPECT_EQ(lossc("bench huber --shape M=10").code, 2);
+  EXPECT_EQ(lossc("explain huber").code, 2);
+}
+
+TEST_F(Cli, ListHasEveryLossWithWhatItTakes) {
+  const Json all = lossc_json("list");
+  ASSERT_TRUE(all.is_array());
+  bool huber = false;
+  for (const Json& loss : all) {
+    for (const char* key : {"id", "family", "inputs", "params"}) EXPECT_TRUE(loss.contains(key)) << loss;
+    if (loss["id"] == "huber") huber = loss["inputs"] == Json({"input", "target"}) && loss["params"] == Json({"delta"});
+  }
+  EXPECT_TRUE(huber);
+  EXPECT_TRUE(has(lossc("list").out, "huber"));
+}
+
+TEST_F(Cli, DescribeIsTheDefinitionsOwnText) {
+  const Json loss = lossc_json("describe cross_entropy");
+  EXPECT_EQ(loss["family"], "classification");
+  EXPECT_EQ(loss["inputs"][0]["name"], "logits");
+  EXPECT_EQ(loss["inputs"][0]["shape"], "[N, C, (P...)]");
+  EXPECT_TRUE(has(loss["edges"], "ignore_index"));
+  EXPECT_TRUE(has(lossc("describe cross_entropy").out, "label_smoothing"));
+  EXPECT_TRUE(has(lossc("describe cross_entrop").out, "did you mean 'cross_entropy'"));
+}
+
+TEST_F(Cli, ExplainCountsBytesAndWork) {
+  const Json r = lossc_json("explain huber --shape N=100000 --ir --gradient --plan");
+  EXPECT_GE(r["memory_bytes"], 4 * 4 * 100000);  // two inputs, two gradients
+  EXPECT_FALSE(r["steps"].empty());
+  EXPECT_GT(r["bound"]["ms"], 0);
+  EXPECT_TRUE(has(r["gradient"], "grad_input[i] =") || has(r["gradient"], "grad_input[n] =")) << r["gradient"];
+  EXPECT_TRUE(has(lossc("explain huber --shape N=100").out, "bound on this machine"));
+}
+
+TEST_F(Cli, BenchReportsTheLimitBesideTheTime) {
+  const Json r = lossc_json("bench huber --shape N=1000 --runs 3");
+  for (const char* key : {"loss", "shape", "mode", "ms", "limit_ms", "limit_kind", "ratio", "peak_extra_bytes"})
+    EXPECT_TRUE(r.contains(key)) << key;
+  EXPECT_EQ(r["shape"]["N"], 1000);
+  EXPECT_EQ(r["limit_kind"], "copy");
+  EXPECT_GT(r["ms"], 0);
+  EXPECT_EQ(lossc_json("bench huber --shape N=1000 --runs 3 --mode forward")["limit_kind"], "read");
+  EXPECT_GT(lossc_json("bench huber --shape N=1000 --runs 3 --mode backward --threads 1")["ms"], 0);
+}
+
+TEST_F(Cli, CheckComparesABuiltInLoss) {
+  const Json r = lossc_json("check huber");
+  EXPECT_EQ(r["ok"], true);
+  for (const Json& q : r["results"][0]["quantities"]) {
+    EXPECT_EQ(q["kernel_agrees"], true) << q;
+    EXPECT_GT(q["elements"], 0) << q;
+  }
+}
+
+TEST_F(Cli, CheckTakesADefinitionFromOutside) {
+  const std::string file = definition("outside", "a * sq(x(i) - y(i))");
+  const Json r = lossc_json("check " + file);
+  EXPECT_EQ(r["ok"], true) << r;
+  EXPECT_EQ(r["results"][0]["loss"], "outside");
+  EXPECT_TRUE(has(lossc("describe " + file).out, "Title of outside"));
+}
+
+TEST_F(Cli, CheckTakesAFilesLossForABuiltInOneOfItsName) {
+  const std::string file = definition("huber", "a * sq(x(i) - y(i))");
+  EXPECT_TRUE(has(lossc("describe " + file).out, "Title of huber"));
+  EXPECT_EQ(lossc_json("check " + file)["results"][0]["loss"], "huber");
+}
+
+TEST_F(Cli, AWrongDefinitionIsExplained) {
+  const Ran compiler = lossc("check " + definition("wrong", "sq(x(i) - z(i))"));
+  EXPECT_EQ(compiler.code, 2);
+  EXPECT_TRUE(has(compiler.out, "wrong.cpp:8") && has(compiler.out, "not declared")) << compiler.out;
+  const Ran tensor = lossc("check " + definition("wrong", "sq(x(i) - y)"));
+  EXPECT_EQ(tensor.code, 2);
+  EXPECT_TRUE(has(tensor.out, "element by element")) << tensor.out;
+  const Ran type = lossc("check " + definition("wrong", "sq(x(i) > y(i))"));
+  EXPECT_EQ(type.code, 2);
+  EXPECT_TRUE(has(type.out, "wrong.cpp:8") && has(type.out, "truth value")) << type.out;
+  std::ofstream(folder_ / "none.cpp") << "int x;\n";
+  EXPECT_TRUE(has(lossc("check " + (folder_ / "none.cpp").string()).out, "defines no loss"));
+}
+
+TEST_F(Cli, CompileMakesALibraryForC) {
+  const std::string file = definition("scaled_square", "a * sq(x(i) - y(i))"), out = folder_ / "made";
+  const Json made = lossc_json("compile " + file + " -o " + out + " --dtype f32 --isa sse41");
+  for (const char* name : {"libscaled_square.a", "libscaled_square.so", "manifest.json", "include/lossc/lossc.h",
+                           "include/lossc/losses/scaled_square.h"})
+    EXPECT_TRUE(fs::exists(fs::path(out) / name)) << name;
+  EXPECT_FALSE(fs::is_empty(fs::path(out) / "stmt"));
+  std::ofstream(folder_ / "main.c")
+      << "#include <lossc/losses/scaled_square.h>\n#include <stdio.h>\n"
+         "int main(void) { puts(lossc_loss_name(&lossc_loss_scaled_square)); return 0; }\n";
+  // The line that the tool prints, for our main.c.
+  std::string use = made["use"];
+  use.replace(use.find("main.c"), 6, (folder_ / "main.c").string());
+  const Ran built = shell(use + " -o " + (folder_ / "main").string() + " 2>&1 && " + (folder_ / "main").string());
+  EXPECT_EQ(built.out, "scaled_square\n");
+}
+
+}  // namespace
+}  // namespace lossc::tests
