@@ -68,6 +68,8 @@ class Union {
       for (int k = 0; k < 3; k++) form.inputs[tensors[k]] = n_inputs + k;
       for (int k = 0; k < 2; k++) form.params[params[k]] = n_params + k;
     }
+    for (size_t k = 0; k < forms[0].graph.tensors.size(); k++)
+      if (!forms[0].graph.tensors[k].optional) all_.inputs[(*ids)[0].inputs[k]].by_default = true;
     for (int k = 0; k < n_inputs; k++) say_when_known(forms, *ids, k);
   }
 

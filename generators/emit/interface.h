@@ -24,6 +24,7 @@ struct Input {
   bool differentiable = false;  // some form has a gradient for it
   bool optional = false;        // it may be absent, or some forms do not know it
   bool by_option = false;       // which forms do is decided by one option; the documentation says so
+  bool by_default = false;      // the default form needs it
   int range_axis = -1, ignore_param = -1;
   bool allow_minus_one = false;
 };

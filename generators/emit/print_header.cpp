@@ -131,7 +131,7 @@ class Header {
     std::string s = fmt::format(" *\n *   lossc_{0}_call c = lossc_{0}_defaults();\n", id_);
     std::string first_gradient;
     for (const Input& t : all_.inputs)
-      if (!t.optional) s += fmt::format(" *   c.in.{0} = &{0};\n", member(t.name));
+      if (t.by_default) s += fmt::format(" *   c.in.{0} = &{0};\n", member(t.name));
     for (const Output& o : all_.outputs)
       if (o.gradient_of >= 0 && first_gradient.empty()) first_gradient = o.name;
     s += fmt::format(" *   lossc_{}_plan(&c, &plan, &error);\n *   c.out.loss = &loss;\n", id_);
