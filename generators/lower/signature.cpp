@@ -104,6 +104,8 @@ class Canonical {
     const auto args = r_.args();
     for (const KernelArg& a : args) out += argument(a);
     r_.walk([&](Id node) { out += line(node); });
+    if (r_.step.over != kNone) out += "over " + ranged(r_.step.over) + "\n";
+    if (r_.step.kind == StepKind::Scatter) out += "to " + ranged(r_.g.at(r_.step.nodes[0]).sym2) + "\n";
     for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
@@ -114,6 +116,9 @@ class Canonical {
   std::string index(Id k) {
     return fmt::format("i{}", index_.try_emplace(k, static_cast<int>(index_.size())).first->second);
   }
+  // An index summed over, with the argument that bounds it: the loops of two kernels may be alike but for which extent
+  // ends which.
+  std::string ranged(Id k) { return index(k) + (k == r_.plan.row ? "r" : axis(r_.g.indices[k].axis)); }
   std::string number(Id node) { return fmt::format("n{}", node_.try_emplace(node, static_cast<int>(node_.size())).first->second); }
   std::string axis(Id a) { return fmt::format("x{}", axis_.try_emplace(a, static_cast<int>(axis_.size())).first->second); }
   std::string param(Id p) { return fmt::format("p{}", param_.try_emplace(p, static_cast<int>(param_.size())).first->second); }
@@ -149,7 +154,8 @@ class Canonical {
       case Op::Const: out += fmt::format(" {:a}", n.value); break;
       case Op::Param: out += " " + param(n.sym); break;
       case Op::Extent: out += " " + axis(n.sym); break;
-      case Op::Index: case Op::Reduce: out += " " + index(n.sym); break;
+      case Op::Index: out += " " + index(n.sym); break;
+      case Op::Reduce: out += " " + ranged(n.sym); break;
       case Op::Load: out += " " + buffer(tensor_buffer(n.sym)); break;
       case Op::At: return out + " " + index(n.sym) + " " + buffer(r_.buffer_of(n.args[0])) + " " + number(n.args[1]) + "\n";
       default: break;

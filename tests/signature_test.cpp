@@ -1,0 +1,50 @@
+// Kernels are shared by the structure of a step: equal text must mean equal code with equal arguments.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "dsl/program.h"
+#include "generators/lower/lower.h"
+#include "lossc/loss.h"
+
+namespace lossc::tests {
+namespace {
+
+// Two sums inside one another, with the axes declared in either order.
+void nested(bool k_first) {
+  about({.title = "-", .paper = "-", .equation = "-", .edges = "-"});
+  auto n = axis("N");
+  auto k = axis(k_first ? "K" : "Q"), q = axis(k_first ? "Q" : "K");
+  auto [first, second] = k_first ? std::pair(k, q) : std::pair(q, k);
+  auto x = tensor("x", {n, first, second}, "-");
+  loss_per(n, sum(second, exp(sum(first, x(n, first, second)))));
+}
+
+std::set<std::string> structures(void (*body)()) {
+  const Definition d{"nested", "test", __FILE__, body};
+  const Program p = build(d, {});
+  const plan::Plan plan = plan::make_plan(p);
+  std::set<std::string> out;
+  for (size_t s = 0; s < plan.steps.size(); s++) {
+    const lower::Signature sig = lower::signature(plan, static_cast<int>(s));
+    // Which axis (by name) each extent argument is: what the runtime will pass.
+    std::string args;
+    for (const lower::KernelArg& a : sig.args)
+      if (a.kind == rt::ArgKind::Extent) args += p.graph.axes[a.id].name + ";";
+    if (args.find("K;") != std::string::npos && args.find("Q;") != std::string::npos) out.insert(sig.structure);
+  }
+  return out;
+}
+
+TEST(Signature, SaysWhichExtentBoundsWhichSum) {
+  const auto a = structures([] { nested(true); }), b = structures([] { nested(false); });
+  ASSERT_FALSE(a.empty());
+  for (const std::string& s : a) EXPECT_FALSE(b.count(s)) << "one kernel for two orders of its extents:\n" << s;
+}
+
+TEST(Signature, IsTheSameForTheSameDefinition) {
+  EXPECT_EQ(structures([] { nested(true); }), structures([] { nested(true); }));
+}
+
+}  // namespace
+}  // namespace lossc::tests
