@@ -106,9 +106,9 @@ Expr Lowering::element(int b, std::vector<Position> dims) {
   } else {
     for (size_t k = dims.size(); k-- > 0;) {
       Expr v = dims[k].value;
-      // A tile's last columns may lie past the end of a linear array; what is read there is masked away later, but it
+      // The last lanes of a tile or chunk may lie past the end of a linear array; what is read there is not used, but it
       // must be memory. `likely` lets Halide split off the loop in which the clamp can matter.
-      if (dims[k].inner.defined())
+      if (dims[k].inner.defined() || dims[k].past_end)
         v = Halide::clamp(Halide::likely(v), 0, Halide::max(image.dim(static_cast<int>(dims.size() - 1 - k)).extent() - 1, 0));
       at.push_back(v);
     }
@@ -266,7 +266,7 @@ Expr Lowering::reduction(Id node, const Positions& at) {
     std::vector<Halide::Var> vars;
     for (Id k : inner[id].indices) {
       vars.emplace_back(fmt::format("v{}_{}", id, k));
-      here[k] = {vars.back(), Expr(), Expr()};
+      here[k] = {vars.back(), Expr(), Expr(), past_end && k == along};
     }
     Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
     here[n.sym] = {r.x, Expr(), Expr()};

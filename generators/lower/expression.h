@@ -13,6 +13,7 @@ namespace lossc::lower {
 struct Position {
   Halide::Expr value;
   Halide::Expr inner, outer;  // value == outer * tile + inner; undefined outside tiles
+  bool past_end = false;      // may lie past the axis' end, in lanes whose result is not used
 };
 using Positions = std::map<ir::Id, Position>;
 
@@ -45,6 +46,7 @@ class Lowering {
     int stage;                    // the stage of the kernel that uses it
   };
   std::vector<Inner> inner;
+  bool past_end = false;  // set by the caller: the kernel computes whole chunks of its vectorised index
   int stage = 0;  // set by the caller: a Func is computed in one place, so each stage of a kernel has its own
 
   // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`)?

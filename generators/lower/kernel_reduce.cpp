@@ -198,6 +198,9 @@ std::vector<Func> sum_outside(Lowering& l) {
       at[target.layout.order[k]] = {vars.back(), Expr(), Expr()};
     }
   }
+  // The accumulators of a chunk are computed whole, so that they stay in registers; see past_end.
+  l.past_end = true;
+  at[inner].past_end = true;
   const Expr first = l.begin(step.over);
   RDom r(first, Halide::max(l.end(step.over) - first, 0), "r");
   at[step.over] = {r.x, Expr(), Expr()};
