@@ -17,12 +17,12 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
 cp "$digits" digits.csv
-cp "$here"/{poly1_cross_entropy.cpp,train_own_loss.c,digits.[ch],network.[ch],score.[ch],train.[ch],util.[ch]} .
+cp "$here"/{poly1_cross_entropy.cpp,train_own_loss.c,augment.[ch],digits.[ch],network.[ch],score.[ch],train.[ch],util.[ch]} .
 
 show embed_digits digits.csv
 show cat poly1_cross_entropy.cpp
 show lossc compile poly1_cross_entropy.cpp -o poly1 --dtype f32
 show lossc check poly1_cross_entropy.cpp
-show "${CC:-cc}" -std=c11 -O3 -Ipoly1/include -o train_own_loss train_own_loss.c digits.c network.c score.c train.c util.c \
-  poly1/libpoly1_cross_entropy.a -lstdc++ -lm -lpthread
+show "${CC:-cc}" -std=c11 -O3 -Ipoly1/include -o train_own_loss train_own_loss.c augment.c digits.c network.c score.c train.c \
+  util.c poly1/libpoly1_cross_entropy.a -lstdc++ -lm -lpthread
 show ./train_own_loss digits.csv

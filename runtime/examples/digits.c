@@ -39,11 +39,12 @@ void digits_read(const char *path, digits *train, digits *held_out) {
   FILE *file = fopen(path, "r");
   if (!file) die("%s cannot be opened", path);
   const int n = count_lines(file);
-  *held_out = digits_create(n / 4);
-  *train = digits_create(n - n / 4);
+  if (n <= HELD_OUT) die("%s has %d lines: want more than the %d that are held out", path, n, HELD_OUT);
+  *train = digits_create(n - HELD_OUT);
+  *held_out = digits_create(HELD_OUT);
   for (int i = 0; i < n; i++) {
-    const int held = i % 4 == 3;
-    read_line(file, path, i + 1, held ? held_out : train, held ? i / 4 : i - i / 4);
+    if (i < train->n) read_line(file, path, i + 1, train, i);
+    else read_line(file, path, i + 1, held_out, i - train->n);
   }
   fclose(file);
 }

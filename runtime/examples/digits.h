@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { PIXELS = 64, CLASSES = 10 };
+enum { SIDE = 8, PIXELS = SIDE * SIDE, CLASSES = 10, HELD_OUT = 500 };
 
 typedef struct {
   int n;
@@ -12,8 +12,8 @@ typedef struct {
   int32_t *digit; /* [n] */
 } digits;
 
-/* From a CSV file (a line: 64 values 0..16, then the digit): every fourth line held out, the others to train with. So
- * neighbours in the file, likely of one writer, are on both sides: see the README's limits. Exits if the file is not so. */
+/* From a CSV file (a line: 64 values 0..16, then the digit): the last HELD_OUT lines held out, the others to train with.
+ * Neighbouring lines are likely of one writer, so these are of writers not met in training. Exits if the file is not so. */
 void digits_read(const char *path, digits *train, digits *held_out);
 void digits_free(digits *d);
 

@@ -1,5 +1,6 @@
-/* embed_digits DIGITS.CSV - an embedding of handwritten digits trained with supcon_out, then a linear classifier on it
- * trained with cross_entropy. Exits with 1 unless the losses fall and both judge over 95 % of the held-out digits right. */
+/* embed_digits DIGITS.CSV [SEED] - an embedding of handwritten digits trained with supcon_out, then a linear classifier
+ * on it trained with cross_entropy. Exits with 1 unless the losses fall and both judge over 95 % of the held-out digits
+ * right. */
 #include <lossc/losses/cross_entropy.h>
 #include <lossc/losses/supcon_out.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "score.h"
 #include "train.h"
 
-enum { HIDDEN = 128, FEATURES = 32, BATCH = 256, EPOCHS = 40, NEIGHBOURS = 5, CLASSIFIER_STEPS = 200 };
+enum { FEATURES = 32, NEIGHBOURS = 5, CLASSIFIER_STEPS = 200 };
 
 static void check(lossc_status status, const lossc_error *error) {
   if (status != LOSSC_OK) die("%s: %s", lossc_status_name(status), error->text);
@@ -61,7 +62,7 @@ static int train_embedding(mlp *network, const digits *train, rng *r) {
   batch b = batch_create(BATCH, FEATURES);
   contrastive_create(&loss, &b);
   printf("supcon_out, network %d -> %d -> %d:\n", PIXELS, HIDDEN, FEATURES);
-  const int bad = train_mlp(network, train, &b, EPOCHS, 3e-3f, contrastive_run, &loss, r);
+  const int bad = train_mlp(network, train, &b, contrastive_run, &loss, r);
   contrastive_free(&loss);
   batch_free(&b);
   return bad;
@@ -108,8 +109,8 @@ static int train_classifier(layer *linear, float *embedding, int32_t *digit, int
 
 int main(int argc, char **argv) {
   digits train, held_out;
-  rng r = {1};
-  if (argc != 2) die("embed_digits DIGITS.CSV");
+  rng r = {argc == 3 ? (uint64_t)atoll(argv[2]) : 1};
+  if (argc != 2 && argc != 3) die("embed_digits DIGITS.CSV [SEED]");
   digits_read(argv[1], &train, &held_out);
   printf("%s\n%d digits to train with, %d held out\n", lossc_build_info(), train.n, held_out.n);
 
