@@ -7,3 +7,9 @@ if(NOT Halide_DIR)
 endif()
 set(CMAKE_DISABLE_FIND_PACKAGE_Halide_Python TRUE)  # else HalideConfig warns when Python.h is not there
 find_package(Halide 21 REQUIRED COMPONENTS shared)
+
+# What the compiler's own libraries link. Installed it is lossc::halide (losscConfig.cmake), the copy of libHalide.so that
+# lies among them: the wheel, or the clone that it was fetched into, may go.
+set(LOSSC_HALIDE $<BUILD_INTERFACE:Halide::Halide> $<INSTALL_INTERFACE:lossc::halide>)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_LIBDIR BASE_DIRECTORY ${CMAKE_INSTALL_FULL_BINDIR} OUTPUT_VARIABLE _lib)
+set(LOSSC_HALIDE_RPATH $ORIGIN/${_lib}/lossc)
