@@ -93,8 +93,9 @@ void Builder::locate(const Where& where) {
 void Builder::fail(const std::string& what, const Where& at) const {
   // Words made of other words (sq of a product) fail in our own file; the writer wants to know where in theirs.
   const Where& where = at.line() && program.file != at.file_name() && written_.line() ? written_ : at;
-  const std::string file = where.line() ? base_name(where.file_name()) : base_name(program.file);
-  throw DefinitionError(fmt::format("{}:{}: loss '{}': {}", file, where.line(), program.name, what));
+  const std::string place = where.line() ? fmt::format("{}:{}", base_name(where.file_name()), where.line())
+                                         : std::string(base_name(program.file));
+  throw DefinitionError(fmt::format("{}: loss '{}': {}", place, program.name, what));
 }
 
 std::string Builder::list(ir::IndexSet set) const {

@@ -74,6 +74,56 @@ TEST_F(Cli, ExitCodesSayWhoseFaultItIs) {
   EXPECT_EQ(lossc("explain huber").code, 2);
 }
 
+// What a newcomer gets wrong: the exit code, and what the text has to name.
+TEST_F(Cli, ErrorsNameWhatIsWrong) {
+  const std::string file = folder_ / "a_file";
+  std::ofstream(file) << "x";
+  const struct {
+    std::string words, named;
+  } wrong[] = {
+      {"fly", "no command 'fly': want list, describe"},
+      {"list --family foo", "no family 'foo': want"},
+      {"describe", "loss is required; `lossc describe --help`"},
+      {"describe " + folder_.string(), "is a folder"},
+      {"describe ./nowhere.cpp", "no file './nowhere.cpp'"},
+      {"explain huber --shape N=1e6", "no whole number"},
+      {"explain huber --shape N=-1", "0 to 2147483647"},
+      {"explain huber --shape N=99999999999", "0 to 2147483647"},
+      {"explain huber --shape n=5", "want N"},
+      {"bench huber --shape N=10 --threads -3", "1 to 1024"},
+      {"bench huber --shape N=10 --isa avx3", "sse41,avx2,avx512"},
+      {"bench huber --shape N=10 --param delta=0", "param delta=0: want > 0"},
+      {"bench huber --shape N=10 --param delta=nan", "want > 0"},
+      {"bench huber --shape N=10 --option a=b", "this loss has none"},
+      {"check huber --dtype f8", "f8 not in"},
+      {"compile huber -o " + file, "Not a directory"},
+      {"compile huber -o " + file + "/below", "Not a directory"},
+      {"compile huber -o out --dtype f8", "f8 not in"},
+  };
+  for (const auto& [words, named] : wrong) {
+    const Ran people = lossc(words), programs = shell(LOSSC_CLI " " + words + " --json 2>/dev/null");
+    EXPECT_EQ(people.code, 2) << words;
+    EXPECT_TRUE(people.out.starts_with("lossc: ") && has(people.out, named)) << words << "\n" << people.out;
+    EXPECT_EQ(programs.code, 2) << words;
+    const Json error = Json::parse(programs.out, nullptr, false)["error"];
+    EXPECT_EQ(error["exit"], 2) << words;
+    EXPECT_TRUE(has(error["text"], named)) << words << "\n" << error;
+  }
+}
+
+// A measurement that would not fit is refused before it is begun.
+TEST_F(Cli, BenchLooksAtTheMemoryFirst) {
+  std::ifstream info("/proc/meminfo");
+  std::string word;
+  double kilobytes = 0;
+  info >> word >> kilobytes;
+  ASSERT_EQ(word, "MemTotal:");
+  if (kilobytes * 1024 > 28.0 * 2147483647) GTEST_SKIP() << "everything fits into this machine";
+  const Ran r = lossc("bench huber --shape N=2147483647");
+  EXPECT_EQ(r.code, 2);
+  EXPECT_TRUE(has(r.out, "GB are free")) << r.out;
+}
+
 TEST_F(Cli, ListHasEveryLossWithWhatItTakes) {
   const Json all = lossc_json("list");
   ASSERT_TRUE(all.is_array());

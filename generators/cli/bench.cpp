@@ -46,6 +46,17 @@ std::string check_small(const lossc_loss* loss, const Form& form, const CallOpti
   return "";
 }
 
+// Before anything is filled: a machine that swaps, or kills, tells nobody why.
+void check_memory(const lossc_loss* loss, const Form& form, CallOptions options) {
+  options.memory = false;
+  const Tensors tensors(loss, form, options);
+  const Call call(loss, form, options, tensors);
+  const size_t needed = tensors.bytes() + call.workspace_size() + call.saved_size(), free = free_memory();
+  if (free > 0 && needed > free)
+    throw UsageError(fmt::format("{} takes {:.3g} GB, and {:.3g} GB are free", form.shape_text(), double(needed) / 1e9,
+                                 double(free) / 1e9));
+}
+
 // Most memory that the process has held since reset(), beyond what it held then.
 class PeakMemory {
  public:
@@ -125,6 +136,7 @@ Json bench(const Words& words) {
   if (const std::string bad = check_small(loss, form, options, kSmall); !bad.empty())
     return {{"loss", definition.name}, {"checked", false}, {"disagreement", bad}};
 
+  check_memory(loss, form, options);
   Progress("filling").at(form.shape_text());
   const Tensors tensors(loss, form, options);
   const PeakMemory memory;
@@ -210,8 +222,9 @@ void add_bench(CLI::App& app, Action* action) {
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
       ->check(CLI::IsMember({"both", "forward", "backward"}))
       ->capture_default_str();
-  command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best there is");
-  command->add_option("--threads", words->threads, "default: every core");
+  command->add_option("--isa", words->isa, "default: the best there is")
+      ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));
+  command->add_option("--threads", words->threads, "default: every core")->check(CLI::Range(1, 1024));
   command->add_option("--runs", words->runs, "at least so many of each, interleaved; the medians count")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

@@ -93,6 +93,12 @@ const DLTensor* Tensors::hold(DLDataType type, std::vector<int64_t> shape) {
   return &h.tensor;
 }
 
+size_t Tensors::bytes() const {
+  size_t sum = 0;
+  for (const Held& h : held_) sum += elements(h.tensor) * h.tensor.dtype.bits / 8;
+  return sum;
+}
+
 Tensors::Tensors(const lossc_loss* loss, const Form& form, const CallOptions& options) : memory_(options.memory) {
   const Case example = form.small_case(6, 1);
   for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {

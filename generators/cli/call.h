@@ -26,6 +26,7 @@ class Tensors {
     void* gradient;  // nullptr in a forward run
     size_t bytes;
   };
+  size_t bytes() const;  // of all, whether they are held or not
   const std::vector<Pair>& pairs() const { return pairs_; }
   const std::vector<const DLTensor*>& inputs() const { return inputs_; }
   const std::vector<const DLTensor*>& outputs(int32_t mode) const {

@@ -110,7 +110,8 @@ void add_check(CLI::App& app, Action* action) {
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "f64"}))
       ->capture_default_str();
-  command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best of this machine");
+  command->add_option("--isa", words->isa, "default: the best of this machine")
+      ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));
   command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
   command->callback([=] { *action = [=] { return run(*words); }; });
 }

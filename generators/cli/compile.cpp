@@ -28,9 +28,9 @@ Json compile(const Words& words) {
   }
   const std::string name = build.losses.size() == 1 ? build.losses[0] : fs::path(words.source).stem().string();
   const fs::path out = words.out;
+  make_folder(out, "the folder to write to");
   const TemporaryFolder work;
   emit_losses(build, work.path());
-  fs::create_directories(out);
   link_library(build, work.path(), fs::absolute(out / ("lib" + name)));
   replace_folder(install().headers, out / "include");
   replace_folder(work.path() / "include", out / "include");
@@ -63,9 +63,13 @@ void add_compile(CLI::App& app, Action* action) {
       app.add_subcommand("compile", "Makes a library of the losses in a file: archive, shared object, headers");
   command->add_option("source", words->source, "FILE.cpp with definitions, or a loss")->required();
   command->add_option("-o,--out", words->out, "folder to write to")->required();
-  command->add_option("--dtype", words->dtypes, "float types: f32,f64")->delimiter(',')->capture_default_str();
+  command->add_option("--dtype", words->dtypes, "float types: f32,f64")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "f64"}))
+      ->capture_default_str();
   command->add_option("--isa", words->isas, "x86-64 levels, of which the library picks when it runs: sse41,avx2,avx512")
       ->delimiter(',')
+      ->check(CLI::IsMember({"sse41", "avx2", "avx512"}))
       ->capture_default_str();
   command->add_flag("--json", words->json, "one object: losses, archive, shared, headers, stmt, use");
   command->callback([=] {

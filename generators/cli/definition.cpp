@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "generators/cli/command.h"
 #include "generators/cli/install.h"
@@ -16,7 +17,7 @@ std::vector<Definition>& loaded() {
   return list;
 }
 
-bool is_file(const std::string& word) { return fs::path(word).has_extension() || word.find('/') != std::string::npos; }
+bool is_file(const std::string& word) { return fs::path(word).has_extension() || word.find_first_of("./") != std::string::npos; }
 
 size_t distance(const std::string& a, const std::string& b) {  // Levenshtein
   std::vector<size_t> row(b.size() + 1);
@@ -66,7 +67,7 @@ void compile_and_load(const fs::path& source) {
   std::vector<std::string> command = {cxx(),     "-std=c++20",     "-O0",   "-fPIC",
                                       "-shared", "-fmax-errors=5", "-Wall", "-Werror=return-type"};
   for (const fs::path& include : install().includes) command.push_back("-I" + include.string());
-  command.insert(command.end(), {"-o", object, source});
+  command.insert(command.end(), {"-o", object, "-x", "c++", source});
   const CommandResult r = run_command(command);
   if (r.status == 127)
     throw UsageError(fmt::format("no C++20 compiler: {}Name one in the environment variable CXX", r.output));
@@ -81,7 +82,9 @@ void compile_and_load(const fs::path& source) {
 
 std::vector<Definition> load_file(const std::string& word) {
   const fs::path source = fs::absolute(word);
+  if (fs::is_directory(source)) throw UsageError(fmt::format("'{}' is a folder: want FILE.cpp with a definition", word));
   if (!fs::is_regular_file(source)) throw UsageError(fmt::format("there is no file '{}'", word));
+  if (!std::ifstream(source)) throw UsageError(fmt::format("'{}' cannot be read", word));
   const std::vector<Definition> before = definitions();
   compile_and_load(source);
   std::vector<Definition> found;

@@ -225,8 +225,9 @@ void add_explain(CLI::App& app, Action* action) {
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
       ->check(CLI::IsMember({"both", "forward", "backward"}))
       ->capture_default_str();
-  command->add_option("--isa", words->isa, "sse41, avx2 or avx512; default: the best there is");
-  command->add_option("--threads", words->threads, "default: every core");
+  command->add_option("--isa", words->isa, "default: the best there is")
+      ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));
+  command->add_option("--threads", words->threads, "default: every core")->check(CLI::Range(1, 1024));
   command->add_flag("--ir", words->ir, "also the loss as the language reads it");
   command->add_flag("--gradient", words->gradient, "also its derivative");
   command->add_flag("--plan", words->plan, "also the plan, as made and as it runs");

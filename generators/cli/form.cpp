@@ -5,6 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdint>
+
+#include "generators/emit/interface.h"
 
 namespace lossc::cli {
 namespace {
@@ -21,7 +25,7 @@ T number(const std::string& text, const std::string& word) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    throw UsageError(fmt::format("'{}': '{}' is no number", word, text));
+    throw UsageError(fmt::format("'{}': '{}' is no {}", word, text, std::is_integral_v<T> ? "whole number" : "number"));
   return value;
 }
 
@@ -37,7 +41,8 @@ Wanted read(const FormWords& words) {
   for (const std::string& s : words.shape) {
     const auto [name, value] = name_and_value(s, "AXIS=EXTENT, as in --shape N=4096,D=128");
     w.extents[name] = number<int64_t>(value, s);
-    if (w.extents[name] < 0) throw UsageError(fmt::format("'{}': an extent is not negative", s));
+    if (w.extents[name] < 0 || w.extents[name] > INT32_MAX)
+      throw UsageError(fmt::format("'{}': an extent is 0 to {}", s, INT32_MAX));
   }
   for (const std::string& s : words.options) w.options.insert(name_and_value(s, "NAME=CHOICE"));
   for (const std::string& s : words.params) {
@@ -95,6 +100,17 @@ void check_names(const char* kind, const Names& given, const List& known) {
   }
 }
 
+void check_values(const std::map<std::string, double>& given, const std::vector<ir::Param>& params) {
+  for (const ir::Param& p : params) {
+    const auto it = given.find(p.name);
+    if (it == given.end()) continue;
+    const double v = it->second;
+    const bool low = p.low_open ? v > p.low : v >= p.low, high = p.high_open ? v < p.high : v <= p.high;
+    if (!low || !high || (p.integer && v != std::floor(v)))
+      throw UsageError(fmt::format("param {}={}: want {}", p.name, v, emit::range_text(p)));
+  }
+}
+
 template <class Map>
 std::vector<std::string> keys(const Map& map) {
   std::vector<std::string> list;
@@ -124,6 +140,7 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   check_names("axis", keys(w.extents), p.graph.axes);
   check_names("option", keys(w.options), p.options);
   check_names("param", keys(w.params), params);
+  check_values(w.params, params);
   check_names("optional input", w.with, optional);
   std::vector<std::string> missing;
   for (const ir::Axis& a : p.graph.axes) {

@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <cerrno>
 #include <stdexcept>
+
+#include "generators/cli/command.h"
 
 namespace lossc::cli {
 namespace {
@@ -37,6 +40,14 @@ Install find_install() {
 const Install& install() {
   static const Install found = find_install();
   return found;
+}
+
+void make_folder(const fs::path& folder, const std::string& what) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error && access(folder.c_str(), W_OK | X_OK) != 0) error.assign(errno, std::generic_category());
+  if (!error && !fs::is_directory(folder)) error = std::make_error_code(std::errc::not_a_directory);
+  if (error) throw UsageError(fmt::format("{}, {}: {}", what, folder.string(), error.message()));
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -17,6 +17,9 @@ struct Install {
 };
 const Install& install();
 
+// Makes a folder unless it is there, and sees that it can be written to; `what` it is goes into the UsageError.
+void make_folder(const fs::path& folder, const std::string& what);
+
 // A folder that vanishes with the object.
 class TemporaryFolder {
  public:

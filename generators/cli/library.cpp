@@ -54,6 +54,7 @@ void emit_losses(const Build& build, const fs::path& folder) {
   }
   options.out = folder;
   options.cache = kernel_cache();
+  make_folder(options.cache, "the cache of kernels (LOSSC_CACHE names another)");
   options.losses = build.losses;
   options.jobs = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const emit::Report report = emit::emit(options);

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "generators/cli/command.h"
 #include "generators/cli/describe.h"
 
@@ -13,6 +15,11 @@ Exit list(const std::string& family, bool json) {
   for (const Definition& d : definitions()) {
     if (!family.empty() && d.family != family) continue;
     all.push_back(describe_briefly(d));
+  }
+  if (all.empty() && !family.empty()) {
+    std::set<std::string> families;
+    for (const Definition& d : definitions()) families.insert(d.family);
+    throw UsageError(fmt::format("there is no family '{}': want {}", family, fmt::join(families, ", ")));
   }
   if (json) return print_json(all), kOk;
   size_t width = 0;

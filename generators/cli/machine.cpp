@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <new>
 
 #include "generators/cli/library.h"
@@ -200,6 +201,14 @@ double fma_rate(Team& team, int bits, double ms) {
   double total = 0;
   for (double r : rate) total += r;
   return total;
+}
+
+size_t free_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  for (size_t kilobytes; file >> word;)
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  return 0;
 }
 
 Memory::Memory(size_t bytes) : bytes_(bytes) {

@@ -59,6 +59,8 @@ class Blas {
   void* dgemm_ = nullptr;
 };
 
+size_t free_memory();  // bytes that could be had without swapping; 0: not known
+
 // Memory for measurements: on huge pages, where it is large; touched.
 class Memory {
  public:
