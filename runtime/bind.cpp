@@ -161,15 +161,16 @@ lossc_status bind_data(const Argument& a, const DLTensor& t, bool empty, Bound* 
 lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shapes* s, lossc_error* err) {
   memset(s, 0, sizeof *s);
   for (int32_t& extent : s->extent) extent = 1;
+  s->dtype_bits = 32;
   for (int i = 0; i < loss.n_inputs; ++i) {
     const Argument& a = loss.inputs[i];
     if (tensors[i] == nullptr && !a.optional)
       return fail(err, LOSSC_E_ARGUMENT, "%s: is NULL, want a tensor %s", a.name, a.shape);
     if (tensors[i] == nullptr) continue;
     LOSSC_TRY(check_tensor(*tensors[i], a.name, err));
-    LOSSC_TRY(check_dtype(*tensors[i], a, &s->dtype_bits, err));
+    LOSSC_TRY(check_dtype(*tensors[i], a, err));
+    if (elem_of(a) == Elem::Float && tensors[i]->dtype.bits == 64) s->dtype_bits = 64;
   }
-  if (s->dtype_bits == 0) s->dtype_bits = 32;  // no float input at all
   settle_optional(loss, tensors, s);
   for (int i = 0; i < loss.n_inputs; ++i) {
     if (tensors[i] == nullptr) continue;
@@ -199,7 +200,7 @@ lossc_status bind_tensor(const Loss& loss, const Argument& a, const DLTensor& t,
   int64_t size = 1;
   for (int k = t.ndim - 1; k >= 0; --k) dense[k] = size, size *= t.shape[k];
   const int64_t* strides = t.strides != nullptr ? t.strides : dense;
-  *bound = {.host = nullptr, .extent = {}, .stride = {}, .ndim = a.ndim, .elem_bytes = t.dtype.bits / 8};
+  *bound = {.host = nullptr, .extent = {}, .stride = {}, .ndim = a.ndim, .elem_bytes = t.dtype.bits / 8, .dtype = t.dtype};
   bool empty = false;
   for (int d = 0, k = 0; d < a.ndim; k += counts[d++]) {
     const int axis = a.dims[d];

@@ -13,7 +13,7 @@ struct Shapes {
   const char* from[kMaxAxes];  // the argument that fixed the extent; nullptr: none so far
   int flat_ndim[kMaxAxes];     // flat axes: the dimensions they stand for
   int64_t flat_shape[kMaxAxes][kMaxRank];
-  int dtype_bits;
+  int dtype_bits;  // that kernels compute in: 64 if an input has f64 or the plan is told to, else 32
 };
 
 // Whether the tensors have dimensions for the axis; one without counts as an extent of 1.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <limits>
 
+#include "runtime/cpu.h"
 #include "runtime/halide_abi.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
@@ -23,6 +24,7 @@ struct Call {
 
 struct Executor {
   const Run& run;
+  const uint8_t features = cpu_features();
   const Variant& v = *run.form.variant;
   const IsaInfo& isa = run.plan.isa_info();
   std::atomic<int> error{0}, failed{-1};
@@ -52,6 +54,12 @@ struct Executor {
     *out = {0, nullptr, view.host, 0, {}, buffer.ndim, dims, nullptr};
     set_type(b, &out->type);
     for (int d = 0; d < buffer.ndim; ++d) dims[d] = {0, l.extent[d], view.stride[d], 0};
+    if (view.by_panel) {
+      // Kernels see the caller's coordinates, so row 0 would be before the panel's memory. Rows past the panel are none.
+      HalideDim& rows = dims[l.row_dim];
+      out->host += static_cast<size_t>(call.worker) * run.form.panel_stride - int64_t{rows.stride} * call.row0 * l.elem_bytes;
+      if (buffer.storage == Storage::Input) rows.extent = call.row1;
+    }
     if (buffer.storage == Storage::Panel) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
     if (call.partial != nullptr && call.partial->test(b)) out->host = copy_of_worker(b, call.worker);
     if (!call.in_panel || l.row_dim == 4 || !(cropped || buffer.storage == Storage::Panel)) return;
@@ -266,6 +274,74 @@ struct Executor {
     }
   }
 
+  // ---- tensors of another float type --------------------------------------------------------------------------------
+
+  // A piece of the rows [row0, row1) of a tensor; of all of it where row1 is -1.
+  void cross(const Crossing& c, const Call& call) const {
+    const BufferLayout& l = run.form.buffers[c.buffer];
+    const int ndim = v.buffers[c.buffer].ndim, step = bytes_of(c.caller.type);
+    const View& view = run.views[c.buffer];
+    Side inside{view.host, {}, run.plan.real()}, caller = c.caller;
+    int64_t extent[kBoxDims] = {};
+    for (int d = 0; d < ndim; ++d) extent[d] = l.extent[d], inside.stride[d] = view.stride[d];
+    if (view.by_panel) {
+      inside.host += static_cast<size_t>(call.worker) * run.form.panel_stride;
+      caller.host += caller.stride[l.row_dim] * call.row0 * step;
+      extent[l.row_dim] = call.row1 - call.row0;
+    }
+    if (call.pieces > 1) {  // along the longest dimension, by whole cache lines
+      const int d = static_cast<int>(std::max_element(extent, extent + ndim) - extent);
+      const int64_t blocks = (extent[d] + 63) / 64, begin = blocks * call.piece / call.pieces * 64;
+      caller.host += caller.stride[d] * begin * step;
+      inside.host += inside.stride[d] * begin * l.elem_bytes;
+      extent[d] = std::min(blocks * (call.piece + 1) / call.pieces * 64, extent[d]) - begin;
+    }
+    c.out ? convert(inside, caller, extent, ndim, features) : convert(caller, inside, extent, ndim, features);
+  }
+
+  // Those that go in or out and that `which` names; several workers for one, when it is worth it.
+  void cross_all(bool out, bool by_panel, const Bits& which, Call call, bool split) {
+    for (int k = 0; k < run.n_crossings; ++k) {
+      const Crossing& c = run.crossings[k];
+      if (c.out != out || run.views[c.buffer].by_panel != by_panel || !which.test(c.buffer)) continue;
+      const BufferLayout& l = run.form.buffers[c.buffer];
+      float elements = by_panel ? static_cast<float>(call.row1 - call.row0) : 1;
+      for (int d = 0; d < v.buffers[c.buffer].ndim; ++d)
+        if (!by_panel || d != l.row_dim) elements *= static_cast<float>(l.extent[d]);
+      call.pieces = split && v.buffers[c.buffer].ndim > 0 ? pieces_for(elements / 4, run.plan.workers) : 1;
+      if (call.pieces == 1) {
+        cross(c, call);
+        continue;
+      }
+      struct Shared {
+        const Executor* self;
+        const Crossing* crossing;
+        const Call* call;
+      } shared{this, &c, &call};
+      run_tasks(
+          static_cast<size_t>(call.pieces),
+          [](void* context, size_t i) {
+            const auto& s = *static_cast<Shared*>(context);
+            Call piece = *s.call;
+            piece.piece = static_cast<int>(i);
+            s.self->cross(*s.crossing, piece);
+          },
+          &shared);
+    }
+  }
+
+  // Buffers that the active steps of a panel loop touch.
+  Bits touched(const Pass& pass) const {
+    Bits bits;
+    for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
+      if (!run.active.steps.test(s)) continue;
+      const Step& step = v.steps[s];
+      for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k)
+        if (v.args[k].kind == ArgKind::Buffer) bits.set(v.args[k].id);
+    }
+    return bits;
+  }
+
   // ---- passes -----------------------------------------------------------------------------------------------------
 
   Call panel_call(const PassLayout& l, const Bits& sums, int panel, int worker) const {
@@ -280,13 +356,16 @@ struct Executor {
 
   // One worker's share: a run of consecutive panels, the same for any number of threads that do the work.
   void run_panels(const Pass& pass, const PassLayout& l, const Bits& sums, int worker) {
+    const Bits border = run.n_crossings > 0 ? touched(pass) : Bits{};
     if (worker > 0) each(sums, [&](int b) { reset(b, worker); });
     const int64_t n = l.n_panels;
     for (int64_t p = n * worker / l.workers; p < n * (worker + 1) / l.workers; ++p) {
       const Call call = panel_call(l, sums, static_cast<int>(p), worker);
+      cross_all(false, true, border, call, false);
       for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
         if (run.active.steps.test(s)) run_step(s, call);
       }
+      cross_all(true, true, border, call, false);
     }
   }
 
@@ -309,12 +388,15 @@ struct Executor {
   }
 
   void run_serial(const Pass& pass, const PassLayout& l, const Bits& sums) {
+    const Bits border = run.n_crossings > 0 ? touched(pass) : Bits{};
     for (int p = 0; p < l.n_panels; ++p) {
       const Call call = panel_call(l, sums, p, 0);
       const float share = static_cast<float>(call.row1 - call.row0) / static_cast<float>(l.rows);
+      cross_all(false, true, border, call, true);
       for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
         if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s] * share, call);
       }
+      cross_all(true, true, border, call, true);
     }
   }
 
@@ -342,7 +424,9 @@ struct Executor {
 int execute(const Run& run, int* failed) {
   Executor executor{run};
   Bits started;
+  executor.cross_all(false, false, run.active.buffers, {}, true);
   for (int p = 0; p < run.form.variant->n_passes; ++p) executor.run_pass(p, &started);
+  executor.cross_all(true, false, run.active.buffers, {}, true);
   *failed = executor.failed.load();
   return executor.error.load();
 }

@@ -124,6 +124,44 @@ struct Layouter {
     return LOSSC_OK;
   }
 
+  // ---- tensors of another float type --------------------------------------------------------------------------------
+
+  bool may_cross(const Buffer& buffer) const {
+    if (!plan.converts || buffer.elem != Elem::Float) return false;
+    if (buffer.storage != Storage::Input || buffer.tensor >= plan.loss->n_inputs)
+      return buffer.storage == Storage::Input || buffer.storage == Storage::Output;
+    Float type;
+    return plan.input_given[buffer.tensor] && float_of(plan.input_type[buffer.tensor], &type) && type != plan.real();
+  }
+
+  // By panel, if every step that touches the tensor is in a panel loop and reads or writes only the panel's rows of it.
+  // (An output that is read again is kept whole: its reader may be of a later pass.)
+  void choose_border(int b) {
+    const Buffer& buffer = v.buffers[b];
+    BufferLayout& l = form.buffers[b];
+    if (!may_cross(buffer)) return;
+    bool by_panel = true;
+    int own = -1;
+    const auto look = [&](const Step& step, bool in_panel) {
+      for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
+        const Arg& arg = v.args[k];
+        if (arg.kind != ArgKind::Buffer || arg.id != b) continue;
+        const int here = arg.written && l.row_dim < 4 ? l.row_dim : arg.own;
+        by_panel = by_panel && in_panel && here >= 0 && (own < 0 || own == here);
+        own = here;
+      }
+    };
+    for (int p = 0; p < v.n_passes; ++p) {
+      const Pass& pass = v.passes[p];
+      for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) {
+        if (form.active.steps.test(s)) look(v.steps[s], false);
+      }
+      each_panel_step(pass, [&](int, const Step& step) { look(step, true); });
+    }
+    l.border = by_panel ? Border::Panel : Border::Whole;
+    if (buffer.storage == Storage::Input) l.row_dim = by_panel ? static_cast<uint8_t>(own) : 4;
+  }
+
   // ---- panels -----------------------------------------------------------------------------------------------------
 
   int64_t rows_that_fit(const Pass& pass) const {
@@ -135,6 +173,7 @@ struct Layouter {
         seen.set(b);
         const Buffer& buffer = v.buffers[b];
         if (buffer.storage == Storage::Panel) slots[buffer.slot] = std::max(slots[buffer.slot], row_bytes(b));
+        if (form.buffers[b].border == Border::Panel) panel += row_bytes(b);
         if (buffer.storage == Storage::Input || buffer.storage == Storage::Output) touched += row_bytes(b);
       });
     });
@@ -226,7 +265,7 @@ struct Layouter {
   lossc_status place_whole(int b, lossc_error* err) {
     const Buffer& buffer = v.buffers[b];
     BufferLayout& l = form.buffers[b];
-    if (buffer.storage == Storage::Output && !wanted_by_others(b)) return LOSSC_OK;
+    if (l.border == Border::None && buffer.storage == Storage::Output && !wanted_by_others(b)) return LOSSC_OK;
     LOSSC_TRY(pack(b, l.row_dim < 4 ? l.extent[l.row_dim] : 1, err));
     if (form.saved.test(b)) {
       l.saved_at = form.saved_size;
@@ -256,6 +295,14 @@ struct Layouter {
       slots[v.buffers[b].slot] = std::max(slots[v.buffers[b].slot], form.buffers[b].bytes);
     }
     const int64_t first = at;
+    for (int b = 0; b < v.n_buffers; ++b) {
+      if (form.buffers[b].border != Border::Panel) continue;
+      int workers;
+      int64_t rows;
+      users(b, &workers, &rows);
+      LOSSC_TRY(pack(b, rows, err));
+      form.buffers[b].at = take(form.buffers[b].bytes);
+    }
     for (int s = 0; s < v.n_slots; ++s) {
       const size_t here = take(slots[s]);
       for (int b = 0; b < v.n_buffers; ++b) {
@@ -286,8 +333,14 @@ struct Layouter {
     }
     const auto placed = [&](int b) { return form.active.buffers.test(b) || form.saved.test(b); };
     for (int b = 0; b < v.n_buffers; ++b) {
+      if (placed(b)) choose_border(b);
+    }
+    for (int b = 0; b < v.n_buffers; ++b) {
       const Storage storage = v.buffers[b].storage;
-      if (placed(b) && storage != Storage::Input && storage != Storage::Panel) LOSSC_TRY(place_whole(b, err));
+      const Border border = form.buffers[b].border;
+      const bool elsewhere = storage == Storage::Panel || border == Border::Panel;
+      if (placed(b) && !elsewhere && (storage != Storage::Input || border == Border::Whole))
+        LOSSC_TRY(place_whole(b, err));
     }
     for (int p = 0; p < v.n_passes; ++p) size_panels(p);
     for (int b = 0; b < v.n_buffers; ++b) {

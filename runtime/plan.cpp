@@ -20,9 +20,10 @@ lossc_status check_numbers(const Loss& loss, const lossc_plan_desc& desc, lossc_
                 desc.reduction);
   if (desc.shard != LOSSC_SHARD_NONE)
     return fail(err, LOSSC_E_UNSUPPORTED, "shard is %d, this library has LOSSC_SHARD_NONE (0) only", desc.shard);
-  if (desc.flags & ~(LOSSC_PLAN_EXACT | LOSSC_PLAN_REPRODUCIBLE))
+  if (desc.flags & ~(LOSSC_PLAN_EXACT | LOSSC_PLAN_REPRODUCIBLE | LOSSC_PLAN_F64))
     return fail(err, LOSSC_E_ARGUMENT,
-                "flags is %d, want a sum of LOSSC_PLAN_EXACT (1) and LOSSC_PLAN_REPRODUCIBLE (2)", desc.flags);
+                "flags is %d, want a sum of LOSSC_PLAN_EXACT (1), LOSSC_PLAN_REPRODUCIBLE (2) and LOSSC_PLAN_F64 (4)",
+                desc.flags);
   if (desc.flags & LOSSC_PLAN_EXACT)
     return fail(err, LOSSC_E_UNSUPPORTED,
                 "flags asks for LOSSC_PLAN_EXACT, but %s has no schedule of its own for this shape", loss.name);
@@ -145,12 +146,14 @@ Argument implicit_argument(const Argument& rows, const char* name, const char* d
 lossc_status bind_inputs(const lossc_plan_desc& desc, Plan* plan, lossc_error* err) {
   const Loss& loss = *plan->loss;
   LOSSC_TRY(bind_shapes(loss, desc.inputs, &plan->shapes, err));
+  if (desc.flags & LOSSC_PLAN_F64) plan->shapes.dtype_bits = 64;
   for (int i = 0; i < loss.n_inputs; ++i) {
     plan->labels_at[i] = kNowhere;
     const DLTensor* t = desc.inputs[i];
     plan->input_given[i] = t != nullptr;
     if (t == nullptr) continue;
     plan->input_type[i] = t->dtype;
+    if (Float type; float_of(t->dtype, &type)) plan->converts |= type != plan->real();
     Bound bound;
     LOSSC_TRY(bind_tensor(loss, loss.inputs[i], *t, plan->shapes, true, &bound, err));
     if (elem_of(loss.inputs[i]) != Elem::Int32 || t->dtype.bits == 32) continue;
@@ -164,9 +167,9 @@ lossc_status bind_inputs(const lossc_plan_desc& desc, Plan* plan, lossc_error* e
 
 void set_rows(Plan* plan) {
   plan->rows = rows_argument(*plan->loss, *plan->forms[0].variant);
-  plan->implicit[kRowWeight] = implicit_argument(plan->rows, "row_weight", "f32 f64");
+  plan->implicit[kRowWeight] = implicit_argument(plan->rows, "row_weight", "f16 bf16 f32 f64");
   plan->implicit[kRowMask] = implicit_argument(plan->rows, "row_mask", "bool u8");
-  plan->implicit[kGradOutput] = implicit_argument(plan->rows, "grad_output", "f32 f64");
+  plan->implicit[kGradOutput] = implicit_argument(plan->rows, "grad_output", "f16 bf16 f32 f64");
 }
 
 // Everything but the plan itself in one allocation, found by walking twice: first to count, then to give out.
@@ -233,6 +236,9 @@ uint64_t digest_of(const Plan& plan) {
   Hash hash = hash_of_problem(plan);
   hash.add(static_cast<uint64_t>(plan.mode));
   hash.add(static_cast<uint64_t>(plan.flags));
+  for (int i = 0; i < plan.loss->n_inputs; ++i) {
+    if (plan.input_given[i]) hash.add(uint64_t{plan.input_type[i].code} << 8 | plan.input_type[i].bits);
+  }
   for (int f = 0; f < plan.n_forms; ++f) {
     const Form& form = plan.forms[f];
     hash.add(form.variant->digest);
@@ -243,6 +249,18 @@ uint64_t digest_of(const Plan& plan) {
   }
   return hash.value;
 }
+
+}  // namespace
+
+bool Plan::accepts(Float type) const {
+  if (type == real()) return true;
+  for (int i = 0; i < loss->n_inputs; ++i) {
+    if (Float f; input_given[i] && float_of(input_type[i], &f) && f == type) return true;
+  }
+  return false;
+}
+
+namespace {
 
 lossc_status lay_out_all(Plan* plan, lossc_error* err) {
   for (int k = 0; k < plan->loss->n_variants; ++k) plan->n_forms += may_run(*plan, plan->loss->variants[k]);

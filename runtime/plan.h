@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "runtime/bind.h"
+#include "runtime/convert.h"
 
 namespace lossc::rt {
 
@@ -40,14 +41,19 @@ int n_gradients(const Loss& loss);
 
 inline constexpr size_t kAlign = 64, kNowhere = ~size_t{0};
 
+// How a float tensor of the caller, of another type than kernels compute in, reaches them. By panel: each worker has
+// memory for the panel's rows, so what crosses stays in its cache. Whole: once a run, before or after everything.
+enum class Border : uint8_t { None, Panel, Whole };
+
 struct BufferLayout {
   int32_t extent[4];  // innermost first; Panel: of a full panel
   int32_t stride[4];  // in workspace; tensors of the caller bring their own
   uint8_t elem_bytes;
-  uint8_t row_dim;    // dimension of kind Rows, 4: none
+  uint8_t row_dim;    // dimension of kind Rows (of an input that crosses by panel: cut to the panel's rows), 4: none
+  Border border;      // None: it is not there, or no run can need it
   int8_t arg_dim[4];  // Input, Output: dimension of the argument behind each one, -1: none (extent 1)
   size_t bytes;       // one copy
-  size_t at;          // in the workspace: first copy; Panel: that of worker 0. kNowhere: not there
+  size_t at;          // in the workspace: first copy; Panel (storage or border): that of worker 0. kNowhere: not there
   size_t partials;    // Accumulator: copies of the other workers
   size_t saved_at;    // in the saved buffer, or kNowhere
 };
@@ -88,6 +94,7 @@ struct Plan {
   int isa;         // index into Build::isas
   Shapes shapes;
   DLDataType input_type[kMaxInputs];
+  bool converts;  // a float input is not of the type that kernels compute in
   bool input_given[kMaxInputs];
   int8_t choice[kMaxInputs];           // of each option
   Argument rows;                       // the unreduced loss, in the form chosen
@@ -103,6 +110,10 @@ struct Plan {
 
   const IsaInfo& isa_info() const { return loss->build->isas[isa]; }
   int double_index() const { return shapes.dtype_bits == 64 ? 1 : 0; }
+  Float real() const { return float_of_bits(shapes.dtype_bits); }
+  // Types that what is known only at a run (outputs, weights, the upstream gradient) may have: what kernels compute in,
+  // and what the inputs have. The plan has room to convert those, and a plan of one type pays for no room.
+  bool accepts(Float type) const;
 };
 
 // Sizes and offsets of one form. Its arrays are there, its variant is set.
@@ -117,6 +128,14 @@ void explain(const Plan& plan, Text* text);
 struct View {
   uint8_t* host;
   int32_t stride[4];
+  bool by_panel;  // host is worker 0's memory for the rows of a panel
+};
+
+// A tensor of the caller whose buffer is in the workspace, in the type that kernels compute in.
+struct Crossing {
+  int16_t buffer;
+  bool out;
+  Side caller;  // dimensions as the buffer's
 };
 
 struct Run {
@@ -127,6 +146,8 @@ struct Run {
   uint8_t* workspace;
   const void* params;  // of the plan's float type, declared then implicit
   const int32_t* int_params;
+  const Crossing* crossings;
+  int n_crossings;
 };
 // 0, or what the first kernel that failed returned; *failed is its step.
 int execute(const Run& run, int* failed);

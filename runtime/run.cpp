@@ -34,6 +34,8 @@ struct Runner {
   int32_t int_params[kMaxParams];
   const Form* form = nullptr;
   View views[kMaxBuffers];
+  Crossing crossings[kMaxInputs + kImplicitInputs + kMaxOutputs];
+  int n_crossings = 0;
 
   Runner(const Plan& p, const lossc_run_args& a, lossc_error* e) : plan(p), args(a), err(e) {}
 
@@ -72,6 +74,26 @@ struct Runner {
     return LOSSC_OK;
   }
 
+  // The type of a float tensor that the plan did not know of.
+  lossc_status check_float(const DLTensor& t, const Argument& a) const {
+    Float type;
+    if (elem_of(a) != Elem::Float || !float_of(t.dtype, &type) || plan.accepts(type)) return LOSSC_OK;
+    char got_buffer[32], want_buffer[64];
+    Text got{got_buffer, sizeof got_buffer}, want{want_buffer, sizeof want_buffer};
+    add_dtype(got, t.dtype);
+    int n = 0;
+    for (const Float f : {Float::F16, Float::BF16, Float::F32, Float::F64}) {
+      if (!plan.accepts(f)) continue;
+      if (n++ > 0) want.add(" or ");
+      add_dtype(want, type_of(f));
+    }
+    if (n == 1)
+      return fail(err, LOSSC_E_ARGUMENT, "%s: dtype is %s, but the other tensors are %s", a.name, got_buffer,
+                  want_buffer);
+    return fail(err, LOSSC_E_ARGUMENT, "%s: dtype is %s, want %s, as the inputs have or the plan computes in", a.name,
+                got_buffer, want_buffer);
+  }
+
   // A tensor of one element counts as 0-d: [1] is common.
   static DLTensor as_scalar(DLTensor t) {
     bool single = true;
@@ -85,9 +107,9 @@ struct Runner {
     const Argument& a = plan.implicit[which];
     given[i] = t != nullptr;
     if (t == nullptr) return LOSSC_OK;
-    int bits = plan.shapes.dtype_bits;
     LOSSC_TRY(check_tensor(*t, a.name, err));
-    LOSSC_TRY(check_dtype(*t, a, &bits, err));
+    LOSSC_TRY(check_dtype(*t, a, err));
+    LOSSC_TRY(check_float(*t, a));
     const DLTensor scalar = as_scalar(*t);
     if (t->ndim > 0 && (a.ndim > 0 || scalar.ndim > 0))
       return bind_tensor(loss, a, *t, plan.shapes, false, &inputs[i], err);
@@ -133,9 +155,9 @@ struct Runner {
     if (!(outputs_of(loss, plan.mode, plan.reduction) >> k & 1))
       return fail(err, LOSSC_E_ARGUMENT, "%s: asked for, but the plan's mode (%d) does not compute it", a.name,
                   plan.mode);
-    int bits = plan.shapes.dtype_bits;
     LOSSC_TRY(check_tensor(t, a.name, err));
-    LOSSC_TRY(check_dtype(t, a, &bits, err));
+    LOSSC_TRY(check_dtype(t, a, err));
+    LOSSC_TRY(check_float(t, a));
     if (elem_of(a) == Elem::Int32 && t.dtype.bits != 32)
       return fail(err, LOSSC_E_UNSUPPORTED, "%s: dtype is i64, this output is i32", a.name);
     LOSSC_TRY(bind_tensor(loss, a, a.ndim == 0 ? as_scalar(t) : t, plan.shapes, false, &outputs[k], err));
@@ -267,8 +289,27 @@ struct Runner {
                 "and zero params");
   }
 
+  void view_workspace(int b) {
+    const BufferLayout& l = form->buffers[b];
+    views[b].host = static_cast<uint8_t*>(args.workspace) + l.at;
+    memcpy(views[b].stride, l.stride, sizeof l.stride);
+    views[b].by_panel = l.border == Border::Panel;
+  }
+
+  void view_crossing(int b, const Bound& t, Float type) {
+    const BufferLayout& l = form->buffers[b];
+    Crossing& c = crossings[n_crossings++];
+    c = {static_cast<int16_t>(b), form->variant->buffers[b].storage == Storage::Output, {t.host, {}, type}};
+    for (int d = 0; d < form->variant->buffers[b].ndim; ++d)
+      c.caller.stride[d] = l.arg_dim[d] < 0 ? 0 : t.stride[l.arg_dim[d]];
+    view_workspace(b);
+  }
+
   void view_tensor(int b, const Bound& t) {
     const BufferLayout& l = form->buffers[b];
+    Float type;
+    if (float_of(t.dtype, &type) && type != plan.real()) return view_crossing(b, t, type);
+    views[b].by_panel = false;
     views[b].host = t.host;
     for (int d = 0; d < form->variant->buffers[b].ndim; ++d) {
       views[b].stride[d] = l.arg_dim[d] < 0 ? 0 : static_cast<int32_t>(t.stride[l.arg_dim[d]]);
@@ -283,6 +324,7 @@ struct Runner {
                                                      : kOneF32;
     views[b].host = static_cast<uint8_t*>(const_cast<void*>(one));
     for (int32_t& stride : views[b].stride) stride = 0;
+    views[b].by_panel = false;
   }
 
   void view(int b) {
@@ -291,10 +333,9 @@ struct Runner {
     const int t = buffer.tensor;
     if (buffer.storage == Storage::Input) return given[t] ? view_tensor(b, inputs[t]) : view_absent(b, buffer.elem);
     if (buffer.storage == Storage::Output && (asked >> t & 1)) return view_tensor(b, outputs[t]);
-    const bool in_saved = l.saved_at != kNowhere && args.saved != nullptr;
-    views[b].host =
-        in_saved ? static_cast<uint8_t*>(args.saved) + l.saved_at : static_cast<uint8_t*>(args.workspace) + l.at;
-    memcpy(views[b].stride, l.stride, sizeof l.stride);
+    view_workspace(b);
+    if (l.saved_at != kNowhere && args.saved != nullptr)
+      views[b].host = static_cast<uint8_t*>(args.saved) + l.saved_at;
   }
 
   lossc_status run() {
@@ -313,8 +354,9 @@ struct Runner {
     }
     const void* floats = plan.shapes.dtype_bits == 64 ? static_cast<const void*>(params) : params_f32;
     int failed;
-    const int code =
-        execute({plan, *form, *active, views, static_cast<uint8_t*>(args.workspace), floats, int_params}, &failed);
+    const int code = execute({plan, *form, *active, views, static_cast<uint8_t*>(args.workspace), floats, int_params,
+                              crossings, n_crossings},
+                             &failed);
     if (code == 0) return LOSSC_OK;
     return fail(err, LOSSC_E_INTERNAL, "%s: step %d (%s) failed with %d", loss.name, failed,
                 failed >= 0 ? form->variant->steps[failed].text : "?", code);

@@ -11,7 +11,8 @@ namespace lossc::rt {
 
 // ---- buffers ---------------------------------------------------------------------------------------------------
 
-enum class Elem : uint8_t { Float, Int32, UInt8 };  // Float is the plan's dtype (f32 or f64); masks are UInt8
+// Float is what the plan computes in, f32 or f64: the runtime converts tensors of other float types. Masks are UInt8.
+enum class Elem : uint8_t { Float, Int32, UInt8 };
 
 enum class Storage : uint8_t {
   Input,        // the caller's tensor `tensor` (declared inputs first, then the implicit ones, see ImplicitInput)
@@ -61,6 +62,9 @@ struct Arg {
   ArgKind kind;
   int16_t id;
   bool written;  // Buffer: an output of this step (a buffer that accumulates appears twice: read, then written)
+  // Input read: the dimension along which the step looks only at its own rows, the panel's or (outside a panel loop)
+  // those of the piece at hand along split_dim. Such an input can be converted piece by piece. -1: it looks anywhere.
+  int8_t own = -1;
 };
 
 enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN };
@@ -205,7 +209,7 @@ struct Registry {
   const Loss* const* losses;
   uint16_t n_losses;
 };
-inline constexpr uint32_t kRegistryVersion = 1;
+inline constexpr uint32_t kRegistryVersion = 2;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

@@ -132,27 +132,22 @@ lossc_status check_tensor(const DLTensor& t, const char* name, lossc_error* err)
   return LOSSC_OK;
 }
 
-lossc_status check_dtype(const DLTensor& t, const Argument& argument, int* dtype_bits, lossc_error* err) {
+lossc_status check_dtype(const DLTensor& t, const Argument& argument, lossc_error* err) {
   const Elem elem = elem_of(argument);
   const DLDataType type = t.dtype;
+  Float unused;
   bool fits = false;
-  if (elem == Elem::Float)
-    fits = type.code == kDLFloat && (*dtype_bits == 0 ? type.bits == 32 || type.bits == 64 : type.bits == *dtype_bits);
-  if (elem == Elem::Int32) fits = type.code == kDLInt && (type.bits == 32 || type.bits == 64);
-  if (elem == Elem::UInt8) fits = (type.code == kDLUInt || type.code == kDLBool) && type.bits == 8;
-  if (fits && type.lanes == 1) {
-    if (elem == Elem::Float) *dtype_bits = type.bits;
-    return LOSSC_OK;
-  }
+  if (elem == Elem::Float) fits = float_of(type, &unused);
+  if (elem == Elem::Int32) fits = type.code == kDLInt && (type.bits == 32 || type.bits == 64) && type.lanes == 1;
+  if (elem == Elem::UInt8) fits = (type.code == kDLUInt || type.code == kDLBool) && type.bits == 8 && type.lanes == 1;
+  if (fits) return LOSSC_OK;
   char buffer[64];
   Text got{buffer, sizeof buffer};
   add_dtype(got, type);
   const bool other_float = elem == Elem::Float && (type.code == kDLFloat || type.code == kDLBfloat);
-  if (other_float && *dtype_bits != 0) {
-    return fail(err, LOSSC_E_ARGUMENT, "%s: dtype is %s, but the other tensors are f%d", argument.name, buffer,
-                *dtype_bits);
-  }
-  const char* want = elem == Elem::Float ? "f32 or f64" : elem == Elem::Int32 ? "i32 or i64" : "bool or u8";
+  const char* want = elem == Elem::Float   ? "f16, bf16, f32 or f64"
+                     : elem == Elem::Int32 ? "i32 or i64"
+                                           : "bool or u8";
   return fail(err, other_float ? LOSSC_E_UNSUPPORTED : LOSSC_E_ARGUMENT, "%s: dtype is %s, want %s", argument.name,
               buffer, want);
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "runtime/convert.h"
 #include "runtime/error.h"
 #include "runtime/table.h"
 
@@ -18,6 +19,7 @@ struct Bound {
   int64_t stride[kMaxDims];  // in elements; 0 where the extent is 1 or less
   int ndim;
   int elem_bytes;
+  DLDataType dtype;
 };
 
 // Bytes [low, high) from host that the tensor reaches; low == high when it has no elements.
@@ -44,7 +46,7 @@ int elem_bytes(Elem elem, int dtype_bits);
 
 // Rank, NULLs, device, shape: that a DLTensor can be looked at at all.
 lossc_status check_tensor(const DLTensor& t, const char* name, lossc_error* err);
-// That its dtype is one that the argument takes; float arguments agree on *dtype_bits (0: not yet known).
-lossc_status check_dtype(const DLTensor& t, const Argument& argument, int* dtype_bits, lossc_error* err);
+// That its dtype is one that the argument can take.
+lossc_status check_dtype(const DLTensor& t, const Argument& argument, lossc_error* err);
 
 }  // namespace lossc::rt

@@ -135,7 +135,7 @@ Rows step_rows(const Form& f) {
 
 Rows arg_rows(const Form& f) {
   Rows rows;
-  for (const rt::Arg& a : f.args) rows.push_back(fmt::format("{{ArgKind::{}, {}, {}}}", name(a.kind), a.id, a.written));
+  for (const rt::Arg& a : f.args) rows.push_back(fmt::format("{{ArgKind::{}, {}, {}, {}}}", name(a.kind), a.id, a.written, a.own));
   return rows;
 }
 

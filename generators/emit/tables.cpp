@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "generators/emit/reach.h"
 #include "generators/lower/lower.h"
 
 namespace lossc::emit {
@@ -129,7 +130,7 @@ class FormMaker {
     row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_));
     row.first_arg = static_cast<uint16_t>(form_.args.size());
     row.n_args = static_cast<uint16_t>(sig.args.size());
-    for (const lower::KernelArg& a : sig.args) form_.args.push_back(arg(a));
+    for (const lower::KernelArg& a : sig.args) form_.args.push_back(arg(a, index));
     row.split_dim = static_cast<int8_t>(sig.split_dim);
     row.k_axis = row.kind == rt::StepKind::Kernel ? int8_t{-1} : axis_of(s.over);
     row.flops = sig.flops;
@@ -148,11 +149,13 @@ class FormMaker {
     for (size_t k = 0; k < domain.size(); k++) row->domain[k] = axis_of(domain[k]);
   }
 
-  rt::Arg arg(const lower::KernelArg& a) const {
+  rt::Arg arg(const lower::KernelArg& a, int step) const {
     int id = a.id;
     if (a.kind == rt::ArgKind::Param || a.kind == rt::ArgKind::IntParam) id = ids_.params[a.id];
     if (a.kind == rt::ArgKind::Extent) id = ids_.axes[a.id];
-    return {a.kind, static_cast<int16_t>(id), a.written};
+    const bool input = a.kind == rt::ArgKind::Buffer && !a.written;
+    const int own = input ? own_dim(plan_, step, a.id) : -1;
+    return {a.kind, static_cast<int16_t>(id), a.written, static_cast<int8_t>(own)};
   }
 
   int16_t add_kernel(int kernel) {

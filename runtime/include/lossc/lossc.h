@@ -8,6 +8,11 @@
  *   synchronises a stream, nor throws; all it writes is the outputs, the workspace and the saved buffer.
  * Structs: set struct_size, zero the rest, then fill in. They grow at the end only; a library refuses (LOSSC_E_ABI)
  *   non-zero bytes that it does not know, so old programs work with new libraries and new ones fail cleanly with old.
+ * Types: a float tensor is f16, bf16, f32 or f64, each input its own. A plan computes in f64 if an input has f64 or
+ *   LOSSC_PLAN_F64 is set, else in f32: sums and intermediates are never narrower. Other tensors are converted on their
+ *   way in (exactly) and out (to nearest, ties to even; beyond the largest number infinity). What is first seen by
+ *   lossc_run (outputs, row_weight, grad_output) may be of the type that is computed in or of any that an input has, so
+ *   a gradient may be f32 while its input is bf16. Index tensors are i32 or i64, masks bool or u8; params are double.
  * Errors: every function that can fail returns a status and writes one sentence to the caller's lossc_error: which
  *   argument, what was wanted, what came. err may be NULL. On failure outputs hold what they held or partial results.
  */
@@ -113,8 +118,9 @@ enum { LOSSC_FORWARD = 1, LOSSC_BACKWARD = 2 }; /* OR both: value and gradient i
 enum { LOSSC_REDUCE_NONE = 0, LOSSC_REDUCE_SUM = 1, LOSSC_REDUCE_MEAN = 2 };
 enum { LOSSC_SHARD_NONE = 0, LOSSC_SHARD_ROWS = 1, LOSSC_SHARD_CLASSES = 2 };
 enum {
-  LOSSC_PLAN_EXACT = 1,       /* fail rather than borrow another shape's schedule */
-  LOSSC_PLAN_REPRODUCIBLE = 2 /* the same bits for any number of threads (on one ISA level) */
+  LOSSC_PLAN_EXACT = 1,        /* fail rather than borrow another shape's schedule */
+  LOSSC_PLAN_REPRODUCIBLE = 2, /* the same bits for any number of threads (on one ISA level) */
+  LOSSC_PLAN_F64 = 4           /* computes in f64, whatever the inputs are */
 };
 enum { LOSSC_ISA_BEST = 0, LOSSC_ISA_SSE41 = 1, LOSSC_ISA_AVX2 = 2, LOSSC_ISA_AVX512 = 3 };
 typedef struct {
