@@ -42,6 +42,8 @@ inline constexpr Dim rows(int8_t axis) { return {DimKind::Rows, axis}; }
 inline constexpr Dim inner(int8_t axis) { return {DimKind::TileInner, axis}; }
 inline constexpr Dim outer(int8_t axis) { return {DimKind::TileOuter, axis}; }
 inline constexpr Arg in(int16_t b) { return {ArgKind::Buffer, b, false}; }
+// Read along dimension d at the panel's rows only.
+inline constexpr Arg own(int16_t b, int8_t d) { return {ArgKind::Buffer, b, false, d}; }
 inline constexpr Arg out(int16_t b) { return {ArgKind::Buffer, b, true}; }
 template <class T, size_t N>
 constexpr auto count(const T (&)[N]) {
@@ -136,23 +138,23 @@ int copy(void** a) {
 }
 
 inline const Arg args[] = {
-    in(kX),
+    own(kX, 1),
     {ArgKind::Param, 0, false},
     out(kSquares),  // 0
     in(kSquares),
-    in(kW),
+    own(kW, 0),
     out(kRowLoss),  // 3
     in(kRowLoss),
     in(kTotal),
     {ArgKind::RowBegin, 0, false},
     {ArgKind::RowEnd, 0, false},
     out(kTotal),  // 6
-    in(kW),
+    own(kW, 0),
     in(kWeights),
     {ArgKind::RowBegin, 0, false},
     {ArgKind::RowEnd, 0, false},
     out(kWeights),  // 11
-    in(kX),
+    own(kX, 1),
     in(kMax),
     {ArgKind::RowBegin, 0, false},
     {ArgKind::RowEnd, 0, false},
@@ -166,9 +168,9 @@ inline const Arg args[] = {
     out(kLoss),  // 25
     in(kMax),
     out(kMaxOut),  // 28
-    in(kX),
-    in(kW),
-    in(kG),
+    own(kX, 1),
+    own(kW, 0),
+    own(kG, 0),
     in(kScale),
     {ArgKind::Param, 0, false},
     out(kGrad),  // 30

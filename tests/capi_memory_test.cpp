@@ -75,6 +75,27 @@ struct Gram : Problem {
 #define NEEDS_OWN_MALLOC() static_cast<void>(0)
 #endif
 
+TEST(Memory, ARunThatConvertsAllocatesNothing) {
+  NEEDS_OWN_MALLOC();
+  Gram g;
+  std::vector<uint16_t> x(200 * 40, 0x3f80), dx(200 * 40);
+  Tensor xt = tensor(x, {200, 40}), dxt = tensor(dx, {200, 40});
+  xt.raw().dtype = dxt.raw().dtype = {kDLBfloat, 16, 1};
+  g.inputs[0] = xt.get(), g.outputs[1] = dxt.get();
+  lossc_set_num_threads(4);
+  const Plan plan = g.plan();
+  const Guarded workspace(lossc_plan_workspace_size(plan.get()));
+  lossc_run_args args = g.args();
+  args.workspace = workspace.data(), args.workspace_size = lossc_plan_workspace_size(plan.get());
+  lossc_error err{};
+  {
+    const Watch watch;
+    ASSERT_EQ(lossc_run(plan.get(), &args, &err), LOSSC_OK) << err.text;
+  }
+  EXPECT_EQ(allocations, 0);
+  lossc_set_num_threads(0);
+}
+
 TEST(Memory, RunAllocatesNothing) {
   NEEDS_OWN_MALLOC();
   for (const int threads : {1, 4}) {

@@ -35,6 +35,20 @@ TEST(Wrapper, RunsALoss) {
   EXPECT_EQ(loss, -2.5f);
 }
 
+TEST(Wrapper, TakesSixteenBits) {
+  const std::vector<ll::bf16> logits = {{0x3f80}, {0x4000}, {0x4040}, {0x4080}, {0x40a0}, {0x40c0}};  // 1 ... 6
+  const std::array<int64_t, 2> target = {2, 0};
+  std::vector<ll::bf16> grad(6);
+  float loss = 0;
+  ll::Call call(fake::handle(fake::pick::loss));
+  call.inputs({ll::tensor(logits, {2, 3}), ll::tensor(target, {2}), nullptr});
+  call.outputs({ll::scalar(loss), ll::tensor(grad, {2, 3})});
+  ll::Plan(call).run(call);
+  EXPECT_EQ(loss, -3 - 4);
+  for (size_t k = 0; k < 6; ++k) EXPECT_EQ(grad[k].bits, k == 2 || k == 3 ? 0xbf80 : 0) << k;
+  EXPECT_EQ(ll::dtype<ll::f16>().code, kDLFloat);
+}
+
 TEST(Wrapper, TakesWeightsAndStrides) {
   std::vector<double> x = {1, 2, 3, 4}, grad(4);
   const std::vector<double> weight = {1, 10};

@@ -3,6 +3,7 @@
 #pragma once
 #include <lossc/lossc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -20,8 +21,44 @@ namespace lossc::check {
 // How the tensors of a call lie in memory.
 enum class Strides { Dense, RowPadded, Reversed, InnerTwo };
 
+// Float types of tensors. Their 16-bit forms are made here by arithmetic, not by the runtime that is under test.
+inline constexpr DLDataType kF16 = {kDLFloat, 16, 1}, kBF16 = {kDLBfloat, 16, 1}, kF32 = {kDLFloat, 32, 1},
+                            kF64 = {kDLFloat, 64, 1};
+inline DLDataType real_type(int bits) { return bits == 64 ? kF64 : kF32; }
+inline bool sixteen(DLDataType t) { return t.bits == 16 && (t.code == kDLFloat || t.code == kDLBfloat); }
+
+inline uint16_t encode16(double v, DLDataType type) {
+  const bool b = type.code == kDLBfloat;
+  const int width = b ? 7 : 10, bias = b ? 127 : 15;
+  const uint32_t sign = std::signbit(v) ? 0x8000 : 0, infinity = (b ? 255u : 31u) << width;
+  if (std::isnan(v)) return static_cast<uint16_t>(sign | infinity | 1u << (width - 1));
+  const double size = std::fabs(v);
+  if (std::isinf(v)) return static_cast<uint16_t>(sign | infinity);
+  const int exponent = std::max(size > 0 ? std::ilogb(size) : -10000, 1 - bias);
+  if (exponent > bias) return static_cast<uint16_t>(sign | infinity);
+  // In units of the last place, ties to even; a carry goes into the exponent, as it should.
+  const double units = std::nearbyint(std::ldexp(size, width - exponent));
+  const uint32_t pattern = (static_cast<uint32_t>(exponent + bias - 1) << width) + static_cast<uint32_t>(units);
+  return static_cast<uint16_t>(sign | std::min(pattern, infinity));
+}
+inline double decode16(uint16_t bits, DLDataType type) {
+  const bool b = type.code == kDLBfloat;
+  const int width = b ? 7 : 10, bias = b ? 127 : 15, top = b ? 255 : 31;
+  const int exponent = bits >> width & top, mantissa = bits & ((1 << width) - 1);
+  const double sign = bits & 0x8000 ? -1 : 1;
+  if (exponent == top) return mantissa ? NAN : sign * INFINITY;
+  return sign * std::ldexp(mantissa + (exponent ? 1 << width : 0), std::max(exponent, 1) - bias - width);
+}
+// The nearest number that the type has.
+inline double round_to(double v, DLDataType type) {
+  if (sixteen(type)) return decode16(encode16(v, type), type);
+  return type.bits == 32 ? static_cast<double>(static_cast<float>(v)) : v;
+}
+
 struct KernelCall {
-  int bits = 32;
+  int bits = 32;                            // that the plan computes in
+  DLDataType real = {kDLFloat, 0, 1};       // of float tensors; 0 bits: as the plan
+  std::map<std::string, DLDataType> types = {};  // of single ones, by name: inputs, "loss", "grad_x", "row_weight", ...
   int32_t isa = LOSSC_ISA_BEST;
   int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD;  // 0: forward, then backward with what it saved
   int32_t threads = 0, panel_rows = 0, flags = 0;
@@ -29,6 +66,11 @@ struct KernelCall {
   bool wide_labels = false;           // i64
   std::string only_gradient;          // ask for this one alone
   const lossc_loss* loss = nullptr;   // default: the library's of the program's name
+
+  DLDataType type_of(const std::string& tensor) const {
+    auto it = types.find(tensor);
+    return it != types.end() ? it->second : real.bits ? real : real_type(bits);
+  }
 };
 
 struct Results {
@@ -66,6 +108,7 @@ class Owned {
   }
   void set(size_t k, double v) {
     void* p = at(k);
+    if (sixteen(type_)) return store(p, encode16(v, type_));
     if (type_.code == kDLFloat && type_.bits == 32) return store(p, static_cast<float>(v));
     if (type_.code == kDLFloat) return store(p, v);
     if (type_.bits == 64) return store(p, static_cast<int64_t>(v));
@@ -74,6 +117,7 @@ class Owned {
   }
   double get(size_t k) {
     void* p = at(k);
+    if (sixteen(type_)) return decode16(load<uint16_t>(p), type_);
     if (type_.code == kDLFloat && type_.bits == 32) return load<float>(p);
     if (type_.code == kDLFloat) return load<double>(p);
     return type_.bits == 64 ? static_cast<double>(load<int64_t>(p)) : load<int32_t>(p);
@@ -111,20 +155,25 @@ class Owned {
   DLTensor tensor_{};
 };
 
-inline DLDataType real_type(int bits) { return {kDLFloat, static_cast<uint8_t>(bits), 1}; }
-
-// Float values as the kernel will see them, so that rounding the inputs is no error of the kernel's.
-inline Case rounded(Case c, int bits) {
-  if (bits == 64) return c;
-  auto round = [](Array& a) {
-    for (double& v : a.data) v = static_cast<float>(v);
+// Float values as the kernel will see them, so that rounding the inputs is no error of the kernel's. Index tensors and
+// masks are left alone if the program is given: f16 has not every class.
+inline Case rounded(Case c, const KernelCall& call, const Program* p = nullptr) {
+  auto round = [&](Array& a, const std::string& name) {
+    for (double& v : a.data) v = round_to(v, call.type_of(name));
   };
-  for (auto& [name, a] : c.inputs) round(a);
-  for (auto& [name, v] : c.params) v = static_cast<float>(v);
-  for (auto* a : {&c.row_weight, &c.grad_output})
-    if (*a) round(**a);
+  auto real = [&](const std::string& name) {
+    if (p == nullptr) return true;
+    return std::any_of(p->graph.tensors.begin(), p->graph.tensors.end(),
+                       [&](const ir::Tensor& t) { return t.name == name && t.type == ir::Type::Float; });
+  };
+  for (auto& [name, a] : c.inputs)
+    if (real(name)) round(a, name);
+  for (auto& [name, v] : c.params) v = round_to(v, real_type(call.bits));
+  if (c.row_weight) round(*c.row_weight, "row_weight");
+  if (c.grad_output) round(*c.grad_output, "grad_output");
   return c;
 }
+inline Case rounded(Case c, int bits) { return rounded(std::move(c), KernelCall{.bits = bits}); }
 
 class KernelRun {
  public:
@@ -171,7 +220,7 @@ class KernelRun {
         auto it = c_.inputs.find(a->name);
         const bool mask = std::string(a->dtypes).find("u8") != std::string::npos;
         const DLDataType label = {kDLInt, static_cast<uint8_t>(call_.wide_labels ? 64 : 32), 1};
-        const DLDataType type = mask ? DLDataType{kDLUInt, 8, 1} : a->integer ? label : real_type(call_.bits);
+        const DLDataType type = mask ? DLDataType{kDLUInt, 8, 1} : a->integer ? label : call_.type_of(a->name);
         inputs_.push_back(it == c_.inputs.end() ? nullptr : make(it->second, type));
       } else if (a->role == LOSSC_PARAM) {
         auto it = c_.params.find(a->name);
@@ -224,16 +273,16 @@ class KernelRun {
   }
   // An output tensor in the shape its input has (flat axes keep their several dimensions).
   Owned* output(const lossc_arg* a, bool first, int32_t mode) {
-    if (first) return mode & LOSSC_FORWARD ? &own(real_type(call_.bits), c_.reduction == Reduction::None ? shape(p_.rows) : std::vector<int64_t>{}) : nullptr;
+    if (first) return mode & LOSSC_FORWARD ? &own(call_.type_of(a->name), c_.reduction == Reduction::None ? shape(p_.rows) : std::vector<int64_t>{}) : nullptr;
     for (const Gradient& g : p_.gradients) {
       const ir::Tensor& t = p_.graph.tensors[g.tensor];
       if (gradient_name(t.name) != a->name) continue;
       if (!(mode & LOSSC_BACKWARD) || !c_.inputs.count(t.name)) return nullptr;
       if (!call_.only_gradient.empty() && call_.only_gradient != t.name) return nullptr;
-      return &own(real_type(call_.bits), c_.inputs.at(t.name).shape);
+      return &own(call_.type_of(a->name), c_.inputs.at(t.name).shape);
     }
     for (const NamedOutput& o : p_.outputs)
-      if (o.name == a->name && mode & LOSSC_FORWARD) return &own(real_type(call_.bits), shape(o.indices));
+      if (o.name == a->name && mode & LOSSC_FORWARD) return &own(call_.type_of(a->name), shape(o.indices));
     return nullptr;
   }
   static std::string gradient_name(const std::string& tensor) { return "grad_" + tensor; }
@@ -261,9 +310,9 @@ class KernelRun {
     args.workspace_size = workspace;
     args.saved = saved;
     args.saved_size = saved_size;
-    if (c_.row_weight) args.row_weight = make(*c_.row_weight, real_type(call_.bits));
+    if (c_.row_weight) args.row_weight = make(*c_.row_weight, call_.type_of("row_weight"));
     if (c_.row_mask) args.row_mask = make(*c_.row_mask, {kDLUInt, 8, 1});
-    if (c_.grad_output) args.grad_output = make(*c_.grad_output, real_type(call_.bits));
+    if (c_.grad_output) args.grad_output = make(*c_.grad_output, call_.type_of("grad_output"));
     args.denominator = c_.denominator;
     if (lossc_status s = lossc_run(pl.get(), &args, &err)) raise(s, err);
     Results r;
@@ -363,17 +412,21 @@ inline Expectation expectation(const Program& p, const Case& c, int bits, int dr
 }
 
 // Empty if every element is within `factor` of its slack; else which is not. Below the smallest normal number a kernel
-// may flush to zero, hence `tiny`.
+// may flush to zero, hence `tiny`. A result kept in fewer bits may be any that rounding makes of what is within.
 inline std::string disagreement(const std::vector<double>& got, const std::vector<double>& want,
-                                const std::vector<double>& slack, int bits, double factor = 4) {
+                                const std::vector<double>& slack, int bits, double factor = 4,
+                                DLDataType kept = {kDLFloat, 0, 1}) {
   if (got.size() != want.size()) return "has " + std::to_string(got.size()) + " elements, wanted " + std::to_string(want.size());
   const double tiny = bits == 32 ? 1e-36 : 1e-290, huge = bits == 32 ? 3.4e38 : 1.7e308;
   for (size_t k = 0; k < got.size(); k++) {
     if (slack[k] < 0) continue;
     const double w = std::abs(want[k]) > huge && std::isfinite(want[k]) ? std::copysign(INFINITY, want[k]) : want[k];
+    const double room = factor * slack[k] + tiny;
+    const bool narrow = kept.bits != 0 && kept.bits < bits;
     const bool same = std::isnan(w)   ? std::isnan(got[k])
                       : std::isinf(w) ? got[k] == w
-                                      : std::abs(got[k] - w) <= factor * slack[k] + tiny;
+                      : narrow        ? round_to(w - room, kept) <= got[k] && got[k] <= round_to(w + room, kept)
+                                      : std::abs(got[k] - w) <= room;
     if (!same) {
       char text[160];
       std::snprintf(text, sizeof text, "element %zu of %zu is %.9g, wanted %.9g +- %.2g", k, got.size(), got[k], want[k],

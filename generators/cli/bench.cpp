@@ -28,19 +28,21 @@ int32_t mode_code(const std::string& mode) {
 
 // Empty if kernel and oracle agree on a small call of the same form.
 std::string check_small(const lossc_loss* loss, const Form& form, const CallOptions& options, int64_t most) {
-  const Case c = check::rounded(form.small_case(most, 3), options.bits);
+  const int bits = options.dtype.bits;
   check::KernelCall call;
   call.loss = loss;
-  call.bits = options.bits;
+  call.bits = bits;
+  call.real = options.dtype.type;
+  const Case c = check::rounded(form.small_case(most, 3), call, &form.program);
   call.isa = options.isa;
   call.threads = options.threads;
   call.mode = options.mode == LOSSC_BACKWARD ? 0 : options.mode;
   const check::Results got = check::run_kernel(form.program, c, call);
-  const check::Expectation want = check::expectation(form.program, c, options.bits);
-  std::string bad = check::disagreement(got.loss, want.value.loss, want.slack.loss, options.bits);
+  const check::Expectation want = check::expectation(form.program, c, bits);
+  std::string bad = check::disagreement(got.loss, want.value.loss, want.slack.loss, bits, 4, call.real);
   if (!bad.empty()) return "loss: " + bad;
   for (const auto& [name, values] : got.gradients) {
-    bad = check::disagreement(values, want.value.gradients.at(name), want.slack.gradients.at(name), options.bits);
+    bad = check::disagreement(values, want.value.gradients.at(name), want.slack.gradients.at(name), bits, 4, call.real);
     if (!bad.empty()) return fmt::format("gradient of {}: {}", name, bad);
   }
   return "";
@@ -124,11 +126,10 @@ void interleave(const std::function<double()>& kernel, const std::function<doubl
 }
 
 Json bench(const Words& words) {
-  const CallOptions options{true, words.dtype == "f32" ? 32 : 64, mode_code(words.mode), isa_code(words.isa),
-                            words.threads};
+  const CallOptions options{true, dtype_of(words.dtype), mode_code(words.mode), isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
-  const lossc_loss* loss = kernels_of(definition, options.bits, words.isa);
+  const lossc_loss* loss = kernels_of(definition, options.dtype.bits, words.isa);
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
   const Blas blas =
       products_of(plan::make_plan(form.program), form, options.mode).empty() ? Blas() : Blas::choose(threads);
@@ -216,8 +217,8 @@ void add_bench(CLI::App& app, Action* action) {
   CLI::App* command = app.add_subcommand("bench", "Checks a loss, then times it beside the limit of the machine");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
   add_form_words(command, &words->form, true);
-  command->add_option("--dtype", words->dtype, "float type")
-      ->check(CLI::IsMember({"f32", "f64"}))
+  command->add_option("--dtype", words->dtype, "of all float tensors; f16 and bf16 are computed with in f32")
+      ->check(CLI::IsMember(dtype_names()))
       ->capture_default_str();
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
       ->check(CLI::IsMember({"both", "forward", "backward"}))

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -45,15 +46,32 @@ class Random {
   uint64_t state_ = 0x9E3779B97F4A7C15u;
 };
 
-template <class T>
-void fill_floats(T* data, size_t n, size_t width, Domain domain) {
+// To 16 bits, for numbers of ordinary size: what is too small for a normal f16 is 0.
+uint16_t narrow(float x, bool bfloat) {
+  const auto u = std::bit_cast<uint32_t>(x), size = u & 0x7fffffff;
+  if (bfloat) return static_cast<uint16_t>((u + 0x7fff + (u >> 16 & 1)) >> 16);
+  if (size < 0x38800000) return 0;
+  return static_cast<uint16_t>((u >> 16 & 0x8000) | (size + 0xfff + (size >> 13 & 1) - 0x38000000) >> 13);
+}
+
+void store(void* data, size_t at, float x, DLDataType type) {
+  if (type.bits == 16)
+    static_cast<uint16_t*>(data)[at] = narrow(x, type.code == kDLBfloat);
+  else if (type.bits == 32)
+    static_cast<float*>(data)[at] = x;
+  else
+    static_cast<double*>(data)[at] = x;
+}
+
+void fill_floats(const DLTensor& t, size_t n, Domain domain) {
   Random random;
-  for (size_t k = 0; k < n; k++) data[k] = domain == Domain::Normal ? random.normal() : random.unit();
-  if (domain != Domain::Simplex) return;
-  for (T* row = data; row + width <= data + n; row += width) {
-    double total = 0;
-    for (size_t k = 0; k < width; k++) total += row[k];
-    for (size_t k = 0; k < width; k++) row[k] /= static_cast<T>(total);
+  std::vector<float> row(t.ndim ? static_cast<size_t>(t.shape[t.ndim - 1]) : 1);
+  for (size_t begin = 0; begin < n; begin += row.size()) {
+    for (float& x : row) x = domain == Domain::Normal ? random.normal() : random.unit();
+    float total = 0;
+    for (const float x : row) total += x;
+    for (size_t k = 0; k < row.size(); k++)
+      store(t.data, begin + k, domain == Domain::Simplex ? row[k] / total : row[k], t.dtype);
   }
 }
 
@@ -103,28 +121,24 @@ Tensors::Tensors(const lossc_loss* loss, const Form& form, const CallOptions& op
   const Case example = form.small_case(6, 1);
   for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
     const lossc_arg& arg = *lossc_loss_arg(loss, k);
-    if (arg.role == LOSSC_INPUT) add_input(arg, form, example, options.bits);
+    if (arg.role == LOSSC_INPUT) add_input(arg, form, example, options.dtype.type);
     if (arg.role == LOSSC_OUTPUT) add_output(arg, form, options);
   }
 }
 
-void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& example, int bits) {
+void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& example, DLDataType real_type) {
   const ir::Tensor* info = find_tensor(form.program, arg.name);
   const auto small = example.inputs.find(arg.name);
   if (!info || small == example.inputs.end()) return inputs_.push_back(nullptr);
-  const auto width_bits = static_cast<uint8_t>(bits);
   const bool real = info->type == ir::Type::Float, mask = info->type == ir::Type::Bool;
-  const DLDataType type = real   ? DLDataType{kDLFloat, width_bits, 1}
+  const DLDataType type = real   ? real_type
                           : mask ? DLDataType{kDLUInt, 8, 1}
                                  : DLDataType{kDLInt, 32, 1};
   const DLTensor* t = hold(type, form.shape(info->dims));
   const size_t n = memory_ ? elements(*t) : 0;
   Random random;
   if (real) {
-    const auto width = t->ndim ? static_cast<size_t>(t->shape[t->ndim - 1]) : 1;
-    const Domain domain = domain_of(small->second);
-    bits == 32 ? fill_floats(static_cast<float*>(t->data), n, width, domain)
-               : fill_floats(static_cast<double*>(t->data), n, width, domain);
+    fill_floats(*t, n, domain_of(small->second));
   } else if (mask) {
     for (size_t k = 0; k < n; k++) static_cast<uint8_t*>(t->data)[k] = random.below(4) > 0;
   } else {
@@ -137,7 +151,7 @@ void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& exam
 
 // In the order of lossc_loss_arg: the loss, then the gradients; what else a loss gives is not asked for.
 void Tensors::add_output(const lossc_arg& arg, const Form& form, const CallOptions& options) {
-  const DLDataType type = {kDLFloat, static_cast<uint8_t>(options.bits), 1};
+  const DLDataType type = options.dtype.type;
   const bool first = values_.empty();
   values_.push_back(first ? hold(type, {}) : nullptr);
   gradients_.push_back(first && options.mode & LOSSC_FORWARD ? values_[0] : nullptr);

@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "generators/cli/dtype.h"
 #include "generators/cli/form.h"
 #include "generators/cli/machine.h"
 
@@ -11,7 +12,7 @@ namespace lossc::cli {
 
 struct CallOptions {
   bool memory = true;  // false: shapes only, enough to make a plan
-  int bits = 32;
+  Dtype dtype;
   int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD, isa = LOSSC_ISA_BEST, threads = 0;
 };
 
@@ -40,7 +41,7 @@ class Tensors {
     DLTensor tensor;
   };
   const DLTensor* hold(DLDataType type, std::vector<int64_t> shape);
-  void add_input(const lossc_arg& arg, const Form& form, const Case& example, int bits);
+  void add_input(const lossc_arg& arg, const Form& form, const Case& example, DLDataType real);
   void add_output(const lossc_arg& arg, const Form& form, const CallOptions& options);
 
   bool memory_;

@@ -41,9 +41,9 @@ Json result_json(const Definition& d, const std::string& dtype, const Comparison
 
 Json check_one(const Definition& d, const Words& words, const std::string& dtype) {
   const std::vector<Program> forms = build_all(d);
-  const int bits = dtype == "f32" ? 32 : 64;
-  const lossc_loss* loss = kernels_of(d, bits, words.isa);
-  Comparison comparison(loss, bits, isa_code(words.isa));
+  const Dtype type = dtype_of(dtype);
+  const lossc_loss* loss = kernels_of(d, type.bits, words.isa);
+  Comparison comparison(loss, type, isa_code(words.isa));
   Progress progress(fmt::format("checking {}", d.name));
   const double start = now_ms();
   size_t done = 0;
@@ -106,9 +106,9 @@ void add_check(CLI::App& app, Action* action) {
   auto words = std::make_shared<Words>();
   CLI::App* command = app.add_subcommand("check", "Compares a loss's value, gradient and kernels with each other");
   command->add_option("loss", words->loss, "FILE.cpp with definitions, or a loss")->required();
-  command->add_option("--dtype", words->dtypes, "float types: f32,f64")
+  command->add_option("--dtype", words->dtypes, "float types: f16,bf16,f32,f64")
       ->delimiter(',')
-      ->check(CLI::IsMember({"f32", "f64"}))
+      ->check(CLI::IsMember(dtype_names()))
       ->capture_default_str();
   command->add_option("--isa", words->isa, "default: the best of this machine")
       ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));

@@ -84,13 +84,14 @@ void Comparison::differences(const Program& p, const Case& c) {
 }
 
 void Comparison::kernel(const Program& p, const Case& exact, bool ties) {
-  const Case c = check::rounded(exact, bits_);
   check::KernelCall call;
   call.loss = loss_;
-  call.bits = bits_;
+  call.bits = dtype_.bits;
+  call.real = dtype_.type;
+  const Case c = check::rounded(exact, call, &p);
   call.isa = isa_;
   const check::Results got = check::run_kernel(p, c, call);
-  const check::Expectation want = check::expectation(p, c, bits_, 4, ties);
+  const check::Expectation want = check::expectation(p, c, dtype_.bits, 4, ties);
   calls_++;
   const std::string where = place(p, c.name == "none" ? "ordinary values" : fmt::format("values: {}", c.name));
   compare(where, "loss", got.loss, want.value.loss, want.slack.loss);
@@ -109,7 +110,7 @@ void Comparison::compare(const std::string& where, const std::string& name, cons
     if (std::isfinite(got[k]) && std::isfinite(want[k]) && slack[k] >= 0)
       q.kernel_error = std::max(q.kernel_error, std::abs(got[k] - want[k]) / scale);
   }
-  const std::string bad = check::disagreement(got, want, slack, bits_);
+  const std::string bad = check::disagreement(got, want, slack, dtype_.bits, 4, dtype_.type);
   if (bad.empty()) return;
   q.kernel_agrees = false;
   fail(fmt::format("kernel, {}, {}: {}", name, where, bad));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dsl/sample.h"
+#include "generators/cli/dtype.h"
 #include "generators/cli/progress.h"
 
 namespace lossc::cli {
@@ -23,7 +24,7 @@ struct Quantity {
 
 class Comparison {
  public:
-  Comparison(const lossc_loss* loss, int bits, int32_t isa) : loss_(loss), bits_(bits), isa_(isa) {}
+  Comparison(const lossc_loss* loss, Dtype dtype, int32_t isa) : loss_(loss), dtype_(std::move(dtype)), isa_(isa) {}
 
   // Ordinary values, by differences and kernel; then, if asked, values made to break a kernel.
   void form(const Program& program, bool stresses);
@@ -44,7 +45,7 @@ class Comparison {
   void warn(const std::string& text);
 
   const lossc_loss* loss_;
-  int bits_;
+  Dtype dtype_;
   int32_t isa_;
   std::vector<Quantity> quantities_;
   std::vector<std::string> failures_, warnings_;

@@ -101,6 +101,7 @@ void print(const Json& loss) {
   print_arguments("Outputs", loss["outputs"]);
   heading("Besides");
   paragraph(
+      "Float tensors may be of different types: f64 if one of them is, else f32 is computed in. "
       "reduction none, sum or mean; row_weight, row_mask and grad_output over the rows; `lossc describe --json` and "
       "<lossc/lossc.h> say more.");
 }

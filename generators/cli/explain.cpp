@@ -80,11 +80,11 @@ Json bound_json(const PlanCost& cost, const CallOptions& options, Team& team, co
     copy_ms = std::min(copy_ms, now_ms() - start);
   }
   const double bandwidth = 2.0 * static_cast<double>(from.size()) / copy_ms;  // bytes a millisecond
-  const double fma = fma_rate(team, options.bits, 50);
+  const double fma = fma_rate(team, options.dtype.bits, 50);
   constexpr int kSize = 1024;
   for (int k = 0; k < 3 && blas; k++) {
     const double start = now_ms();
-    blas.gemm(options.bits, false, false, kSize, kSize, kSize, from.data(), from.data(), to.data());
+    blas.gemm(options.dtype.bits, false, false, kSize, kSize, kSize, from.data(), from.data(), to.data());
     gemm_rate = std::max(gemm_rate, 2.0 * kSize * kSize * kSize / (now_ms() - start));
   }
   const double products = cost.product_flops / (gemm_rate > 0 ? gemm_rate : fma), other = cost.other_flops / fma;
@@ -106,7 +106,7 @@ Json explain(const Words& words) {
   const int32_t mode = words.mode == "forward"    ? LOSSC_FORWARD
                        : words.mode == "backward" ? LOSSC_BACKWARD
                                                   : LOSSC_FORWARD | LOSSC_BACKWARD;
-  const CallOptions options{false, words.dtype == "f32" ? 32 : 64, mode, isa_code(words.isa), words.threads};
+  const CallOptions options{false, dtype_of(words.dtype), mode, isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
   const plan::Plan plan = plan::make_plan(form.program);
@@ -114,7 +114,7 @@ Json explain(const Words& words) {
   Json recomputed = Json::array();
   for (const auto& [node, steps] : cost.recomputed)
     recomputed.push_back({{"expression", ir::print(plan.graph, node, 4)}, {"steps", steps}});
-  const lossc_loss* loss = kernels_of(definition, options.bits, words.isa);
+  const lossc_loss* loss = kernels_of(definition, options.dtype.bits, words.isa);
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
   const Blas blas = cost.product_flops > 0 ? Blas::choose(threads) : Blas();
   const Tensors tensors(loss, form, options);
@@ -219,8 +219,8 @@ void add_explain(CLI::App& app, Action* action) {
       app.add_subcommand("explain", "What runs for a loss: steps, memory, work, and the machine's bound");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
   add_form_words(command, &words->form, true);
-  command->add_option("--dtype", words->dtype, "float type")
-      ->check(CLI::IsMember({"f32", "f64"}))
+  command->add_option("--dtype", words->dtype, "of all float tensors; f16 and bf16 are computed with in f32")
+      ->check(CLI::IsMember(dtype_names()))
       ->capture_default_str();
   command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
       ->check(CLI::IsMember({"both", "forward", "backward"}))

@@ -62,12 +62,13 @@ Limit products_limit(const std::vector<Product>& products, const CallOptions& op
   }
   text = fmt::format("{} product{} ({}), {:.3g} GFLOP", products.size(), products.size() == 1 ? "" : "s", text,
                      flops / 1e9);
+  if (options.dtype.type.bits == 16) text += " in f32";
   const bool fits = std::all_of(products.begin(), products.end(), [](const Product& p) {
     return std::max({p.m, p.n, p.k}) < int64_t{1} << 31;
   });
-  if (blas && fits) return gemm_limit(products, text, options.bits, blas);
+  if (blas && fits) return gemm_limit(products, text, options.dtype.bits, blas);
   return {"flops", text + " at the rate of multiply-adds out of registers",
-          [=, &team] { return flops / fma_rate(team, options.bits, 20); }};
+          [=, &team] { return flops / fma_rate(team, options.dtype.bits, 20); }};
 }
 
 }  // namespace

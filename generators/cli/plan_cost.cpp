@@ -38,7 +38,9 @@ class Counter {
   }
   double bytes(int buffer) const {
     const plan::Buffer& b = plan_.buffers[buffer];
-    double n = b.elem == plan::Elem::Float ? options_.bits / 8 : b.elem == plan::Elem::Int32 ? 4 : 1;
+    const bool callers = b.storage == plan::Storage::Input || b.storage == plan::Storage::Output;
+    const int real = (callers ? options_.dtype.type.bits : options_.dtype.bits) / 8;
+    double n = b.elem == plan::Elem::Float ? real : b.elem == plan::Elem::Int32 ? 4 : 1;
     for (ir::Id i : b.layout.order) n *= extent(i);
     return n;
   }

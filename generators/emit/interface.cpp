@@ -253,8 +253,8 @@ std::string shape_text(const Interface& all, const std::vector<Shape>& shapes) {
 std::string dtype_text(ir::Type type, const std::vector<int>& float_bits, bool output) {
   if (type == ir::Type::Int) return output ? "i32" : "i32 i64";
   if (type == ir::Type::Bool) return "bool u8";
-  std::string text;
-  for (int bits : float_bits) text += fmt::format("{}f{}", text.empty() ? "" : " ", bits);
+  std::string text;  // 16-bit tensors are computed with in f32
+  for (int bits : float_bits) text += fmt::format("{}{}f{}", text.empty() ? "" : " ", bits == 32 ? "f16 bf16 " : "", bits);
   return text;
 }
 

@@ -67,7 +67,7 @@ std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interf
 
 // "[N, C, (P)]": an axis in brackets may be lacking, one with dots stands for several dimensions.
 std::string shape_text(const Interface& all, const std::vector<Shape>& shapes);
-// "f32 f64", "i32 i64", "bool u8".
+// "f16 bf16 f32 f64", "i32 i64", "bool u8".
 std::string dtype_text(ir::Type type, const std::vector<int>& float_bits, bool output);
 // "> 0", "0 to 1", "any real", ...
 std::string range_text(const ir::Param& param);

@@ -49,13 +49,37 @@ inline const lossc_loss* find(std::string_view name) {
 }
 
 template <class T>
-constexpr DLDataType dtype() {
-  static_assert(std::is_arithmetic_v<T>, "f32, f64, integers and bool");
+constexpr DLDataType arithmetic_dtype() {
+  static_assert(std::is_arithmetic_v<T>, "f16, bf16, f32, f64, integers and bool");
   const auto code = std::is_same_v<T, bool>       ? kDLBool
                     : std::is_floating_point_v<T> ? kDLFloat
                     : std::is_signed_v<T>         ? kDLInt
                                                   : kDLUInt;
   return {static_cast<uint8_t>(code), static_cast<uint8_t>(8 * sizeof(T)), 1};
+}
+
+// 16-bit floats as bits, for who has no type of their own for them.
+struct f16 {
+  uint16_t bits;
+};
+struct bf16 {
+  uint16_t bits;
+};
+// Specialise these for types that are laid out as one of them:
+//   template <> struct lossc::api::is_f16<_Float16> : std::true_type {};
+template <class T>
+struct is_f16 : std::is_same<T, f16> {};
+template <class T>
+struct is_bf16 : std::is_same<T, bf16> {};
+
+template <class T>
+constexpr DLDataType dtype() {
+  if constexpr (is_f16<T>::value || is_bf16<T>::value) {
+    static_assert(sizeof(T) == 2, "16 bits");
+    return {static_cast<uint8_t>(is_f16<T>::value ? kDLFloat : kDLBfloat), 16, 1};
+  } else {
+    return arithmetic_dtype<T>();
+  }
 }
 
 // A DLTensor that owns its shape and strides, not its elements. Empty: an absent tensor.
