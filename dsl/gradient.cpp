@@ -59,41 +59,44 @@ Id Differentiator::masked(const Flow& a) {
   return a.mask == kNone ? a.value : g_.select(a.mask, a.value, g_.constant(0));
 }
 
+// What a mask asks for, term by term, each once.
+std::vector<Id> Differentiator::conjuncts(Id mask) {
+  std::vector<Id> out, todo{mask};
+  while (!todo.empty()) {
+    const Id m = todo.back();
+    todo.pop_back();
+    if (m == kNone) continue;
+    if (g_.at(m).op == Op::And)
+      todo.insert(todo.end(), g_.at(m).args.begin(), g_.at(m).args.end());
+    else if (std::find(out.begin(), out.end(), m) == out.end())
+      out.push_back(m);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Id Differentiator::all_of(const std::vector<Id>& list) {
+  Id m = kNone;
+  for (Id c : list) m = m == kNone ? c : g_.binary(Op::And, m, c);
+  return m;
+}
+
 Flow Differentiator::combined(Id node) {
   // What every term's mask asks for stays a mask; only the rest of each is folded into its value.
   const std::vector<Flow>& terms = terms_[node];
-  auto conjuncts = [&](Id mask) {
-    std::vector<Id> out, todo{mask};
-    while (!todo.empty()) {
-      const Id m = todo.back();
-      todo.pop_back();
-      if (m == kNone) continue;
-      if (g_.at(m).op == Op::And)
-        todo.insert(todo.end(), g_.at(m).args.begin(), g_.at(m).args.end());
-      else if (std::find(out.begin(), out.end(), m) == out.end())
-        out.push_back(m);
-    }
-    std::sort(out.begin(), out.end());
-    return out;
-  };
   std::vector<Id> common = conjuncts(terms[0].mask);
   for (const Flow& t : terms) {
     std::vector<Id> both, own = conjuncts(t.mask);
     std::set_intersection(common.begin(), common.end(), own.begin(), own.end(), std::back_inserter(both));
     common = both;
   }
-  auto conj = [&](const std::vector<Id>& list) {
-    Id m = kNone;
-    for (Id c : list) m = m == kNone ? c : g_.binary(Op::And, m, c);
-    return m;
-  };
-  Flow sum{conj(common), kNone};
+  Flow sum{all_of(common), kNone};
   Id some = kNone;  // where at least one of them counts; kNone: everywhere
   bool everywhere = false;
   for (const Flow& t : terms) {
     std::vector<Id> rest, own = conjuncts(t.mask);
     std::set_difference(own.begin(), own.end(), common.begin(), common.end(), std::back_inserter(rest));
-    const Id mask = conj(rest), v = masked({mask, t.value});
+    const Id mask = all_of(rest), v = masked({mask, t.value});
     sum.value = sum.value == kNone ? v : g_.binary(Op::Add, sum.value, v);
     everywhere |= mask == kNone;
     if (!everywhere) some = some == kNone ? mask : g_.binary(Op::Or, some, mask);
@@ -117,7 +120,15 @@ Id Differentiator::sum_over(IndexSet set, Id v) {
 // The indices over which a user of `child` was replicated must be summed away.
 void Differentiator::give(Id child, Flow a, IndexSet domain) {
   if (!active_.count(child)) return;
-  if (IndexSet extra = domain & ~g_.free(child)) a = {kNone, sum_over(extra, masked(a))};
+  if (IndexSet extra = domain & ~g_.free(child)) {
+    // Which elements of the child count at all is still a mask: its own derivative may be NaN where they do not. A
+    // tensor has none.
+    std::vector<Id> kept;
+    if (g_.at(child).op != Op::Load)
+      for (Id m : conjuncts(a.mask))
+        if (!(g_.free(m) & extra)) kept.push_back(m);
+    a = {all_of(kept), sum_over(extra, masked(a))};
+  }
   terms_[child].push_back(a);
 }
 

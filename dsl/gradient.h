@@ -22,6 +22,8 @@ class Differentiator {
   bool absent(ir::Id tensor) const;  // optional, and not given in this form
   void mark_active(const std::vector<ir::Id>& order);
   ir::Id masked(const Flow& a);
+  std::vector<ir::Id> conjuncts(ir::Id mask);
+  ir::Id all_of(const std::vector<ir::Id>& list);
   Flow combined(ir::Id node);
   ir::Id sum_over(ir::IndexSet set, ir::Id v);
   void give(ir::Id child, Flow a, ir::IndexSet domain);

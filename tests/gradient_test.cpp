@@ -476,6 +476,17 @@ TEST(Select, KeepsTheMaskThroughSharedValues) {
   expect_exactly({g[0], g[1]}, {0, 0});
   EXPECT_DOUBLE_EQ(g[3], 2 * std::log(3.0) / 3 + 1);
 }
+TEST(Select, KeepsTheMaskOfARowThroughASum) {
+  // The sum over c leaves v of row 1 the adjoint 0, which 1 / NaN must not meet.
+  const Outcome out = evaluate(
+      [] {
+        auto i = axis("N"), c = axis("C");
+        auto v = log(input("x", {i})(i));
+        loss_per(i, sum(c, input("w", {c})(c) * v), mask("keep", {i}, "-")(i));
+      },
+      sum_of({{"x", array({1, kNan})}, {"w", array({2, 3})}, {"keep", array({1, 0})}}));
+  expect_exactly(out.gradient.at("x"), {5, 0});
+}
 TEST(Rows, DroppedOnesContributeNothingWhateverTheyHold) {
   auto body = [] {
     auto i = axis("N"), c = axis("C");

@@ -1,0 +1,28 @@
+#include <lossc/loss.h>
+using namespace lossc;
+
+LOSSC_LOSS(jsd, "distillation") {
+  about({
+      .title = "Generalised Jensen-Shannon divergence of student and teacher",
+      .paper = "Lin 1991 (Divergence Measures Based on the Shannon Entropy); Agarwal et al. 2024 (GKD), eq. 1",
+      .equation = "P, Q: softmax of the teacher's, student's logits / T; M = beta P + (1-beta) Q; "
+                  "L = beta KL(P||M) + (1-beta) KL(Q||M); beta = 0: KL(P||Q); beta = 1: KL(Q||P)",
+      .edges = "0 log 0 = 0. Rows whose label is ignore_index are dropped.",
+  });
+  auto n = axis("N", "rows"), c = axis("C", "classes");
+  auto student = tensor("student_logits", {n, c}, "unnormalised log-probabilities; any real");
+  auto teacher = tensor("teacher_logits", {n, c}, "the same of the teacher; any real").constant();
+  auto ignore_index = param("ignore_index", -100, "label of the rows to drop").integer();
+  auto label = labels("label", {n}, "only its equality with ignore_index counts; no row is dropped if absent").optional();
+  auto beta = param("beta", 0.5, "share of the teacher in the mixture, 0 to 1").between(0, 1);
+  auto T = param("temperature", 1, "divides both sides' logits; > 0").positive();
+
+  auto lp = log_softmax(c, teacher(n, c) / T), lq = log_softmax(c, student(n, c) / T);
+  auto p = exp(lp), q = exp(lq);
+  // log P/M = -log beta - softplus(r), log Q/M = -log(1-beta) - softplus(-r), with e^r the ratio of M's two parts.
+  auto r = lq - lp + log((1 - beta) / beta);
+  auto from_p = select(beta == 0, lp - lq, select(beta == 1, 0, -beta * (log(beta) + softplus(r))));
+  auto from_q = select(beta == 1, lq - lp, select(beta == 0, 0, (beta - 1) * (log(1 - beta) + softplus(-r))));
+  auto loss = sum(c, p * from_p, p != 0) + sum(c, q * from_q, q != 0);
+  loss_per(n, loss, label.given() ? Mask(label(n) != ignore_index) : Mask());
+}

@@ -1,0 +1,21 @@
+#include <lossc/loss.h>
+using namespace lossc;
+
+LOSSC_LOSS(total_variation, "image_similarity") {
+  about({
+      .title = "Total variation",
+      .paper = "Rudin, Osher and Fatemi 1992 (Nonlinear Total Variation Based Noise Removal), anisotropic",
+      .equation = "L = sum_{h,w} |x_{h+1,w} - x_{h,w}| + sum_{h,w} |x_{h,w+1} - x_{h,w}|, or the means of the two",
+      .edges = "A kink's gradient is 0 where neighbours are equal. An image of one row or column has no differences "
+               "in that direction: 0.",
+  });
+  auto n = axis("N", "images"), c = axis("C", "channels"), h = axis("H", "height"), w = axis("W", "width");
+  auto over = option("over", {"sum", "mean"}, "sums over the pixels of an image's channel, or means over the differences");
+  auto x = tensor("input", {n, c, h, w}, "any real");
+
+  auto down = abs(x(n, c, min(h + 1, extent(h) - 1), w) - x(n, c, h, w));
+  auto right = abs(x(n, c, h, min(w + 1, extent(w) - 1)) - x(n, c, h, w));
+  auto total = [&](Expr e) { return sum(h, sum(w, e)); };
+  if (over.is("sum")) return loss_per({n, c}, total(down + right));
+  loss_per({n, c}, total(down) / max((extent(h) - 1) * extent(w), 1) + total(right) / max(extent(h) * (extent(w) - 1), 1));
+}
