@@ -19,10 +19,11 @@ LOSSC_LOSS(jsd, "distillation") {
 
   auto lp = log_softmax(c, teacher(n, c) / T), lq = log_softmax(c, student(n, c) / T);
   auto p = exp(lp), q = exp(lq);
-  // log P/M = -log beta - softplus(r), log Q/M = -log(1-beta) - softplus(-r), with e^r the ratio of M's two parts.
-  auto r = lq - lp + log((1 - beta) / beta);
-  auto from_p = select(beta == 0, lp - lq, select(beta == 1, 0, -beta * (log(beta) + softplus(r))));
-  auto from_q = select(beta == 1, lq - lp, select(beta == 0, 0, (beta - 1) * (log(1 - beta) + softplus(-r))));
+  auto d = lq - lp;
+  // log(1 - a + a e^d), exact near d = 0 and without overflow: log M/P for the student's share a, log M/Q for -d.
+  auto mixture = [](Arg a, Expr d) { return select(d < 80, log1p(a * expm1(d)), d + log(a)); };
+  auto from_p = select(beta == 0, -d, select(beta == 1, 0, -beta * mixture(1 - beta, d)));
+  auto from_q = select(beta == 1, d, select(beta == 0, 0, (beta - 1) * mixture(beta, -d)));
   auto loss = sum(c, p * from_p, p != 0) + sum(c, q * from_q, q != 0);
   loss_per(n, loss, label.given() ? Mask(label(n) != ignore_index) : Mask());
 }

@@ -24,5 +24,5 @@ LOSSC_LOSS(generalised_cross_entropy, "robust_calibration") {
   Expr cut = log_p <= log_k;
   if (kept.given()) cut = !kept(labels("sample", {n}, "which training sample the row is").in_range(s)(n));
   loss_per(n, select(cut, gce(log_k), gce(log_p)));
-  output("above", {n}, log_p > log_k, "1 where p_y > k");
+  output("above", {n}, number(log_p > log_k), "1 where p_y > k, else 0");
 }
