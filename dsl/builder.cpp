@@ -140,12 +140,33 @@ std::pair<ir::Id, ir::Id> Builder::same(Arg a, Arg b) {
   return {as_float(a), y};
 }
 
+namespace {
+
+// An axis whose length no tensor tells has none.
+void check_axes(const Builder& b) {
+  const ir::Graph& g = b.program.graph;
+  std::vector<char> told(g.axes.size(), 0), used(g.axes.size(), 0);
+  for (const ir::Tensor& t : g.tensors)
+    for (ir::Id i : t.dims) told[g.indices[i].axis] = 1;
+  for (const ir::Node& n : g.nodes) {
+    if (n.op == ir::Op::Index) used[g.indices[n.sym].axis] = 1;
+    if (n.op == ir::Op::Extent) used[n.sym] = 1;
+  }
+  for (ir::Id i : b.program.rows) used[g.indices[i].axis] = 1;
+  for (size_t a = 0; a < g.axes.size(); a++)
+    if (used[a] && !told[a] && !g.axes[a].optional)
+      b.fail(fmt::format("no tensor has axis '{}', so its length is not known", g.axes[a].name), b.axes_at[a]);
+}
+
+}  // namespace
+
 Program build(const Definition& definition, const std::vector<Fact>& choices) {
   Builder b(definition, choices);
   definition.body();
   b.locate(Where());
   if (b.program.value == ir::kNone) b.fail("no loss_per or loss_total: the definition says no loss");
   check_documentation(b);
+  check_axes(b);
   add_objective(b.program);
   return std::move(b.program);
 }

@@ -13,6 +13,7 @@ class Builder {
   static Builder& current();  // throws if no definition is running
 
   Program program;
+  std::vector<Where> axes_at;  // where each was declared
 
   // Value of a structural fact: as chosen, else `fallback`; remembered in program.facts at first use.
   int fact(Fact::Kind kind, int id, int fallback);

@@ -25,6 +25,20 @@ Expr arithmetic(Op op, Arg a, Arg b) {
   return {G().binary(op, x, y)};
 }
 
+const ir::Axis& axis_of(Id index) { return G().axes[G().indices[index].axis]; }
+
+// How many of the caller's dimensions a flat axis takes is known from how many are left over: one can be told, not two.
+void check_flat(const std::vector<Id>& dims, const std::string& what) {
+  Id first = ir::kNone;
+  for (Id i : dims) {
+    if (!axis_of(i).flat) continue;
+    if (first != ir::kNone)
+      B().fail(fmt::format("{} has two flat axes, '{}' and '{}': which of its dimensions are whose cannot be told", what,
+                           G().indices[first].name, G().indices[i].name));
+    first = i;
+  }
+}
+
 Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* doc, Where where, Type type,
               ir::TensorRole role) {
   B().locate(where);
@@ -33,6 +47,7 @@ Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* d
     if (other.name == t.name) B().fail(fmt::format("two tensors are named '{}'", name));
   for (Index i : dims)
     if (!B().absent(i.id)) t.dims.push_back(i.id);
+  check_flat({t.dims.begin(), t.dims.end()}, fmt::format("tensor '{}'", name));
   if (t.dims.size() > 4) B().fail(fmt::format("tensor '{}' has {} dimensions; at most 4 are supported", name, t.dims.size()));
   G().tensors.push_back(std::move(t));
   return static_cast<Id>(G().tensors.size() - 1);
@@ -42,8 +57,8 @@ Index add_axis(const char* name, const char* doc, bool optional, Where where) {
   B().locate(where);
   for (const ir::Axis& a : G().axes)
     if (a.name == name) B().fail(fmt::format("axis '{}' is declared twice; use twin() for a second index over it", name));
-  // The single letter P stands for the positions of an image or volume, given in any number of dimensions.
-  G().axes.push_back({.name = name, .doc = doc, .optional = optional, .flat = std::string(name) == "P"});
+  G().axes.push_back({.name = name, .doc = doc, .optional = optional});
+  B().axes_at.push_back(where);
   std::string lower(name);
   std::transform(lower.begin(), lower.end(), lower.begin(), ::tolower);
   G().indices.push_back({lower, static_cast<Id>(G().axes.size() - 1)});
@@ -66,6 +81,17 @@ Arg::Arg(Param p, Where w) : node(G().param(p.id)), where(w) {}
 void about(About text) { B().program.about = std::move(text); }
 Index axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, false, w); }
 Index optional_axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, true, w); }
+Index Index::flat(Where w) {
+  B().locate(w);
+  const Id axis = G().indices[id].axis;
+  for (const ir::Tensor& t : G().tensors)
+    for (Id d : t.dims)
+      if (G().indices[d].axis == axis)
+        B().fail(fmt::format("axis '{}' is made flat after tensor '{}' was declared over it; say so at the axis",
+                             G().axes[axis].name, t.name));
+  G().axes[axis].flat = true;
+  return *this;
+}
 bool Index::given() const { return !B().absent(id); }
 
 Index twin(Index index, const char* name) {
@@ -285,6 +311,7 @@ void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
   B().locate(w);
   if (p.value != ir::kNone) B().fail("a definition states its loss once");
   p.rows = present(rows);
+  check_flat(p.rows, "the loss");
   p.value = B().as_float(value);
   p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr{valid.node});
   p.mean_weight = mean.weight.node < 0 ? G().constant(1) : B().as_float(mean.weight);
@@ -299,6 +326,7 @@ void loss_total(Arg value, Where w) { loss_per(Indices({}), value, {}, {}, w); }
 
 void output(const char* name, Indices indices, Arg value, const char* doc) {
   B().program.outputs.push_back({name, doc, present(indices), value.node, false});
+  check_flat(present(indices), fmt::format("output '{}'", name));
   check_free(value.node, present(indices), "output");
 }
 void new_state(const char* name, Indices indices, Arg value, const char* doc) {

@@ -39,6 +39,9 @@ struct Expr {
 // A name for a position along an axis; used in arithmetic it is an integer.
 struct Index {
   int id = -1;
+  // Its axis stands for any number of the tensors' dimensions, none included, seen as one: the positions of an image or
+  // volume, elements of a tensor of any shape. Said where the axis is declared; at most one of them in a tensor.
+  Index flat(Where where = Where::current());
   // For an optional axis: does the caller's tensor have it?
   bool given() const;
 };

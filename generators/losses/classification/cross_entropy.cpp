@@ -16,7 +16,8 @@ LOSSC_LOSS(cross_entropy, "classification") {
           "+inf. A row whose logits are all -inf, or hold +inf, gives NaN. The mean divides by the sum of w_y "
           "(index) or by the number of rows (probability); the z-loss is outside the class weight.",
   });
-  auto n = axis("N", "rows"), c = axis("C", "classes"), p = optional_axis("P", "positions (tokens, pixels) of a row");
+  auto n = axis("N", "rows"), c = axis("C", "classes");
+  auto p = optional_axis("P", "positions (tokens, pixels) of a row").flat();
   auto target = option("target", {"index", "probability"}, "one class per row, or a distribution over the classes");
   auto logits = tensor("logits", {n, c, p}, "unnormalised log-probabilities; any real, -inf rules a class out");
   auto weight = tensor("weight", {c}, "weight of each class, >= 0; 1 if absent").optional().constant();

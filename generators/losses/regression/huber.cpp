@@ -9,7 +9,7 @@ LOSSC_LOSS(huber, "regression") {
       .edges = "Value and slope are continuous at |r| = delta; the gradient is clamp(r, -delta, delta), so an infinite "
                "residual has gradient +-delta.",
   });
-  auto i = axis("N", "elements, flattened");
+  auto i = axis("N", "elements").flat();
   auto f = tensor("input", {i}, "prediction; any real");
   auto y = tensor("target", {i}, "observation, in the units of the prediction");
   auto delta =

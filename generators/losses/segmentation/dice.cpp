@@ -13,7 +13,7 @@ LOSSC_LOSS(dice, "segmentation") {
           "s = 0 the log form is +inf. With background = exclude class 0 is dropped; if it is the only one, the mean "
           "is 0. The mean divides by the number of classes (times images), not by the class weights.",
   });
-  auto n = axis("N", "images"), c = axis("C", "classes"), p = axis("P", "pixels or voxels, flattened");
+  auto n = axis("N", "images"), c = axis("C", "classes"), p = axis("P", "pixels or voxels").flat();
   auto target = option("target", {"index", "dense"}, "one class per pixel, or a value per class and pixel");
   auto activation = option("activation", {"softmax", "sigmoid", "none"}, "what makes probabilities of the logits");
   auto squared = option("squared", {"off", "on"}, "squares in the denominator");
