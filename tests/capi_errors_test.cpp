@@ -29,7 +29,9 @@ lossc_status create(const lossc_loss* loss, const lossc_plan_desc& d, std::strin
   lossc_plan* plan = reinterpret_cast<lossc_plan*>(1);
   lossc_error err{};
   const lossc_status status = lossc_plan_create(loss, &d, &plan, &err);
-  if (status != LOSSC_OK) EXPECT_EQ(plan, nullptr);
+  if (status != LOSSC_OK) {
+    EXPECT_EQ(plan, nullptr);
+  }
   lossc_plan_destroy(plan);
   if (text != nullptr) *text = err.text;
   return status;

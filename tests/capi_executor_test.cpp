@@ -62,13 +62,17 @@ void check_squares(int n, int d, int threads, int flags, int panel_rows, bool we
   for (int i = 0; i < n; ++i) {
     const double want = q.weight(i, weighted) * q.row(i);
     total += want;
-    if (none) EXPECT_NEAR(loss[i], want, tolerance<T>(want, d)) << i;
+    if (none) {
+      EXPECT_NEAR(loss[i], want, tolerance<T>(want, d)) << i;
+    }
     for (int j = 0; j < d; ++j) {
       const double slope = 2 * q.a * q.a * q.x[i * d + j] * q.weight(i, weighted) * (upstream ? q.g[i] : 1) * scale;
       ASSERT_NEAR(grad[i * d + j], slope, tolerance<T>(std::abs(slope), 4)) << i << ' ' << j;
     }
   }
-  if (!none) EXPECT_NEAR(loss[0], total * scale, tolerance<T>(total * scale, n + d));
+  if (!none) {
+    EXPECT_NEAR(loss[0], total * scale, tolerance<T>(total * scale, n + d));
+  }
   for (int j = 0; j < d; ++j) {
     T best = -std::numeric_limits<T>::infinity();
     for (int i = 0; i < n; ++i) best = std::max(best, q.x[i * d + j]);
