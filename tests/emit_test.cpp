@@ -21,7 +21,7 @@ About words() { return {.title = "t", .paper = "p", .equation = "e", .edges = "d
 
 void forms_differ() {
   about(words());
-  auto n = axis("N"), c = axis("C"), p = optional_axis("P");
+  auto n = axis("N"), c = axis("C"), p = optional_axis("P").flat();
   auto kind = option("kind", {"dense", "index"}, "which target");
   auto x = tensor("x", {n, c, p}, "given");
   auto w = tensor("w", {c}, "weight").optional().constant();
