@@ -11,7 +11,7 @@ LOSSC_LOSS(boundary, "segmentation") {
       .note = "The paper trains with a (generalised Dice) + (1 - a) (this), a falling from 1 to 0.01: scale is 1 - a. "
               "Classes are chosen by the row mask.",
   });
-  auto n = axis("N", "images"), c = axis("C", "classes"), p = axis("P", "pixels or voxels, flattened");
+  auto n = axis("N", "images"), c = axis("C", "classes"), p = axis("P", "pixels or voxels").flat();
   auto s = tensor("probability", {n, c, p}, "of each class, 0 to 1");
   auto phi = tensor("distance", {n, c, p}, "to the boundary of the class, in pixels, negative inside").constant();
   auto scale = param("scale", 1, "factor of the loss; >= 0").at_least(0);
