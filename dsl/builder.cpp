@@ -48,6 +48,11 @@ Registrar::Registrar(const char* name, const char* family, const char* file, voi
              d);
 }
 const std::vector<Definition>& definitions() { return registry(); }
+int64_t extent_by_name(const std::string& axis) {
+  if (axis.empty() || axis.size() > 9 || axis.find_first_not_of("0123456789") != std::string::npos) return 0;
+  return std::stoll(axis);
+}
+
 void forget(const Definition& definition) {
   std::erase_if(registry(), [&](const Definition& d) { return d.body == definition.body; });
 }

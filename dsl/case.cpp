@@ -144,6 +144,8 @@ std::vector<int64_t> extents_of(const Program& p, const Case& c) {
       if (extents[axis] >= 0 && extents[axis] != shape[k])
         throw DefinitionError(fmt::format("loss '{}': axis {} is {} in '{}' but {} elsewhere", p.name,
                                           g.axes[axis].name, shape[k], tensor.name, extents[axis]));
+      if (const int64_t only = extent_by_name(g.axes[axis].name); only && only != shape[k])
+        throw DefinitionError(fmt::format("loss '{}': '{}' has an axis of {}, wanted {}", p.name, tensor.name, shape[k], only));
       extents[axis] = shape[k];
     }
   }

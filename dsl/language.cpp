@@ -61,6 +61,7 @@ Index add_axis(const char* name, const char* doc, bool optional, Where where) {
   B().axes_at.push_back(where);
   std::string lower(name);
   std::transform(lower.begin(), lower.end(), lower.begin(), ::tolower);
+  if (extent_by_name(lower)) lower = "k" + lower;
   G().indices.push_back({lower, static_cast<Id>(G().axes.size() - 1)});
   if (G().indices.size() > 60) B().fail("more than 60 indices");
   return {static_cast<Id>(G().indices.size() - 1)};

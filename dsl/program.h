@@ -65,6 +65,9 @@ std::vector<Program> build_all(const Definition& definition);
 // One form; choices not listed take their defaults (options: the first; optional things: absent; params: not zero).
 Program build(const Definition& definition, const std::vector<Fact>& choices);
 
+// The extent that an axis has by its name: 4 for "4"; 0: any.
+int64_t extent_by_name(const std::string& axis);
+
 // Takes a definition out of definitions(): one from outside takes the place of a built-in loss of its name.
 void forget(const Definition& definition);
 

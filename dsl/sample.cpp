@@ -61,7 +61,9 @@ class Sampler {
   }
 
   int64_t extent(Id index) const {
-    auto it = o_.extents.find(p_.graph.axes[p_.graph.indices[index].axis].name);
+    const std::string& axis = p_.graph.axes[p_.graph.indices[index].axis].name;
+    if (const int64_t only = extent_by_name(axis)) return only;
+    auto it = o_.extents.find(axis);
     return it == o_.extents.end() ? o_.extent : it->second;
   }
   std::vector<int64_t> shape(const std::vector<Id>& indices) const {

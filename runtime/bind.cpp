@@ -110,6 +110,9 @@ lossc_status fix_axis(const Loss& loss, const Argument& a, int axis, const int64
                       lossc_error* err) {
   if (s->from[axis] != nullptr) return match_axis(loss, a, axis, shape, count, *s, err);
   LOSSC_TRY(extent_of(a, loss.axes[axis].name, shape, count, &s->extent[axis], err));
+  if (const int only = extent_by_name(loss.axes[axis].name); only > 0 && s->extent[axis] != only) {
+    return fail(err, LOSSC_E_ARGUMENT, "%s %s: an axis has %d elements, want %d", a.name, a.shape, s->extent[axis], only);
+  }
   s->from[axis] = a.name;
   s->flat_ndim[axis] = count;
   memcpy(s->flat_shape[axis], shape, sizeof(int64_t) * static_cast<size_t>(count));

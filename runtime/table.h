@@ -153,6 +153,16 @@ struct Axis {
   int32_t flat;  // stands for any number of trailing dimensions, flattened (zero of them: extent 1)
 };
 
+// The extent of an axis whose name is a number, as it is for the corners of a box: 4 for "4"; 0: any.
+constexpr int extent_by_name(const char* axis) {
+  int n = 0;
+  for (; *axis != '\0'; ++axis) {
+    if (*axis < '0' || *axis > '9') return 0;
+    n = 10 * n + (*axis - '0');
+  }
+  return n;
+}
+
 struct Choice { const char* name; };
 struct Option {
   const char *name, *doc;

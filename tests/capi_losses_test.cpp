@@ -94,6 +94,7 @@ struct Setting {
   const lossc::rt::Variant* variant;  // the compiled form that is to run
   int bits = 32;
   std::map<int, int64_t> extents;  // by axis
+  bool wrong_extents = false;      // also of axes that are named by the only extent they may have
   Layout layout = Layout::Dense;
   int label_bits = 32;
   int mode = 3, reduction = LOSSC_REDUCE_MEAN, flags = 0, isa = 0, threads = 1, panel_rows = 0;
@@ -115,7 +116,11 @@ bool input_given(const Setting& s, int i) {
               i < table(s.loss).n_inputs ? !table(s.loss).inputs[i].optional : s.weights) != 0;
 }
 
-int64_t extent(const Setting& s, int axis) { return s.extents.count(axis) ? s.extents.at(axis) : 5 + axis; }
+int64_t extent(const Setting& s, int axis) {
+  const int only = lossc::rt::extent_by_name(table(s.loss).axes[axis].name);
+  if (only > 0 && !s.wrong_extents) return only;
+  return s.extents.count(axis) ? s.extents.at(axis) : 5 + axis;
+}
 
 DLDataType dtype(const Argument& a, const Setting& s) {
   if (a.integer) return {kDLInt, static_cast<uint8_t>(s.label_bits), 1};
@@ -394,6 +399,21 @@ TEST_P(Losses, EveryLevelOfTheMachineGivesTheSame) {
     Made(s).p.plan(&r);
     if (r.status == LOSSC_E_UNSUPPORTED) continue;
     expect_same(best, s, kReordered);
+  }
+}
+
+TEST_P(Losses, AxisNamedByANumberHasThatExtent) {
+  const Loss& t = table(loss());
+  for (int a = 0; a < t.n_axes; ++a) {
+    const int only = lossc::rt::extent_by_name(t.axes[a].name);
+    if (only == 0) continue;
+    Setting s = setting();
+    s.wrong_extents = true;
+    s.extents[a] = only - 1;
+    Made m(s);
+    const Result r = m.p.run();
+    EXPECT_EQ(r.status, LOSSC_E_ARGUMENT);
+    EXPECT_NE(r.text.find(std::string("want ") + t.axes[a].name), std::string::npos) << r.text;
   }
 }
 

@@ -596,6 +596,16 @@ TEST(UnusedTensor, HasGradientZero) {
 
 // ---- shapes of losses ------------------------------------------------------------------------------------------
 
+TEST(Axis, NamedByANumberHasThatExtent) {
+  auto body = [] {
+    auto i = axis("N"), k = axis("2");
+    auto x = input("x", {i, k});
+    loss_per(i, sq(x(i, 0)) + 3 * x(i, 1));
+  };
+  const Outcome out = check(body, sum_of({{"x", uniform({3, 2}, -1, 1)}}));
+  EXPECT_EQ(out.gradient.at("x")[1], 3);
+  EXPECT_THROW(check(body, sum_of({{"x", uniform({3, 4}, -1, 1)}})), DefinitionError);
+}
 TEST(Loss, WithAScalarParameterTensor) {
   check(
       [] {

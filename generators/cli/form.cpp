@@ -144,6 +144,10 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   check_names("optional input", w.with, optional);
   std::vector<std::string> missing;
   for (const ir::Axis& a : p.graph.axes) {
+    if (const int64_t only = extent_by_name(a.name)) {
+      if (form.extents.try_emplace(a.name, only).first->second == only) continue;
+      throw UsageError(fmt::format("axis {} has {} elements, want {}", a.name, form.extents[a.name], only));
+    }
     if (a.optional || form.extents.count(a.name)) continue;
     if (fallback > 0 && words.shape.empty())
       form.extents[a.name] = fallback;

@@ -1,4 +1,6 @@
-"""Golden vectors of losses on images: total_variation, boundary."""
+"""Golden vectors of losses on images: total_variation, boundary, ciou."""
+
+import math
 
 import torch
 
@@ -69,3 +71,92 @@ def boundary_cases():
 LOSSES["boundary"] = Loss(
     "boundary", "catalogue/segmentation.md boundary", boundary, lambda x, p, o: None, ["probability"], {"scale": 1}, {},
     list(boundary_cases()), [])
+
+
+# ---- ciou ------------------------------------------------------------------------------------------------------------
+
+
+def angle(w, h):
+    """atan(w / h), pi/2 at h = 0; 0, with slope 0, for a point."""
+    some = (w != 0) | (h != 0)
+    return torch.where(some, torch.atan2(torch.where(some, w, 0), torch.where(some, h, 1)), 0)
+
+
+class PaperAngle(torch.autograd.Function):
+    """The slope of atan(w / h) as in the authors' box_iou backward: without 1 / (w^2 + h^2)."""
+
+    @staticmethod
+    def forward(ctx, w, h):
+        ctx.save_for_backward(w, h)
+        return angle(w, h)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        w, h = ctx.saved_tensors
+        return upstream * h, -upstream * w
+
+
+def ciou(x, p, o):
+    (x1, y1, x2, y2), (u1, v1, u2, v2) = x["box"].unbind(1), x["target"].unbind(1)
+    w, h = x2 - x1, y2 - y1
+    inside = torch.relu(torch.minimum(x2, u2) - torch.maximum(x1, u1)) * torch.relu(torch.minimum(y2, v2) - torch.maximum(y1, v1))
+    iou = inside / (w * h + (u2 - u1) * (v2 - v1) - inside + p["eps"])
+    diagonal = (torch.maximum(x2, u2) - torch.minimum(x1, u1)) ** 2 + (torch.maximum(y2, v2) - torch.minimum(y1, v1)) ** 2
+    centres = ((x1 + x2 - u1 - u2) ** 2 + (y1 + y2 - v1 - v2) ** 2) / 4
+    turn = angle(u2 - u1, v2 - v1) - (PaperAngle.apply(w, h) if o["gradient"] == "paper" else angle(w, h))
+    v = 4 / math.pi**2 * turn**2
+    alpha = (v / (1 - iou + v + p["eps"])).detach()
+    alpha = torch.where(iou < p["iou_from"], 0, alpha)
+    return Rows(1 - iou + centres / (diagonal + p["eps"]) + alpha * v)
+
+
+def ciou_library(x, p, o):
+    from torchvision.ops import complete_box_iou_loss
+
+    if p["iou_from"] or p["eps"] != 1e-7:  # its eps reaches alpha only
+        return None
+    rows = complete_box_iou_loss(x["box"], x["target"])
+    return Library("torchvision.ops.complete_box_iou_loss", rows, complete_box_iou_loss(x["box"], x["target"], "mean"),
+                   value_only=o["gradient"] == "paper")
+
+
+def ciou_cases():
+    g = Draw("ciou")
+
+    def boxes(n):
+        corner = g.normal(n, 2, scale=0.5)
+        return torch.cat([corner, corner + g.weight(n, 2)], 1)
+
+    x = {"box": boxes(8), "target": boxes(8)}
+    near = {"box": x["target"] + g.normal(8, 4, scale=0.0625), "target": x["target"]}
+    paper = {"gradient": "paper"}
+    rw, mask = flat(g.weight(8)), [1, 1, 0, 1, 1, 1, 1, 1]
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.5)
+    yield Case("none", near, reduction="none", grad_output=flat(g.normal(8)))
+    yield Case("paper", x, {}, paper)
+    yield Case("paper_none", near, {}, paper, "none", row_weight=rw, row_mask=mask)
+    yield Case("iou_from", x | {"box": near["box"] + floats([0, 0.5, 0, 0.25])}, {"iou_from": 0.5}, reduction="none")
+    yield Case("iou_from_paper", near, {"iou_from": 0.75}, paper, "sum")
+    yield Case("eps_large", x, {"eps": 0.125})
+    yield Case("row_weight", x, row_weight=rw, row_mask=mask)
+    yield Case("all_masked", x, row_mask=[0] * 8)
+    yield Case("equal", {"box": x["target"], "target": x["target"]}, why="all maxima and minima tie")
+    apart = x["box"] + floats([64.0, -32.0, 64.0, -32.0])
+    yield Case("apart", {"box": apart, "target": x["target"]}, why="no overlap: IoU 0, the centres still pull")
+    inside = torch.cat([x["target"][:, :2] + 0.03125, x["target"][:, 2:] - 0.03125], 1)
+    yield Case("inside", {"box": inside, "target": x["target"]})
+    level = x["box"].clone()
+    level[:, 3] = level[:, 1]
+    yield Case("without_height", {"box": level, "target": x["target"]}, library=False, why="torch: nan slope of atan(w / 0)")
+    point = level.clone()
+    point[:, 2] = point[:, 0]
+    yield Case("points", {"box": point, "target": x["target"]}, library=False, why="torch: atan(0 / 0) = nan")
+    yield Case("large", {"box": x["box"] * 512, "target": x["target"] * 512})
+    yield Case("one_box", {"box": boxes(1), "target": boxes(1)})
+
+
+LOSSES["ciou"] = Loss(
+    "ciou", "torchvision.ops.complete_box_iou_loss; catalogue/detection.md ciou",
+    ciou, ciou_library, ["box"], {"eps": 1e-7, "iou_from": 0}, {"gradient": ["exact", "paper"]}, list(ciou_cases()),
+    ["torchvision"])

@@ -97,6 +97,7 @@ struct About {
 };
 void about(About text);
 
+// An axis whose name is a number, axis("4", "corners"), has that extent; a call with another is refused.
 Index axis(const char* name, const char* doc = "", Where where = Where::current());
 // An axis the caller's tensors may lack; given() says which form is being compiled.
 Index optional_axis(const char* name, const char* doc = "", Where where = Where::current());
