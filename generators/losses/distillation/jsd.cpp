@@ -9,7 +9,7 @@ LOSSC_LOSS(jsd, "distillation") {
                   "L = beta KL(P||M) + (1-beta) KL(Q||M); beta = 0: KL(P||Q); beta = 1: KL(Q||P)",
       .edges = "0 log 0 = 0. Rows whose label is ignore_index are dropped.",
   });
-  auto n = axis("N", "rows"), c = axis("C", "classes");
+  auto n = axis("N", "rows").flat(), c = axis("C", "classes");
   auto student = tensor("student_logits", {n, c}, "unnormalised log-probabilities; any real");
   auto teacher = tensor("teacher_logits", {n, c}, "the same of the teacher; any real").constant();
   auto ignore_index = param("ignore_index", -100, "label of the rows to drop").integer();

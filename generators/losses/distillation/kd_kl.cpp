@@ -10,7 +10,7 @@ LOSSC_LOSS(kd_kl, "distillation") {
       .edges = "A class of teacher probability 0 contributes 0. A row whose label is ignore_index has the KL part only. "
                "The mean divides by the rows (batchmean); for the mean over elements give N C as the denominator.",
   });
-  auto n = axis("N", "rows"), c = axis("C", "classes");
+  auto n = axis("N", "rows").flat(), c = axis("C", "classes");
   auto divergence = option("divergence", {"kl", "cross_entropy"}, "with the teacher's entropy taken off, or not");
   auto student = tensor("student_logits", {n, c}, "unnormalised log-probabilities; any real");
   auto teacher = tensor("teacher_logits", {n, c}, "the same of the teacher; any real, -inf rules a class out").constant();

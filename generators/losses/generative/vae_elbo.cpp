@@ -12,7 +12,7 @@ LOSSC_LOSS(vae_elbo, "generative") {
       .note = "Sums over features and latent dimensions; the mean is over the batch. mse is a Gaussian of variance 1/2 "
               "up to a constant; for variance v multiply beta by 2 v.",
   });
-  auto n = axis("N", "batch"), d = axis("D", "features, flattened"), z = axis("Z", "latent dimensions");
+  auto n = axis("N", "batch"), d = axis("D", "features").flat(), z = axis("Z", "latent dimensions");
   auto recon = option("reconstruction", {"mse", "bce", "l1"}, "Gaussian, Bernoulli or Laplace likelihood of the data");
   auto output_ = tensor("output", {n, d}, "reconstruction; for bce its log-odds; any real");
   auto target = tensor("target", {n, d}, "the data; 0 to 1 for bce").constant();

@@ -11,7 +11,7 @@ LOSSC_LOSS(bce, "multilabel") {
                "-(c y / p - (1-y) / (1-p)) with p (1-p) at least 1e-12, as in torch; p outside [0, 1] gives NaN.",
       .note = "torch's `weight` is the row weight together with the number of elements as the denominator.",
   });
-  auto n = axis("N", "rows"), c = axis("C", "labels");
+  auto n = axis("N", "rows").flat(), c = axis("C", "labels");
   auto input = option("input", {"logits", "probability"}, "log-odds, or probabilities (less exact near 0 and 1)");
   auto target = tensor("target", {n, c}, "1 positive, 0 negative, between: soft label").constant();
   auto pos_weight = tensor("pos_weight", {c}, "factor c of the positives of each label, >= 0; 1 if absent");

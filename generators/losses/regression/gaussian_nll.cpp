@@ -9,7 +9,7 @@ LOSSC_LOSS(gaussian_nll, "regression") {
       .edges = "The bound eps is without gradient, as in torch: where var < eps the variance still gets the gradient "
                "at eps. var < 0 gives NaN.",
   });
-  auto i = axis("N", "elements, flattened");
+  auto i = axis("N", "elements").flat();
   auto f = tensor("input", {i}, "predicted mean; any real");
   auto var = tensor("var", {i}, "predicted variance, in squared units of the target; >= 0");
   auto y = tensor("target", {i}, "observation, in the units of the prediction").constant();
