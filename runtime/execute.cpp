@@ -3,7 +3,6 @@
 #include <atomic>
 #include <limits>
 
-#include "runtime/cpu.h"
 #include "runtime/halide_abi.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
@@ -19,12 +18,12 @@ struct Call {
   bool in_panel = false;
   const Bits* partial = nullptr;  // accumulators that this pass sums: each worker has its own
   int32_t row0 = 0, row1 = 0;
+  int32_t cut0 = 0, cut1 = 0;  // what local tensors hold along the dimension that is cut: the panel's rows, or a piece's
   int piece = 0, pieces = 1;
 };
 
 struct Executor {
   const Run& run;
-  const uint8_t features = cpu_features();
   const Variant& v = *run.form.variant;
   const IsaInfo& isa = run.plan.isa_info();
   std::atomic<int> error{0}, failed{-1};
@@ -47,18 +46,20 @@ struct Executor {
 
   // The buffer as a kernel sees it: all of it, except that panel storage holds the panel's rows only, and that of what
   // is written the box is the work.
-  void fill(int b, bool cropped, const Call& call, HalideBuffer* out, HalideDim* dims) const {
+  void fill(const Step& step, const Arg& arg, bool cropped, const Call& call, HalideBuffer* out, HalideDim* dims) const {
+    const int b = arg.id;
     const Buffer& buffer = v.buffers[b];
     const BufferLayout& l = run.form.buffers[b];
     const View& view = run.views[b];
     *out = {0, nullptr, view.host, 0, {}, buffer.ndim, dims, nullptr};
     set_type(b, &out->type);
     for (int d = 0; d < buffer.ndim; ++d) dims[d] = {0, l.extent[d], view.stride[d], 0};
-    if (view.by_panel) {
-      // Kernels see the caller's coordinates, so row 0 would be before the panel's memory. Rows past the panel are none.
-      HalideDim& rows = dims[l.row_dim];
-      out->host += static_cast<size_t>(call.worker) * run.form.panel_stride - int64_t{rows.stride} * call.row0 * l.elem_bytes;
-      if (buffer.storage == Storage::Input) rows.extent = call.row1;
+    if (view.local) {  // in the caller's coordinates; what lies past the slice is not there
+      const Slice slice{call.worker, cut_dim(step, arg, l, call.in_panel), call.cut0, call.cut1};
+      int32_t stride[4];
+      out->host = locate(run, b, slice, stride);
+      for (int d = 0; d < buffer.ndim; ++d) dims[d].stride = stride[d];
+      if (buffer.storage == Storage::Input) dims[slice.dim].extent = slice.end;
     }
     if (buffer.storage == Storage::Panel) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
     if (call.partial != nullptr && call.partial->test(b)) out->host = copy_of_worker(b, call.worker);
@@ -75,17 +76,22 @@ struct Executor {
     return step.kind == StepKind::ContractNN ? isa.nn_rows[t] : step.kind == StepKind::ContractTN ? isa.tn_rows[t] : 1;
   }
 
+  // This call's piece of an extent that is split. Pieces begin at multiples of what a kernel does at a time, so that
+  // every element is computed in the same place of a vector, hence to the same bits, however many pieces there are.
+  void piece_range(const Step& step, const Call& call, int32_t extent, int64_t* begin, int64_t* end) const {
+    const int64_t granule = step.split_dim == 1 ? row_granule(step) : step.split_dim == 0 ? 64 : 1;
+    const int64_t blocks = (extent + granule - 1) / granule;
+    *begin = blocks * call.piece / call.pieces * granule;
+    *end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, extent);
+  }
+
   // Narrows a written box to this call's piece. Says whether anything is left.
   bool split(const Step& step, const Call& call, int b, HalideBuffer* out) const {
     const Buffer& buffer = v.buffers[b];
     const bool lanes = buffer.dims[0].kind == DimKind::TileInner && buffer.dims[0].axis < 0;
     HalideDim& dim = out->dim[step.split_dim + lanes];
-    // Pieces begin at multiples of what a kernel does at a time, so that every element is computed in the same place of
-    // a vector, hence to the same bits, however many pieces there are.
-    const int64_t granule = step.split_dim == 1 ? row_granule(step) : step.split_dim == 0 ? 64 : 1;
-    const int64_t blocks = (dim.extent + granule - 1) / granule;
-    const int64_t begin = blocks * call.piece / call.pieces * granule;
-    const int64_t end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, dim.extent);
+    int64_t begin, end;
+    piece_range(step, call, dim.extent, &begin, &end);
     if (begin >= end) return false;
     out->host += begin * dim.stride * run.form.buffers[b].elem_bytes;
     dim.min += static_cast<int32_t>(begin);
@@ -131,7 +137,7 @@ struct Executor {
       args[k] = &buffers[k];
       // The transposed contraction sums over the rows of its first argument's box.
       const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0);
-      fill(arg.id, cropped, call, &buffers[k], dims[k]);
+      fill(step, arg, cropped, call, &buffers[k], dims[k]);
       if (!arg.written) continue;
       if (step.kind != StepKind::Kernel)
         dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));
@@ -143,6 +149,7 @@ struct Executor {
 
   // A step by several workers, when it is worth it.
   void run_split(int s, float ns, Call call) {
+    if (!call.in_panel && run.form.step_pieces[s] > 0) return run_pieces(s, ns, call);
     call.pieces = v.steps[s].split_dim < 0 ? 1 : pieces_for(ns, run.plan.workers);
     if (call.pieces == 1) return run_step(s, call);
     struct Shared {
@@ -276,58 +283,54 @@ struct Executor {
 
   // ---- tensors of another float type --------------------------------------------------------------------------------
 
-  // A piece of the rows [row0, row1) of a tensor; of all of it where row1 is -1.
-  void cross(const Crossing& c, const Call& call) const {
-    const BufferLayout& l = run.form.buffers[c.buffer];
-    const int ndim = v.buffers[c.buffer].ndim, step = bytes_of(c.caller.type);
-    const View& view = run.views[c.buffer];
-    Side inside{view.host, {}, run.plan.real()}, caller = c.caller;
-    int64_t extent[kBoxDims] = {};
-    for (int d = 0; d < ndim; ++d) extent[d] = l.extent[d], inside.stride[d] = view.stride[d];
-    if (view.by_panel) {
-      inside.host += static_cast<size_t>(call.worker) * run.form.panel_stride;
-      caller.host += caller.stride[l.row_dim] * call.row0 * step;
-      extent[l.row_dim] = call.row1 - call.row0;
+  // A step outside a panel loop, piece by piece: what its output needs comes in, what it writes goes out.
+  void run_piece(int s, Call call) {
+    const Step& step = v.steps[s];
+    const auto cross_args = [&](bool out) {
+      for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
+        const Arg& arg = v.args[k];
+        if (arg.kind != ArgKind::Buffer || arg.written != out || !run.views[arg.id].local) continue;
+        const Slice slice{call.worker, cut_dim(step, arg, run.form.buffers[arg.id], false), call.cut0, call.cut1};
+        cross_slice(run, out, arg.id, slice);
+      }
+    };
+    int out = step.first_arg;
+    while (!v.args[out].written) ++out;
+    const int b = v.args[out].id, d = step.split_dim;
+    int64_t begin, end;
+    piece_range(step, call, run.form.buffers[b].extent[d], &begin, &end);
+    if (begin >= end) return;
+    if (v.buffers[b].dims[d].kind == DimKind::TileOuter) {
+      const int64_t tile = isa.tile_columns[run.plan.double_index()];
+      begin *= tile;
+      end = std::min<int64_t>(end * tile, run.plan.shapes.extent[v.buffers[b].dims[d].axis]);
     }
-    if (call.pieces > 1) {  // along the longest dimension, by whole cache lines
-      const int d = static_cast<int>(std::max_element(extent, extent + ndim) - extent);
-      const int64_t blocks = (extent[d] + 63) / 64, begin = blocks * call.piece / call.pieces * 64;
-      caller.host += caller.stride[d] * begin * step;
-      inside.host += inside.stride[d] * begin * l.elem_bytes;
-      extent[d] = std::min(blocks * (call.piece + 1) / call.pieces * 64, extent[d]) - begin;
-    }
-    c.out ? convert(inside, caller, extent, ndim, features) : convert(caller, inside, extent, ndim, features);
+    call.cut0 = static_cast<int32_t>(begin), call.cut1 = static_cast<int32_t>(end);
+    cross_args(false);
+    run_step(s, call);
+    cross_args(true);
   }
 
-  // Those that go in or out and that `which` names; several workers for one, when it is worth it.
-  void cross_all(bool out, bool by_panel, const Bits& which, Call call, bool split) {
-    for (int k = 0; k < run.n_crossings; ++k) {
-      const Crossing& c = run.crossings[k];
-      if (c.out != out || run.views[c.buffer].by_panel != by_panel || !which.test(c.buffer)) continue;
-      const BufferLayout& l = run.form.buffers[c.buffer];
-      float elements = by_panel ? static_cast<float>(call.row1 - call.row0) : 1;
-      for (int d = 0; d < v.buffers[c.buffer].ndim; ++d)
-        if (!by_panel || d != l.row_dim) elements *= static_cast<float>(l.extent[d]);
-      call.pieces = split && v.buffers[c.buffer].ndim > 0 ? pieces_for(elements / 4, run.plan.workers) : 1;
-      if (call.pieces == 1) {
-        cross(c, call);
-        continue;
-      }
-      struct Shared {
-        const Executor* self;
-        const Crossing* crossing;
-        const Call* call;
-      } shared{this, &c, &call};
-      run_tasks(
-          static_cast<size_t>(call.pieces),
-          [](void* context, size_t i) {
-            const auto& s = *static_cast<Shared*>(context);
-            Call piece = *s.call;
-            piece.piece = static_cast<int>(i);
-            s.self->cross(*s.crossing, piece);
-          },
-          &shared);
-    }
+  void run_pieces(int s, float ns, Call call) {
+    call.pieces = run.form.step_pieces[s];
+    struct Shared {
+      Executor* self;
+      int step, workers;
+      const Call& call;
+    } shared{this, s, std::min(pieces_for(ns, run.plan.workers), call.pieces), call};
+    run_tasks(
+        static_cast<size_t>(shared.workers),
+        [](void* context, size_t i) {
+          const auto& s = *static_cast<Shared*>(context);
+          Call call = s.call;
+          const int64_t pieces = call.pieces;
+          call.worker = static_cast<int>(i);
+          for (int64_t p = pieces * call.worker / s.workers; p < pieces * (call.worker + 1) / s.workers; ++p) {
+            call.piece = static_cast<int>(p);
+            s.self->run_piece(s.step, call);
+          }
+        },
+        &shared);
   }
 
   // Buffers that the active steps of a panel loop touch.
@@ -351,6 +354,7 @@ struct Executor {
     call.partial = &sums;
     call.row0 = panel * l.panel_rows;
     call.row1 = std::min<int64_t>(l.rows, int64_t{call.row0} + l.panel_rows);
+    call.cut0 = call.row0, call.cut1 = call.row1;
     return call;
   }
 
@@ -361,11 +365,11 @@ struct Executor {
     const int64_t n = l.n_panels;
     for (int64_t p = n * worker / l.workers; p < n * (worker + 1) / l.workers; ++p) {
       const Call call = panel_call(l, sums, static_cast<int>(p), worker);
-      cross_all(false, true, border, call, false);
+      cross_panel(run, false, border, worker, call.row0, call.row1, false);
       for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
         if (run.active.steps.test(s)) run_step(s, call);
       }
-      cross_all(true, true, border, call, false);
+      cross_panel(run, true, border, worker, call.row0, call.row1, false);
     }
   }
 
@@ -392,11 +396,11 @@ struct Executor {
     for (int p = 0; p < l.n_panels; ++p) {
       const Call call = panel_call(l, sums, p, 0);
       const float share = static_cast<float>(call.row1 - call.row0) / static_cast<float>(l.rows);
-      cross_all(false, true, border, call, true);
+      cross_panel(run, false, border, 0, call.row0, call.row1, true);
       for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
         if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s] * share, call);
       }
-      cross_all(true, true, border, call, true);
+      cross_panel(run, true, border, 0, call.row0, call.row1, true);
     }
   }
 
@@ -424,9 +428,9 @@ struct Executor {
 int execute(const Run& run, int* failed) {
   Executor executor{run};
   Bits started;
-  executor.cross_all(false, false, run.active.buffers, {}, true);
+  cross_whole(run, false);
   for (int p = 0; p < run.form.variant->n_passes; ++p) executor.run_pass(p, &started);
-  executor.cross_all(true, false, run.active.buffers, {}, true);
+  cross_whole(run, true);
   *failed = executor.failed.load();
   return executor.error.load();
 }

@@ -56,6 +56,29 @@ void explain_facts(const Plan& plan, const Variant& v, Text* text) {
   }
 }
 
+// Which tensors, if they are of another type than is computed in, are converted how.
+void explain_borders(const Form& form, Border which, const char* how, Text* text) {
+  bool any = false;
+  for (int b = 0; b < form.variant->n_buffers; ++b) {
+    if (form.buffers[b].border != which) continue;
+    if (!any) text->add("  converted %s:", how);
+    text->add(any ? ", %s" : " %s", form.variant->buffers[b].name);
+    any = true;
+  }
+  if (any) text->add("\n");
+}
+
+void explain_types(const Plan& plan, Text* text) {
+  if (!plan.converts) return;
+  text->add("inputs");
+  for (int i = 0; i < plan.loss->n_inputs; ++i) {
+    if (!plan.input_given[i]) continue;
+    text->add(" %s ", plan.loss->inputs[i].name);
+    add_dtype(*text, plan.input_type[i]);
+  }
+  text->add(", computed in f%d\n", plan.shapes.dtype_bits);
+}
+
 }  // namespace
 
 void explain(const Plan& plan, Text* text) {
@@ -70,11 +93,14 @@ void explain(const Plan& plan, Text* text) {
   }
   text->add("\nworkspace %zu bytes, saved %zu bytes, digest %016llx\n", plan.workspace_size, plan.saved_size,
             static_cast<unsigned long long>(plan.digest));
+  explain_types(plan, text);
   for (int f = 0; f < plan.n_forms; ++f) {
     const Form& form = plan.forms[f];
     text->add("form %016llx", static_cast<unsigned long long>(form.variant->digest));
     explain_facts(plan, *form.variant, text);
     text->add(": workspace %zu bytes\n", form.workspace_size);
+    explain_borders(form, Border::Local, "in pieces", text);
+    explain_borders(form, Border::Whole, "whole", text);
     for (int p = 0; p < form.variant->n_passes; ++p) explain_pass(form, p, plan.loss->axes, text);
   }
 }

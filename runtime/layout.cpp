@@ -7,18 +7,14 @@
 namespace lossc::rt {
 namespace {
 
-// A worker's panel buffers should live in its L2 (256 KiB is half of the smallest of today's; with all the rows' inputs
-// and outputs 1 MiB). Contractions reuse each panel many times and want it long: 2.5 MiB measured best (design.md, 5).
-constexpr int64_t kPanelBytes = 256 << 10, kTouchedBytes = 1 << 20, kContractPanelBytes = 5 << 19;
+// With all the rows' inputs and outputs a panel may be larger than kPanelBytes, of a worker's L2. Contractions reuse each
+// panel many times and want it long: 2.5 MiB measured best (design.md, 5).
+constexpr int64_t kTouchedBytes = 1 << 20, kContractPanelBytes = 5 << 19;
 // One-dimensional problems: enough for a call's overhead to vanish, few enough for L1.
 constexpr int64_t kMostRows = 16384;
 // Beyond this, a partial copy of every accumulator per worker costs more than parallel steps do.
 constexpr int64_t kPartialBytes = 32 << 20;
 
-// No address space holds more; sums of sizes below it cannot overflow.
-constexpr int64_t kMostElements = int64_t{1} << 44;
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 struct Layouter {
@@ -126,40 +122,34 @@ struct Layouter {
 
   // ---- tensors of another float type --------------------------------------------------------------------------------
 
-  bool may_cross(const Buffer& buffer) const {
-    if (!plan.converts || buffer.elem != Elem::Float) return false;
-    if (buffer.storage != Storage::Input || buffer.tensor >= plan.loss->n_inputs)
-      return buffer.storage == Storage::Input || buffer.storage == Storage::Output;
-    Float type;
-    return plan.input_given[buffer.tensor] && float_of(plan.input_type[buffer.tensor], &type) && type != plan.real();
+  lossc_status place_locals(lossc_error* err) {
+    const int64_t first = at;
+    for (int b = 0; b < v.n_buffers; ++b) {
+      if (form.buffers[b].border == Border::Local) LOSSC_TRY(place_local(b, err));
+    }
+    int workers = 1;
+    for (int p = 0; p < v.n_passes; ++p) {
+      if (!form.passes[p].serial) workers = std::max(workers, form.passes[p].workers);
+    }
+    for (int s = 0; s < v.n_steps; ++s)
+      if (form.step_pieces[s] > 1) workers = std::max(workers, pieces_for(form.step_ns[s], plan.workers));
+    form.local_stride = repeat_for(workers, first);
+    return LOSSC_OK;
   }
 
-  // By panel, if every step that touches the tensor is in a panel loop and reads or writes only the panel's rows of it.
-  // (An output that is read again is kept whole: its reader may be of a later pass.)
-  void choose_border(int b) {
-    const Buffer& buffer = v.buffers[b];
+  lossc_status place_local(int b, lossc_error* err) {
     BufferLayout& l = form.buffers[b];
-    if (!may_cross(buffer)) return;
-    bool by_panel = true;
-    int own = -1;
-    const auto look = [&](const Step& step, bool in_panel) {
-      for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
-        const Arg& arg = v.args[k];
-        if (arg.kind != ArgKind::Buffer || arg.id != b) continue;
-        const int here = arg.written && l.row_dim < 4 ? l.row_dim : arg.own;
-        by_panel = by_panel && in_panel && here >= 0 && (own < 0 || own == here);
-        own = here;
-      }
-    };
-    for (int p = 0; p < v.n_passes; ++p) {
-      const Pass& pass = v.passes[p];
-      for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) {
-        if (form.active.steps.test(s)) look(v.steps[s], false);
-      }
-      each_panel_step(pass, [&](int, const Step& step) { look(step, true); });
+    int workers;
+    int64_t rows;
+    users(b, &workers, &rows);
+    if (l.row_dim < 4)
+      l.bytes = std::max(l.bytes, slice_bytes(form, b, l.row_dim, rows));
+    if (l.bytes / l.elem_bytes > INT_MAX) {
+      return fail(err, LOSSC_E_UNSUPPORTED, "%s: one row of %s has too many elements to be converted", plan.loss->name,
+                  v.buffers[b].name);
     }
-    l.border = by_panel ? Border::Panel : Border::Whole;
-    if (buffer.storage == Storage::Input) l.row_dim = by_panel ? static_cast<uint8_t>(own) : 4;
+    l.at = take(std::max<size_t>(l.bytes, l.elem_bytes));  // empty ones have an address, too
+    return LOSSC_OK;
   }
 
   // ---- panels -----------------------------------------------------------------------------------------------------
@@ -173,7 +163,7 @@ struct Layouter {
         seen.set(b);
         const Buffer& buffer = v.buffers[b];
         if (buffer.storage == Storage::Panel) slots[buffer.slot] = std::max(slots[buffer.slot], row_bytes(b));
-        if (form.buffers[b].border == Border::Panel) panel += row_bytes(b);
+        if (form.buffers[b].border == Border::Local) panel += row_bytes(b);
         if (buffer.storage == Storage::Input || buffer.storage == Storage::Output) touched += row_bytes(b);
       });
     });
@@ -295,14 +285,6 @@ struct Layouter {
       slots[v.buffers[b].slot] = std::max(slots[v.buffers[b].slot], form.buffers[b].bytes);
     }
     const int64_t first = at;
-    for (int b = 0; b < v.n_buffers; ++b) {
-      if (form.buffers[b].border != Border::Panel) continue;
-      int workers;
-      int64_t rows;
-      users(b, &workers, &rows);
-      LOSSC_TRY(pack(b, rows, err));
-      form.buffers[b].at = take(form.buffers[b].bytes);
-    }
     for (int s = 0; s < v.n_slots; ++s) {
       const size_t here = take(slots[s]);
       for (int b = 0; b < v.n_buffers; ++b) {
@@ -313,11 +295,17 @@ struct Layouter {
     for (int p = 0; p < v.n_passes; ++p) {
       if (!form.passes[p].serial) workers = std::max(workers, form.passes[p].workers);
     }
+    form.panel_stride = repeat_for(workers, first);
+    return LOSSC_OK;
+  }
+
+  // As much again for each further worker as was taken since `first`.
+  size_t repeat_for(int workers, int64_t first) {
     // Workers a multiple of 4096 bytes apart would fight for the same sets of a shared cache.
     if (at > first) at = first + round_up(at - first, 4096) + static_cast<int64_t>(kAlign);
-    form.panel_stride = static_cast<size_t>(at - first);
-    at += static_cast<int64_t>(form.panel_stride) * (workers - 1);
-    return LOSSC_OK;
+    const int64_t stride = at - first;
+    at += stride * (workers - 1);
+    return static_cast<size_t>(stride);
   }
 
   lossc_status run(lossc_error* err) {
@@ -332,13 +320,11 @@ struct Layouter {
       if (buffer.storage == Storage::Output) match_dims(b, t == 1 ? plan.rows : plan.loss->outputs[t]);
     }
     const auto placed = [&](int b) { return form.active.buffers.test(b) || form.saved.test(b); };
-    for (int b = 0; b < v.n_buffers; ++b) {
-      if (placed(b)) choose_border(b);
-    }
+    if (plan.converts) choose_borders(plan, &form);
     for (int b = 0; b < v.n_buffers; ++b) {
       const Storage storage = v.buffers[b].storage;
       const Border border = form.buffers[b].border;
-      const bool elsewhere = storage == Storage::Panel || border == Border::Panel;
+      const bool elsewhere = storage == Storage::Panel || border == Border::Local;
       if (placed(b) && !elsewhere && (storage != Storage::Input || border == Border::Whole))
         LOSSC_TRY(place_whole(b, err));
     }
@@ -346,6 +332,7 @@ struct Layouter {
     for (int b = 0; b < v.n_buffers; ++b) {
       if (placed(b) && v.buffers[b].storage == Storage::Accumulator) place_partials(b);
     }
+    LOSSC_TRY(place_locals(err));
     LOSSC_TRY(place_panels(err));
     form.workspace_size = static_cast<size_t>(at);
     if (plan.mode == (LOSSC_FORWARD | LOSSC_BACKWARD) || form.saved == Bits{}) form.saved_size = 0;

@@ -193,11 +193,13 @@ void carve(Plan* plan, Arena* arena) {
     auto* buffers = arena->take<BufferLayout>(v.n_buffers);
     auto* passes = arena->take<PassLayout>(v.n_passes);
     auto* step_ns = arena->take<float>(v.n_steps);
+    auto* step_pieces = arena->take<int32_t>(v.n_steps);
     if (arena->memory == nullptr) continue;
     plan->forms[n].variant = &v;
     plan->forms[n].buffers = buffers;
     plan->forms[n].passes = passes;
     plan->forms[n].step_ns = step_ns;
+    plan->forms[n].step_pieces = step_pieces;
     ++n;
   }
 }

@@ -40,23 +40,35 @@ int n_gradients(const Loss& loss);
 // ---- layout.cpp: where everything is ------------------------------------------------------------------------------
 
 inline constexpr size_t kAlign = 64, kNowhere = ~size_t{0};
+// What a worker has at hand should live in its L2: half of the smallest of today's.
+inline constexpr int64_t kPanelBytes = 256 << 10;
+// No address space holds more; sums of sizes below it cannot overflow.
+inline constexpr int64_t kMostElements = int64_t{1} << 44;
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// How a float tensor of the caller, of another type than kernels compute in, reaches them. By panel: each worker has
-// memory for the panel's rows, so what crosses stays in its cache. Whole: once a run, before or after everything.
-enum class Border : uint8_t { None, Panel, Whole };
+// How a float tensor of the caller, of another type than kernels compute in, reaches them. Local: each worker has memory
+// for its own rows (a panel's, or those of a piece of a step's output), so what crosses stays in its cache. Whole: once a
+// run, before or after everything.
+enum class Border : uint8_t { None, Local, Whole };
 
 struct BufferLayout {
   int32_t extent[4];  // innermost first; Panel: of a full panel
   int32_t stride[4];  // in workspace; tensors of the caller bring their own
   uint8_t elem_bytes;
-  uint8_t row_dim;    // dimension of kind Rows (of an input that crosses by panel: cut to the panel's rows), 4: none
+  uint8_t row_dim;    // dimension of kind Rows (of a local input: that which panels cut), 4: none
   Border border;      // None: it is not there, or no run can need it
   int8_t arg_dim[4];  // Input, Output: dimension of the argument behind each one, -1: none (extent 1)
   size_t bytes;       // one copy
-  size_t at;          // in the workspace: first copy; Panel (storage or border): that of worker 0. kNowhere: not there
+  size_t at;          // in the workspace: first copy; Panel, Local: that of worker 0. kNowhere: not there
   size_t partials;    // Accumulator: copies of the other workers
   size_t saved_at;    // in the saved buffer, or kNowhere
 };
+
+// The dimension along which a step touches no more of a caller's tensor than its own rows (Arg::own), -1: none.
+inline int cut_dim(const Step& step, const Arg& arg, const BufferLayout& l, bool in_panel) {
+  if (!arg.written) return arg.own;
+  return !in_panel ? step.split_dim : l.row_dim < 4 ? l.row_dim : -1;
+}
 
 struct PassLayout {
   int32_t rows, panel_rows, n_panels;
@@ -70,10 +82,11 @@ struct Form {
   BufferLayout* buffers;
   PassLayout* passes;
   float* step_ns;    // estimated work of each step, all rows
+  int32_t* step_pieces;  // into which a step outside a panel loop is cut for the sake of local tensors; 0: it has none
   Active active;     // when everything that the mode gives is asked for
   uint32_t outputs;  // what that is: bit k is Loss::outputs[k]
   Bits saved;
-  size_t panel_stride;  // bytes from one worker's panel buffers to the next's
+  size_t panel_stride, local_stride;  // bytes from one worker's panel buffers, or local tensors, to the next's
   size_t workspace_size, saved_size;
 };
 
@@ -128,7 +141,7 @@ void explain(const Plan& plan, Text* text);
 struct View {
   uint8_t* host;
   int32_t stride[4];
-  bool by_panel;  // host is worker 0's memory for the rows of a panel
+  bool local;  // host is worker 0's memory for its own rows
 };
 
 // A tensor of the caller whose buffer is in the workspace, in the type that kernels compute in.
@@ -151,6 +164,27 @@ struct Run {
 };
 // 0, or what the first kernel that failed returned; *failed is its step.
 int execute(const Run& run, int* failed);
+
+// ---- border.cpp -----------------------------------------------------------------------------------------------------
+
+// How each float tensor that may be of another type reaches the kernels of a form: BufferLayout::border, the pieces of
+// steps outside panel loops, and the bytes that a local tensor needs for those.
+void choose_borders(const Plan& plan, Form* form);
+// Of n rows along a dimension of a tensor, in the type that is computed in.
+size_t slice_bytes(const Form& form, int buffer, int dim, int64_t n);
+
+// What a worker has at hand: the elements [begin, end) along a dimension of a tensor (-1: all of the tensor).
+struct Slice {
+  int worker, dim;
+  int32_t begin, end;
+};
+// A local tensor's place in the worker's memory, which holds the slice densely: strides, and where element 0 would be.
+uint8_t* locate(const Run& run, int buffer, const Slice& slice, int32_t* stride);
+// Conversion, in or out: of a local tensor's slice, if its type is another in this run; of a panel's rows of the local
+// tensors among `which`, by several workers if it is worth it and `split` allows it; of the whole tensors.
+void cross_slice(const Run& run, bool out, int buffer, const Slice& slice);
+void cross_panel(const Run& run, bool out, const Bits& which, int worker, int32_t row0, int32_t row1, bool split);
+void cross_whole(const Run& run, bool out);
 
 }  // namespace lossc::rt
 

@@ -293,7 +293,7 @@ struct Runner {
     const BufferLayout& l = form->buffers[b];
     views[b].host = static_cast<uint8_t*>(args.workspace) + l.at;
     memcpy(views[b].stride, l.stride, sizeof l.stride);
-    views[b].by_panel = l.border == Border::Panel;
+    views[b].local = l.border == Border::Local;
   }
 
   void view_crossing(int b, const Bound& t, Float type) {
@@ -309,7 +309,7 @@ struct Runner {
     const BufferLayout& l = form->buffers[b];
     Float type;
     if (float_of(t.dtype, &type) && type != plan.real()) return view_crossing(b, t, type);
-    views[b].by_panel = false;
+    views[b].local = false;
     views[b].host = t.host;
     for (int d = 0; d < form->variant->buffers[b].ndim; ++d) {
       views[b].stride[d] = l.arg_dim[d] < 0 ? 0 : static_cast<int32_t>(t.stride[l.arg_dim[d]]);
@@ -324,7 +324,7 @@ struct Runner {
                                                      : kOneF32;
     views[b].host = static_cast<uint8_t*>(const_cast<void*>(one));
     for (int32_t& stride : views[b].stride) stride = 0;
-    views[b].by_panel = false;
+    views[b].local = false;
   }
 
   void view(int b) {

@@ -203,6 +203,15 @@ TEST(Border, MemoryIsThatOfPanels) {
   EXPECT_LE(size(g), plain + y.size() * 4 + 300 * 4 + 1024);  // and the unreduced loss, which could be asked for
 }
 
+TEST(Border, ThePlanSaysWhatItConverts) {
+  Pair p(100, 4, LOSSC_REDUCE_MEAN);
+  const std::string text = lossc_plan_explain(p.narrow.plan().get());
+  EXPECT_NE(text.find("inputs x bf16, computed in f32"), std::string::npos) << text;
+  EXPECT_NE(text.find("converted in pieces: x, w, g, grad, max_out"), std::string::npos) << text;
+  EXPECT_NE(text.find("converted whole: loss, rows"), std::string::npos) << text;
+  EXPECT_EQ(std::string(lossc_plan_explain(p.plain.plan().get())).find("converted"), std::string::npos);
+}
+
 TEST(Border, LabelsAndMasksOfAnyType) {
   std::vector<float> logits = coarse(12, 5);
   std::vector<uint16_t> logits16 = bf16(logits), grad(12), loss(1);

@@ -37,6 +37,13 @@ struct Fuzz {
     for (int64_t& a : axes) a = dice.pick<int64_t>({1, 2, 3, 3, 5, 9, 0});
   }
 
+  // Most tensors of a call are of one type, or hardly any call would be accepted.
+  DLDataType any_real() {
+    return dice.pick<DLDataType>(
+        {{kDLFloat, 32, 1}, {kDLFloat, 32, 1}, {kDLFloat, 64, 1}, {kDLFloat, 16, 1}, {kDLBfloat, 16, 1}});
+  }
+  const DLDataType real = any_real();
+
   const DLTensor* make(const lossc::rt::Argument& a) {
     if (dice.once_in(a.optional ? 2 : 40)) return nullptr;
     tensors.push_back(std::make_unique<FuzzTensor>());
@@ -56,7 +63,7 @@ struct Fuzz {
     }
     t.strides = dice.once_in(2) || t.ndim > 5 ? nullptr : f.strides.data();
     t.dtype = a.integer            ? DLDataType{kDLInt, dice.pick<uint8_t>({32, 64}), 1}
-              : a.dtypes[0] == 'f' ? DLDataType{kDLFloat, dice.pick<uint8_t>({32, 32, 32, 64}), 1}
+              : a.dtypes[0] == 'f' ? (dice.once_in(5) ? any_real() : real)
                                    : DLDataType{dice.pick<uint8_t>({kDLUInt, kDLBool}), 8, 1};
     if (dice.once_in(40))
       t.dtype = {static_cast<uint8_t>(dice.below(20)), static_cast<uint8_t>(dice.below(130)),
@@ -86,7 +93,7 @@ struct Fuzz {
     if (dice.once_in(50)) p.inputs.pop_back();
     p.mode = dice.pick({1, 2, 3, 3, 3, dice.below(9)});
     p.reduction = dice.pick({0, 1, 2, 2, dice.below(9)});
-    p.flags = dice.pick({0, 0, 2, dice.below(9)});
+    p.flags = dice.pick({0, 0, 2, 4, dice.below(9)});
     p.threads = dice.below(4), p.panel_rows = dice.pick({0, 1, 5, 1 << 30});
     if (dice.once_in(4)) p.options.assign(loss.n_options, dice.below(3) - dice.once_in(9));
     Result result;
