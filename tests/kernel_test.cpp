@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "dsl/sample.h"
 #include "generators/check/kernel_case.h"
 
@@ -66,17 +68,26 @@ class Kernels : public testing::TestWithParam<const Definition*> {
     const check::Expectation e = check::expectation(p, c, call.bits, exact.inputs.empty() ? 0 : 4);
     compare(p, c, e, call, what);
   }
-  void compare(const Program& p, const Case& c, const check::Expectation& e, const KernelCall& call, const char* what) {
+  // `more`: the expectation by more draws. Two draws may both, by chance, move an element hardly at all, so they only
+  // find what is to be looked at closely.
+  void compare(const Program& p, const Case& c, const check::Expectation& e, const KernelCall& call, const char* what,
+               const std::function<check::Expectation()>& more = {}) {
     const std::string where = fmt::format("{} | {} | {} bits, isa {}, mode {}", describe(p), what, call.bits, call.isa, call.mode);
     try {
       const check::Results r = check::run_kernel(p, c, call);
-      auto expect = [&](const std::string& name, const auto& got, const auto& want, const auto& slack) {
-        const std::string text = check::disagreement(got, want, slack, call.bits);
+      auto expect = [&](const std::string& name, auto of) {
+        std::string text = check::disagreement(of(r), of(e.value), of(e.slack), call.bits);
+        if (!text.empty() && more) {
+          const check::Expectation closely = more();
+          text = check::disagreement(of(r), of(closely.value), of(closely.slack), call.bits);
+        }
         EXPECT_EQ(text, "") << where << ": " << name;
       };
-      if (call.mode != LOSSC_BACKWARD) expect("loss", r.loss, e.value.loss, e.slack.loss);
+      if (call.mode != LOSSC_BACKWARD) expect("loss", [](const check::Results& x) -> auto& { return x.loss; });
       for (const auto& [name, got] : r.gradients)
-        expect("gradient of " + name, got, e.value.gradients.at(name), e.slack.gradients.at(name));
+        expect("gradient of " + name, [&](const check::Results& x) -> auto& { return x.gradients.at(name); });
+      for (const auto& [name, got] : r.outputs)
+        expect("output " + name, [&](const check::Results& x) -> auto& { return x.outputs.at(name); });
       if (call.mode != LOSSC_FORWARD && call.only_gradient.empty()) {
         EXPECT_EQ(r.gradients.size(), e.value.gradients.size()) << where;
       }
@@ -107,7 +118,8 @@ TEST_P(Kernels, Extents) {
         const Case c = check::rounded(sample(p, o), bits);
         const check::Expectation e = check::expectation(p, c, bits, 2);
         for (int32_t isa : levels())
-          compare(p, c, e, {.bits = bits, .isa = isa, .panel_rows = rows == 70 ? 16 : 0}, fmt::format("{} x {}", rows, other).c_str());
+          compare(p, c, e, {.bits = bits, .isa = isa, .panel_rows = rows == 70 ? 16 : 0}, fmt::format("{} x {}", rows, other).c_str(),
+                  [&] { return check::expectation(p, c, bits, 16); });
       }
     }
 }

@@ -1,4 +1,5 @@
-"""Golden vectors of losses on class scores and labels: poly1_cross_entropy, generalised_cross_entropy, bce, asl."""
+"""Golden vectors of losses on class scores and labels: poly1_cross_entropy, generalised_cross_entropy, bce, asl,
+adaptive_log_softmax."""
 
 import math
 
@@ -274,3 +275,83 @@ LOSSES["asl"] = Loss(
     asl, asl_library, ["logits"],
     {"gamma_positive": 1, "gamma_negative": 4, "clip": 0.05, "eps": 1e-8, "label_smoothing": 0.1},
     {"form": ["multi", "single"], "detach_focus": ["off", "on"]}, list(asl_cases()), ["timm"])
+
+
+# ---- adaptive_log_softmax --------------------------------------------------------------------------------------------
+
+
+def tails(x):
+    k = 1
+    while f"tail_weight_{k}" in x:
+        yield x[f"tail_projection_{k}"], x[f"tail_weight_{k}"]
+        k += 1
+
+
+def adaptive_log_softmax(x, p, o):
+    clusters = list(tails(x))
+    shortlist = len(x["head_weight"]) - len(clusters)
+    rows, valid = [], []
+    for e, y in zip(x["embedding"], x["target"].tolist()):
+        head = F.log_softmax(x["head_weight"] @ e + x.get("head_bias", 0), 0)
+        value, first = head[y] if 0 <= y < shortlist else None, shortlist
+        for k, (down, up) in enumerate(clusters):
+            if first <= y < first + len(up):
+                value = head[shortlist + k] + F.log_softmax(up @ (down @ e), 0)[y - first]
+            first += len(up)
+        valid.append(value is not None)
+        rows.append(head.sum() * 0 if value is None else -value)
+    return Rows(torch.stack(rows), torch.tensor(valid))
+
+
+def adaptive_log_softmax_library(x, p, o):
+    clusters = list(tails(x))
+    cutoffs = [len(x["head_weight"]) - len(clusters)]
+    for _, up in clusters:
+        cutoffs.append(cutoffs[-1] + len(up))
+    module = torch.nn.AdaptiveLogSoftmaxWithLoss(x["embedding"].shape[1], cutoffs[-1], cutoffs[:-1], div_value=1.0,
+                                                 head_bias="head_bias" in x, dtype=torch.float64)
+    weights = {"head.weight": x["head_weight"]} | ({"head.bias": x["head_bias"]} if "head_bias" in x else {})
+    for k, (down, up) in enumerate(clusters):  # the widths are those of the weights, whatever div_value says
+        weights |= {f"tail.{k}.0.weight": down, f"tail.{k}.1.weight": up}
+    y = x["target"].clamp(0, cutoffs[-1] - 1)  # dropped rows are dropped later
+    out = torch.func.functional_call(module, weights, (x["embedding"], y))
+    dropped = bool((y != x["target"]).any())
+    return Library("torch.nn.AdaptiveLogSoftmaxWithLoss", -out.output, None if dropped else out.loss)
+
+
+def adaptive_log_softmax_cases():
+    g = Draw("adaptive_log_softmax")
+
+    def weights(clusters, shortlist=4, d=5):
+        sizes = [(2, 3), (1, 5), (3, 2)][:clusters]
+        w = {"head_weight": g.normal(shortlist + clusters, d)}
+        for k, (e, v) in enumerate(sizes):
+            w |= {f"tail_projection_{k + 1}": g.normal(e, d), f"tail_weight_{k + 1}": g.normal(v, e)}
+        return w
+
+    x = {"embedding": g.normal(7, 5), "target": ints([0, 6, 3, 4, 5, 2, 4])} | weights(1)
+    two = {"embedding": g.normal(7, 5), "target": ints([0, 6, 3, 7, 11, 2, 9])} | weights(2)
+    three = {"embedding": g.normal(8, 5), "target": ints([0, 12, 3, 7, 11, 13, 4, 6])} | weights(3)
+    rw, mask = flat(g.weight(7)), [1, 1, 0, 1, 1, 1, 1]
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.5)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(7)))
+    yield Case("bias", x | {"head_bias": g.normal(5)}, row_weight=rw, row_mask=mask)
+    yield Case("two", two, {}, {"clusters": "2"})
+    yield Case("two_bias_none", two | {"head_bias": g.normal(6)}, {}, {"clusters": "2"}, "none", row_weight=rw)
+    yield Case("three", three, {}, {"clusters": "3"})
+    yield Case("three_bias_sum", three | {"head_bias": g.normal(7)}, {}, {"clusters": "3"}, "sum")
+    yield Case("dropped", x | {"target": ints([0, -100, 3, 7, 5, -1, 4])}, denominator=3.0)
+    yield Case("dropped_mean", two | {"target": ints([0, -100, 3, 12, 5, -1, 4])}, {}, {"clusters": "2"})
+    yield Case("shortlist_only", three | {"target": ints([0, 1, 2, 3, 0, 1, 2, 3])}, {}, {"clusters": "3"})
+    yield Case("rare_only", x | {"target": ints([4, 5, 6, 4, 5, 6, 4])})
+    yield Case("saturated", two | {k: two[k] * 16 for k in ("embedding", "head_weight")}, {}, {"clusters": "2"})
+    yield Case("zero_embedding", x | {"embedding": x["embedding"] * 0})
+    yield Case("one_row", x | {"embedding": x["embedding"][:1], "target": ints([5])})
+
+
+LOSSES["adaptive_log_softmax"] = Loss(
+    "adaptive_log_softmax", "torch.nn.AdaptiveLogSoftmaxWithLoss; catalogue/classification.md adaptive_log_softmax",
+    adaptive_log_softmax, adaptive_log_softmax_library,
+    ["embedding", "head_weight", "head_bias"] + [f"tail_{w}_{k}" for k in (1, 2, 3) for w in ("projection", "weight")],
+    {}, {"clusters": ["1", "2", "3"]}, list(adaptive_log_softmax_cases()), [])
