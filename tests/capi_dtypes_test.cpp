@@ -25,13 +25,6 @@ bool has(const char* word) {
   return std::string(lossc_loss_arg(lossc_loss_at(0), 0)->dtypes).find(word) != std::string::npos;
 }
 
-std::vector<std::string> floats_of(const Program& p) {
-  std::vector<std::string> names{"row_weight", "grad_output"};
-  for (const ir::Tensor& t : p.graph.tensors)
-    if (t.type == ir::Type::Float && t.role == ir::TensorRole::Input) names.push_back(t.name);
-  return names;
-}
-
 class Dtypes : public testing::TestWithParam<const Definition*> {
  protected:
   void SetUp() override {
