@@ -165,6 +165,11 @@ void check_axes(const Builder& b) {
 
 }  // namespace
 
+bool is_declared(const Program& p, ir::Id param) {
+  const auto holds = [&](const OptionInfo& o) { return o.param == param; };
+  return param != p.reduction && param != p.denominator && std::none_of(p.options.begin(), p.options.end(), holds);
+}
+
 Program build(const Definition& definition, const std::vector<Fact>& choices) {
   Builder b(definition, choices);
   definition.body();

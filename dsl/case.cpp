@@ -11,13 +11,19 @@ namespace {
 using ir::Id;
 
 bool implicit(const Program& p, Id tensor) { return p.graph.tensors[tensor].role == ir::TensorRole::Implicit; }
-bool implicit_param(const Program& p, Id param) { return param == p.reduction || param == p.denominator; }
 
 bool used(const Program& p, Id tensor) {
   for (const Fact& f : p.facts) {
     if (f.kind == Fact::TensorGiven && f.id == tensor) return f.value != 0;
   }
   return !p.graph.tensors[tensor].optional;
+}
+
+int choice_of(const Program& p, const OptionInfo& o, const std::string& name) {
+  auto choice = std::find(o.choices.begin(), o.choices.end(), name);
+  if (choice == o.choices.end())
+    throw DefinitionError(fmt::format("loss '{}': option '{}' has no choice '{}'", p.name, o.name, name));
+  return static_cast<int>(choice - o.choices.begin());
 }
 
 using AxisGuess = std::map<Id, bool>;  // optional axis: given? Those not listed: no
@@ -29,10 +35,7 @@ int wanted(const Program& p, const Case& c, const AxisGuess& axes, const Fact& f
       const OptionInfo& o = p.options[f.id];
       auto it = c.options.find(o.name);
       if (it == c.options.end()) return 0;
-      auto choice = std::find(o.choices.begin(), o.choices.end(), it->second);
-      if (choice == o.choices.end())
-        throw DefinitionError(fmt::format("loss '{}': option '{}' has no choice '{}'", p.name, o.name, it->second));
-      return static_cast<int>(choice - o.choices.begin());
+      return choice_of(p, o, it->second);
     }
     case Fact::TensorGiven:
       return c.inputs.count(p.graph.tensors[f.id].name) > 0;
@@ -156,6 +159,8 @@ std::vector<int64_t> extents_of(const Program& p, const Case& c) {
 Inputs oracle_inputs(const Program& p, const Case& c) {
   const auto& g = p.graph;
   Inputs in{extents_of(p, c), std::vector<std::vector<double>>(g.tensors.size()), {}};
+  if (const Requirement* r = unmet(p, in.extents))
+    throw DefinitionError(fmt::format("loss '{}': wants {}", p.name, r->text));
   for (Id t = 0; t < static_cast<Id>(g.tensors.size()); t++) {
     if (implicit(p, t) || !used(p, t)) continue;
     in.tensors[t] = c.inputs.at(g.tensors[t].name).data;
@@ -170,6 +175,10 @@ Inputs oracle_inputs(const Program& p, const Case& c) {
   for (const ir::Param& q : g.params) {
     auto it = c.params.find(q.name);
     in.params.push_back(it == c.params.end() ? q.fallback : it->second);
+  }
+  for (const OptionInfo& o : p.options) {
+    auto it = c.options.find(o.name);
+    if (o.param != ir::kNone) in.params[o.param] = it == c.options.end() ? 0 : choice_of(p, o, it->second);
   }
   in.params[p.reduction] = static_cast<int>(c.reduction);
   in.params[p.denominator] = c.denominator;
@@ -190,7 +199,7 @@ std::string unknown_names(const Program& p, const Case& c) {
   for (const auto& [name, value] : c.params) {
     bool known = false;
     for (Id q = 0; q < static_cast<Id>(p.graph.params.size()); q++)
-      known |= p.graph.params[q].name == name && !implicit_param(p, q);
+      known |= p.graph.params[q].name == name && is_declared(p, q);
     check("param", name, known);
   }
   for (const auto& [name, value] : c.options) {

@@ -45,8 +45,12 @@ Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* d
   ir::Tensor t{.name = name, .doc = doc, .type = type, .role = role, .dims = {}, .differentiable = type == Type::Float};
   for (const ir::Tensor& other : G().tensors)
     if (other.name == t.name) B().fail(fmt::format("two tensors are named '{}'", name));
-  for (Index i : dims)
-    if (!B().absent(i.id)) t.dims.push_back(i.id);
+  for (const Index* i = dims.begin(); i != dims.end(); i++) {
+    if (std::any_of(dims.begin(), i, [&](Index j) { return j.id == i->id; }))
+      B().fail(fmt::format("tensor '{0}' has index '{1}' twice, which would be its diagonal; a second dimension over the same axis "
+                           "wants an index of its own, as twin({1}, \"k\")", name, G().indices[i->id].name));
+    if (!B().absent(i->id)) t.dims.push_back(i->id);
+  }
   check_flat({t.dims.begin(), t.dims.end()}, fmt::format("tensor '{}'", name));
   if (t.dims.size() > 4) B().fail(fmt::format("tensor '{}' has {} dimensions; at most 4 are supported", name, t.dims.size()));
   G().tensors.push_back(std::move(t));
@@ -192,16 +196,64 @@ bool Param::is_zero() const { return B().fact(Fact::ParamZero, id, G().params[id
 
 Option option(const char* name, std::initializer_list<const char*> choices, const char* doc, Where w) {
   B().locate(w);
+  for (const OptionInfo& other : B().program.options)
+    if (other.name == name) B().fail(fmt::format("two options are named '{}'", name));
   OptionInfo info{name, doc, {}};
   for (const char* c : choices) info.choices.emplace_back(c);
   B().program.options.push_back(std::move(info));
   return {static_cast<int>(B().program.options.size() - 1)};
 }
-bool Option::is(const char* choice, Where w) const {
-  const auto& o = B().program.options[id];
+namespace {
+int number_of(const OptionInfo& o, const char* choice, Where w) {
   auto it = std::find(o.choices.begin(), o.choices.end(), choice);
   if (it == o.choices.end()) B().fail(fmt::format("option '{}' has no choice '{}'", o.name, choice), w);
-  return B().fact(Fact::Option, id, 0) == it - o.choices.begin();
+  return static_cast<int>(it - o.choices.begin());
+}
+}  // namespace
+bool Option::is(const char* choice, Where w) const {
+  const OptionInfo& o = B().program.options[id];
+  const int n = number_of(o, choice, w);
+  if (o.param != ir::kNone)
+    B().fail(fmt::format("option '{}' is known only when the loss runs; ask chosen(), which is a condition on values", o.name), w);
+  return B().fact(Fact::Option, id, 0) == n;
+}
+Option Option::at_runtime() {
+  OptionInfo& o = B().program.options[id];
+  for (const Fact& f : B().program.facts)
+    if (f.kind == Fact::Option && f.id == id) B().fail(fmt::format("option '{}' was asked is() before at_runtime()", o.name));
+  o.param = static_cast<Id>(G().params.size());
+  G().params.push_back({.name = o.name, .doc = o.doc, .low = 0, .high = static_cast<double>(o.choices.size()) - 1, .integer = true});
+  return *this;
+}
+Expr Option::chosen(const char* choice, Where w) const {
+  const OptionInfo& o = B().program.options[id];
+  const int n = number_of(o, choice, w);
+  if (o.param == ir::kNone)
+    B().fail(fmt::format("option '{}' is structural; ask is(), or declare it at_runtime()", o.name), w);
+  B().locate(w);
+  return {G().binary(Op::Eq, G().param(o.param), G().constant(n, Type::Int))};
+}
+
+namespace {
+void check_of_extents(Id condition, Id node) {
+  const ir::Node& n = G().at(node);
+  switch (n.op) {
+    case Op::Const: case Op::Extent: case Op::Neg: case Op::Not: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div:
+    case Op::Mod: case Op::Max: case Op::Min: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And: case Op::Or:
+      if (n.type != Type::Float) break;
+      [[fallthrough]];
+    default:
+      B().fail(fmt::format("require: `{}` is not of extents and integers alone, but holds `{}`", B().show(condition), B().show(node)));
+  }
+  for (Id a : n.args) check_of_extents(condition, a);
+}
+}  // namespace
+void require(Arg condition, const char* text, Where w) {
+  B().locate(w);
+  const Id node = B().as_bool(condition);
+  check_of_extents(node, node);
+  if (!*text) B().fail("require: say in words what is wanted");
+  B().program.requirements.push_back({node, text});
 }
 
 // ---- operators -------------------------------------------------------------------------------------------------

@@ -11,6 +11,13 @@ namespace lossc {
 struct OptionInfo {
   std::string name, doc;
   std::vector<std::string> choices;
+  ir::Id param = ir::kNone;  // at run time: the integer param that holds the choice; kNone: structural
+};
+
+// What the extents of a call must satisfy. The node is over extents and integers alone.
+struct Requirement {
+  ir::Id node;
+  std::string text;  // "wants " + text
 };
 
 // One structural choice. `id` counts options, tensors, axes or params, in order of declaration.
@@ -38,6 +45,7 @@ struct Program {
   About about;
   ir::Graph graph;
   std::vector<OptionInfo> options;
+  std::vector<Requirement> requirements;
   std::vector<Fact> facts;  // those that this form was built under, in order of first use
 
   // As written by loss_per: value, validity and weight for the mean of each row.
@@ -58,6 +66,14 @@ struct Program {
 
 // Reduction codes, as the runtime passes them in the implicit param `reduction`.
 enum class Reduction : int { None = 0, Sum = 1, Mean = 2 };
+
+// Whether a param is the writer's, and not one that the compiler made: reduction, denominator, choices at run time.
+bool is_declared(const Program& program, ir::Id param);
+
+// The first requirement that the extents (by axis) do not meet; nullptr: they meet all.
+const Requirement* unmet(const Program& program, const std::vector<int64_t>& extents);
+// The axes whose extents a requirement is about, in order of appearance.
+std::vector<ir::Id> axes_of(const Program& program, const Requirement& requirement);
 
 // All compiled forms of a definition: one Program per combination of structural choices it asks about, the default
 // first. Throws DefinitionError.

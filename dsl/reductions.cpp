@@ -21,32 +21,45 @@ Id masked(Id e, Mask where, double otherwise) {
   return where.node < 0 ? e : G().select(where.node, e, G().constant(otherwise, G().type(e)));
 }
 
+// A body that is the same at every position of the index: no loop, but what n equal values reduce to.
+Id reduce_constant(ReduceKind kind, Id n, Id body) {
+  auto& g = G();
+  const Id none = g.binary(Op::Eq, n, g.constant(0, Type::Int));
+  switch (kind) {
+    case ReduceKind::Sum: return g.binary(Op::Mul, g.unary(Op::ToFloat, n), body);
+    case ReduceKind::Prod: return g.select(none, g.constant(1), g.binary(Op::Pow, body, g.unary(Op::ToFloat, n)));
+    case ReduceKind::ArgMax: case ReduceKind::ArgMin: return g.constant(0, Type::Int);
+    case ReduceKind::Any: return g.binary(Op::And, body, g.unary(Op::Not, none));
+    case ReduceKind::All: return g.binary(Op::Or, body, none);
+    case ReduceKind::Max: case ReduceKind::Min: case ReduceKind::MaxNum: break;
+  }
+  return g.select(none, g.constant(ir::identity(kind)), body);
+}
+
 // An absent optional axis has one position: the reduction is its body.
-Id reduce(ReduceKind kind, Index over, Id body, const char* word) {
+Id reduce(ReduceKind kind, Index over, Id body) {
   if (B().absent(over.id))
     return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? G().constant(0, Type::Int) : body;
-  if (!(G().free(body) & ir::bit(over.id)))
-    B().fail(fmt::format("{}: index '{}' does not occur in `{}`, which depends on {}", word,
-                         G().indices[over.id].name, B().show(body), B().list(G().free(body))));
+  if (!(G().free(body) & ir::bit(over.id))) return reduce_constant(kind, extent(over).node, body);
   return G().reduce(kind, over.id, body);
 }
 
-Expr masked_reduce(ReduceKind kind, Index over, Arg e, Mask where, const char* word) {
+Expr masked_reduce(ReduceKind kind, Index over, Arg e, Mask where) {
   Id x = B().as_float(e);
-  return {reduce(kind, over, masked(x, where, ir::identity(kind)), word)};
+  return {reduce(kind, over, masked(x, where, ir::identity(kind)))};
 }
 
 // The parts of a stable log-sum-exp over `over`: shift, exponentials (0 where masked) and their sum.
 struct Softmax {
   Id shift, e, total;
 };
-Softmax softmax_parts(Index over, Id x, Mask where, const char* word) {
+Softmax softmax_parts(Index over, Id x, Mask where) {
   auto& g = G();
-  Id largest = reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum)), word);
+  Id largest = reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum)));
   // An infinite maximum (everything masked, or an infinite entry) must not meet x - inf = NaN.
   Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
   Id e = masked(g.unary(Op::Exp, g.binary(Op::Sub, x, shift)), where, 0);
-  return {shift, e, reduce(ReduceKind::Sum, over, e, word)};
+  return {shift, e, reduce(ReduceKind::Sum, over, e)};
 }
 
 Id gather(Id node, Id index, Id key) {
@@ -70,37 +83,40 @@ Id gather(Id node, Id index, Id key) {
 
 }  // namespace
 
-Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m, "sum"); }
-Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m, "prod"); }
-Expr max(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Max, over, e, m, "max"); }
-Expr min(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Min, over, e, m, "min"); }
-Expr argmax(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMax, over, e, m, "argmax"); }
-Expr argmin(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMin, over, e, m, "argmin"); }
+Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m); }
+Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m); }
+Expr max(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Max, over, e, m); }
+Expr min(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Min, over, e, m); }
+Expr argmax(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMax, over, e, m); }
+Expr argmin(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMin, over, e, m); }
 
 Expr mean(Index over, Arg e, Mask m) {
   auto& g = G();
+  const Id x = B().as_float(e);
+  if (m.node < 0 && !(g.free(x) & ir::bit(over.id)))
+    return B().absent(over.id) ? Expr{x} : select(extent(over) == 0, 0.0, Expr{x});
   Id n = m.node < 0 ? g.unary(Op::ToFloat, g.extent(g.indices[over.id].axis))
-                    : reduce(ReduceKind::Sum, over, g.select(m.node, g.constant(1), g.constant(0)), "mean");
+                    : reduce(ReduceKind::Sum, over, g.select(m.node, g.constant(1), g.constant(0)));
   if (m.node < 0 && B().absent(over.id)) n = g.constant(1);
   return sum(over, e, m) * Expr{g.unary(Op::ZeroRecip, n)};
 }
 
 Expr count(Index over, Arg condition) {
   Id c = B().as_bool(condition);
-  return {reduce(ReduceKind::Sum, over, G().select(c, G().constant(1), G().constant(0)), "count")};
+  return {reduce(ReduceKind::Sum, over, G().select(c, G().constant(1), G().constant(0)))};
 }
-Expr any(Index over, Arg condition) { return {reduce(ReduceKind::Any, over, B().as_bool(condition), "any")}; }
-Expr all(Index over, Arg condition) { return {reduce(ReduceKind::All, over, B().as_bool(condition), "all")}; }
+Expr any(Index over, Arg condition) { return {reduce(ReduceKind::Any, over, B().as_bool(condition))}; }
+Expr all(Index over, Arg condition) { return {reduce(ReduceKind::All, over, B().as_bool(condition))}; }
 
 Expr logsumexp(Index over, Arg e, Mask m) {
   auto& g = G();
-  Softmax p = softmax_parts(over, B().as_float(e), m, "logsumexp");
+  Softmax p = softmax_parts(over, B().as_float(e), m);
   // The select keeps an empty row at -inf with derivative exactly 0.
   Id empty = g.binary(Op::Eq, p.total, g.constant(0));
   return {g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total)))};
 }
 Expr softmax(Index over, Arg e, Mask m) {
-  Softmax p = softmax_parts(over, B().as_float(e), m, "softmax");
+  Softmax p = softmax_parts(over, B().as_float(e), m);
   return {G().binary(Op::Mul, p.e, G().unary(Op::ZeroRecip, p.total))};
 }
 Expr log_softmax(Index over, Arg e, Mask m) { return Expr{B().as_float(e)} - logsumexp(over, e, m); }
@@ -139,8 +155,6 @@ Expr sqdist(Index over, Arg a, Arg b) {
 Expr at(Arg e, Index index, Arg key) {
   if (B().absent(index.id)) return {e.node};
   Id k = B().as_int(key);
-  if (!(G().free(e.node) & ir::bit(index.id)))
-    B().fail(fmt::format("at: index '{}' does not occur in `{}`", G().indices[index.id].name, B().show(e.node)));
   return {gather(e.node, index.id, k)};
 }
 

@@ -40,6 +40,7 @@ class Sampler {
     c_.name = name(o_.stress);
     c_.reduction = o_.reduction;
     for (const OptionInfo& option : p_.options) c_.options[option.name] = option.choices[0];
+    for (size_t k = 0; k < p_.options.size(); k++) choose(k);
     for (const Fact& f : p_.facts) {
       if (f.kind == Fact::Option) c_.options[p_.options[f.id].name] = p_.options[f.id].choices[f.value];
     }
@@ -72,9 +73,18 @@ class Sampler {
     return s;
   }
 
+  // By the seed and not by a draw: what else is drawn stays the same.
+  void choose(size_t k) {
+    const OptionInfo& o = p_.options[k];
+    if (o.param == ir::kNone) return;
+    auto given = o_.choices.find(o.name);
+    if (given != o_.choices.end()) c_.options[o.name] = given->second;
+    else if (o_.vary_params) c_.options[o.name] = o.choices[(o_.seed + k) % o.choices.size()];
+  }
+
   // The default, moved a little; where the form is for (not) zero, (not) zero.
   void param(Id q) {
-    if (q == p_.reduction || q == p_.denominator) return;
+    if (!is_declared(p_, q)) return;
     const ir::Param& info = p_.graph.params[q];
     double v = info.fallback;
     if (o_.vary_params && !info.integer && v != 0) v *= random_.uniform(0.6, 1.6);
@@ -201,6 +211,32 @@ class Sampler {
   Case c_;
 };
 
+// Options whose extents meet the requirements of the loss.
+SampleOptions that_fit(const Program& p, const SampleOptions& wanted) {
+  constexpr int64_t kMost = 64;
+  SampleOptions o = wanted;
+  std::vector<int64_t> extents;
+  const auto look = [&] {
+    extents.clear();
+    for (const ir::Axis& a : p.graph.axes) {
+      auto it = o.extents.find(a.name);
+      const int64_t only = extent_by_name(a.name);
+      extents.push_back(only ? only : it == o.extents.end() ? o.extent : it->second);
+    }
+    return unmet(p, extents);
+  };
+  for (int64_t tries = 0; const Requirement* r = look(); tries++) {
+    const std::vector<Id> axes = axes_of(p, *r);
+    if (tries == kMost * static_cast<int64_t>(axes.size()))
+      throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
+    // One axis after the other, each from where it was.
+    const Id axis = axes[static_cast<size_t>(tries / kMost)];
+    if (tries > 0 && tries % kMost == 0) o.extents = wanted.extents;
+    o.extents[p.graph.axes[axis].name] = extents[axis] + 1;
+  }
+  return o;
+}
+
 // Elements of loss and gradients that are not finite, over a few draws: one may be lucky.
 size_t not_finite(const Program& p, SampleOptions o, const std::vector<Domain>& domains) {
   size_t bad = 0;
@@ -220,6 +256,7 @@ std::vector<Domain> choose_domains(const Program& p, SampleOptions o) {
   o.stress = Stress::None;
   for (auto& [axis, extent] : o.extents) extent = std::clamp<int64_t>(extent, 2, 4);  // enough to tell
   o.extent = std::clamp<int64_t>(o.extent, 2, 4);
+  o = that_fit(p, o);
   std::vector<Domain> best(p.graph.tensors.size(), Domain::Normal);
   size_t fewest = not_finite(p, o, best);
   for (Domain together : {Domain::Unit, Domain::Simplex}) {
@@ -257,8 +294,25 @@ const std::vector<Stress>& all_stresses() {
   return all;
 }
 
+std::vector<std::map<std::string, std::string>> runtime_choices(const Program& program) {
+  std::vector<std::map<std::string, std::string>> all(1);
+  for (const OptionInfo& o : program.options) {
+    if (o.param == ir::kNone) continue;
+    std::vector<std::map<std::string, std::string>> longer;
+    for (const auto& chosen : all) {
+      for (const std::string& choice : o.choices) {
+        longer.push_back(chosen);
+        longer.back()[o.name] = choice;
+      }
+    }
+    all = longer;
+  }
+  return all;
+}
+
 Case sample(const Program& program, const SampleOptions& options) {
-  return Sampler(program, options, choose_domains(program, options)).run();
+  const SampleOptions o = that_fit(program, options);
+  return Sampler(program, o, choose_domains(program, o)).run();
 }
 
 }  // namespace lossc

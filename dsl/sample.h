@@ -28,14 +28,20 @@ const char* name(Stress stress);
 const std::vector<Stress>& all_stresses();
 
 struct SampleOptions {
-  std::map<std::string, int64_t> extents;  // by axis; others: `extent`
+  // By axis; others: `extent`. Where a requirement of the loss is not met, an axis that it is about gets longer until it
+  // is.
+  std::map<std::string, int64_t> extents;
   int64_t extent = 5;
   Stress stress = Stress::None;
   unsigned seed = 1;
   bool vary_params = true;  // else the defaults, moved only where the form says (not) zero
+  std::map<std::string, std::string> choices;  // of options at run time; others go by the seed if params vary
   bool row_inputs = false;  // row weights, row mask, upstream gradient per row
   Reduction reduction = Reduction::Mean;
 };
+
+// Every combination of choices of the options that the form leaves to the run.
+std::vector<std::map<std::string, std::string>> runtime_choices(const Program& program);
 
 // A case for exactly the form that the program is (options, optional tensors and axes, zero params).
 //

@@ -231,6 +231,7 @@ Hash hash_of_problem(const Plan& plan) {
   for (const int x : {plan.reduction, static_cast<int>(plan.isa_info().isa), plan.shapes.dtype_bits})
     hash.add(static_cast<uint64_t>(x));
   for (int a = 0; a < plan.loss->n_axes; ++a) hash.add(static_cast<uint64_t>(plan.shapes.extent[a]));
+  for (int o = 0; o < plan.loss->n_options; ++o) hash.add(static_cast<uint64_t>(plan.choice[o]));
   return hash;
 }
 
@@ -276,6 +277,7 @@ lossc_status lay_out_all(Plan* plan, lossc_error* err) {
   set_rows(plan);
   for (int f = 0; f < plan->n_forms; ++f) {
     LOSSC_TRY(check_limits(*plan, *plan->forms[f].variant, err));
+    LOSSC_TRY(check_requirements(*plan->loss, *plan->forms[f].variant, plan->shapes, err));
     LOSSC_TRY(lay_out(*plan, &plan->forms[f], err));
     plan->workspace_size = std::max(plan->workspace_size, plan->forms[f].workspace_size);
     plan->saved_size = std::max(plan->saved_size, plan->forms[f].saved_size);
@@ -329,7 +331,7 @@ lossc_status check_loss(const Loss& loss, lossc_error* err) {
   if (loss.build == nullptr || loss.build->version != kRegistryVersion)
     return fail(err, LOSSC_E_ABI, "loss: its tables are not of this library's version");
   const bool fits = loss.n_axes <= kMaxAxes && loss.n_inputs <= kMaxInputs && loss.n_options <= kMaxInputs &&
-                    loss.n_outputs <= kMaxOutputs && loss.n_params + kImplicitParams <= kMaxParams;
+                    loss.n_outputs <= kMaxOutputs && loss.n_params + kImplicitParams + loss.n_options <= kMaxParams;
   return fits ? LOSSC_OK : fail(err, LOSSC_E_INTERNAL, "%s: larger than the runtime's tables", loss.name);
 }
 

@@ -151,13 +151,16 @@ struct Crossing {
   Side caller;  // dimensions as the buffer's
 };
 
+// Whether the extents are what the form wants.
+lossc_status check_requirements(const Loss& loss, const Variant& v, const Shapes& shapes, lossc_error* err);
+
 struct Run {
   const Plan& plan;
   const Form& form;
   const Active& active;
   const View* views;
   uint8_t* workspace;
-  const void* params;  // of the plan's float type, declared then implicit
+  const void* params;  // of the plan's float type, declared, implicit, choices of the options
   const int32_t* int_params;
   const Crossing* crossings;
   int n_crossings;

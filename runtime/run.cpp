@@ -143,7 +143,9 @@ struct Runner {
                   args.denominator);
     params[loss.n_params + kReduction] = plan.reduction;
     params[loss.n_params + kDenominator] = args.denominator;
-    for (int i = 0; i < loss.n_params + kImplicitParams; ++i) {
+    const int choices = loss.n_params + kImplicitParams;
+    for (int o = 0; o < loss.n_options; ++o) params[choices + o] = plan.choice[o];
+    for (int i = 0; i < choices + loss.n_options; ++i) {
       params_f32[i] = static_cast<float>(params[i]);
       int_params[i] = std::fabs(params[i]) <= 2147483647.0 ? static_cast<int32_t>(params[i]) : 0;
     }

@@ -110,6 +110,19 @@ struct Fact {
   int8_t value;
 };
 
+// A condition on extents in postfix: each entry pushes, or takes its operands from the stack and pushes the result.
+enum class ShapeOp : uint8_t { Const, Extent, Neg, Not, Add, Sub, Mul, Div, Mod, Max, Min, Lt, Le, Eq, Ne, And, Or };
+struct ShapeCode {
+  ShapeOp op;
+  int32_t value;  // Const: itself; Extent: of this axis
+};
+inline constexpr int kMaxShapeCode = 64;
+struct Requirement {
+  const char* text;  // "wants " + text
+  const ShapeCode* code;
+  uint16_t n_code;
+};
+
 // One compiled form of a loss: a dtype and one value for each structural fact.
 struct Variant {
   uint8_t dtype_bits;  // 32 or 64
@@ -128,6 +141,8 @@ struct Variant {
   bool contracts;        // has contract steps: the panel is sized for them
   const char* text;      // the plan as text
   uint64_t digest;
+  const Requirement* requirements;  // of the extents
+  uint16_t n_requirements;
 };
 
 // Argument, Axis, Option and Loss begin with what lossc.h shows of them (lossc_arg, ...), member for member: a pointer
@@ -173,6 +188,7 @@ struct Option {
 // Implicit inputs, after the declared ones: each over the loss's own indices, innermost last as the loss is.
 enum ImplicitInput : int { kRowWeight, kRowMask, kGradOutput, kImplicitInputs };
 // Implicit params, after the declared ones.
+// After them the choice of each option, for the forms that leave it to the run.
 enum ImplicitParam : int { kReduction /* int: 0 none, 1 sum, 2 mean */, kDenominator /* <= 0: the sum of weights */, kImplicitParams };
 
 enum class Isa : uint8_t { Sse41, Avx2, Avx512, Count };
@@ -219,7 +235,7 @@ struct Registry {
   const Loss* const* losses;
   uint16_t n_losses;
 };
-inline constexpr uint32_t kRegistryVersion = 2;
+inline constexpr uint32_t kRegistryVersion = 3;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

@@ -116,10 +116,12 @@ bool input_given(const Setting& s, int i) {
               i < table(s.loss).n_inputs ? !table(s.loss).inputs[i].optional : s.weights) != 0;
 }
 
+// Of what a loss may require of its extents, an even one is all that any does.
 int64_t extent(const Setting& s, int axis) {
   const int only = lossc::rt::extent_by_name(table(s.loss).axes[axis].name);
   if (only > 0 && !s.wrong_extents) return only;
-  return s.extents.count(axis) ? s.extents.at(axis) : 5 + axis;
+  const int64_t n = s.extents.count(axis) ? s.extents.at(axis) : 5 + axis;
+  return s.variant->n_requirements > 0 ? n + n % 2 : n;
 }
 
 DLDataType dtype(const Argument& a, const Setting& s) {

@@ -57,7 +57,9 @@ TEST_P(EveryForm, IsFoundFromACaseOfIt) {
 }
 
 TEST_P(EveryForm, HasTheGradientOfItsValue) {
-  for (const Program& p : forms_) check_gradients(p, sample(p, {.extent = 4, .row_inputs = true}), 0.5);
+  for (const Program& p : forms_)
+    for (const auto& choices : runtime_choices(p))
+      check_gradients(p, sample(p, {.extent = 4, .choices = choices, .row_inputs = true}), 0.5);
 }
 
 // Ties, zero vectors and the like sit on kinks, where only the elements that are smooth can be compared.

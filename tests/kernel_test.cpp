@@ -100,11 +100,13 @@ class Kernels : public testing::TestWithParam<const Definition*> {
 
 TEST_P(Kernels, EveryForm) {
   for (const Program& p : forms_)
-    for (int bits : dtypes()) {
-      const Case c = check::rounded(sample(p, {.extent = 7, .seed = 3, .row_inputs = true}), bits);
-      const check::Expectation e = check::expectation(p, c, bits);
-      for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, "form");
-    }
+    for (const auto& choices : runtime_choices(p))
+      for (int bits : dtypes()) {
+        const Case c =
+            check::rounded(sample(p, {.extent = 7, .seed = 3, .choices = choices, .row_inputs = true}), bits);
+        const check::Expectation e = check::expectation(p, c, bits);
+        for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, "form");
+      }
 }
 
 // Vector widths and tile sizes are at most 64: around them, and 0 and 1.

@@ -3,6 +3,7 @@
 
 #include <regex>
 
+#include "dsl/sample.h"
 #include "tests/support/definition.h"
 
 namespace lossc::tests {
@@ -89,6 +90,153 @@ TEST(Axes, HaveTheirLengthFromATensor) {
     auto x = input("x", {c});
     loss_per(n, sum(c, x(c)));
   });
+}
+
+TEST(Axes, TwiceInATensorWantATwin) {
+  expect_refused("tensor 'z' has index 'c' twice", [] {
+    auto c = axis("C");
+    auto z = input("z", {c, c});
+    loss_per(c, z(c, c));
+  });
+}
+
+// ---- requirements ------------------------------------------------------------------------------------------------
+
+void even_rows() {
+  auto n = axis("N"), d = axis("D");
+  auto x = input("x", {n, d});
+  require(extent(n) % 2 == 0 && extent(d) > 0, "an even N, and D > 0");
+  loss_per(n, sum(d, x(n, d)));
+}
+
+TEST(Require, IsSeenToBeforeAnythingIsComputed) {
+  EXPECT_EQ(evaluate(even_rows, sum_of({{"x", array({2, 1}, {3, 4})}})).loss, 7);
+  const auto run = [](std::vector<int64_t> shape) {
+    try {
+      const size_t size = static_cast<size_t>(shape[0] * shape[1]);
+      evaluate(even_rows, sum_of({{"x", array(shape, std::vector<double>(size, 1))}}));
+      return std::string();
+    } catch (const DefinitionError& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_EQ(run({3, 1}), "loss 'test': wants an even N, and D > 0");
+  EXPECT_EQ(run({2, 0}), "loss 'test': wants an even N, and D > 0");
+  EXPECT_EQ(run({0, 2}), "");
+}
+TEST(Require, GuidesRandomCalls) {
+  const Program p = build(definition(even_rows), {});
+  for (int64_t n : {0, 1, 2, 7}) EXPECT_EQ(sample(p, {.extent = n}).inputs.at("x").shape[0] % 2, 0) << n;
+  EXPECT_THROW(sample(build(definition([] {
+                              auto n = axis("N");
+                              auto x = input("x", {n});
+                              require(extent(n) < 0, "the impossible");
+                              loss_per(n, x(n));
+                            }),
+                            {}),
+                      {}),
+               DefinitionError);
+}
+TEST(Require, IsOfExtentsAlone) {
+  expect_refused("holds `n`", [] {
+    auto n = axis("N");
+    auto x = input("x", {n});
+    require(n < 3, "few rows");
+    loss_per(n, x(n));
+  });
+  expect_refused("is not of extents and integers alone", [] {
+    auto n = axis("N");
+    auto x = input("x", {n});
+    auto t = param("t", 1, "-");
+    require(extent(n) > t, "many rows");
+    loss_per(n, x(n));
+  });
+}
+
+// ---- options at run time -----------------------------------------------------------------------------------------
+
+void three_powers() {
+  auto n = axis("N");
+  auto power = option("power", {"one", "two", "three"}, "-").at_runtime();
+  auto x = input("x", {n});
+  loss_per(n, select(power.chosen("one"), x(n), select(power.chosen("two"), sq(x(n)), x(n) * sq(x(n)))));
+}
+
+TEST(OptionAtRuntime, IsOneForm) {
+  EXPECT_EQ(build_all(definition(three_powers)).size(), 1u);
+  double want = 2;
+  for (const char* choice : {"one", "two", "three"}) {
+    Case c = sum_of({{"x", array({2})}});
+    c.options["power"] = choice;
+    EXPECT_EQ(check(three_powers, c).loss, want) << choice;
+    want *= 2;
+  }
+  Case c = sum_of({{"x", array({2})}});
+  c.options["power"] = "four";
+  EXPECT_THROW(evaluate(three_powers, c), DefinitionError);
+}
+TEST(OptionAtRuntime, IsNoStructure) {
+  expect_refused("option 'o' is known only when the loss runs", [] {
+    auto n = axis("N");
+    auto o = option("o", {"a", "b"}, "-").at_runtime();
+    auto x = input("x", {n});
+    loss_per(n, o.is("a") ? x(n) : -x(n));
+  });
+  expect_refused("option 'o' is structural", [] {
+    auto n = axis("N");
+    auto o = option("o", {"a", "b"}, "-");
+    auto x = input("x", {n});
+    loss_per(n, select(o.chosen("a"), x(n), -x(n)));
+  });
+  expect_refused("option 'o' has no choice 'c'", [] {
+    auto n = axis("N");
+    auto o = option("o", {"a", "b"}, "-").at_runtime();
+    auto x = input("x", {n});
+    loss_per(n, select(o.chosen("c"), x(n), -x(n)));
+  });
+}
+
+// ---- what does not depend on the index -----------------------------------------------------------------------------
+
+// Each reduction of a constant against the same of a value that depends on the index by 0 * index.
+TEST(Reductions, OfWhatIsTheSameAtEveryIndex) {
+  const std::vector<std::pair<const char*, std::function<Expr(Index, Expr)>>> words = {
+      {"sum", [](Index i, Expr e) { return sum(i, e); }},
+      {"mean", [](Index i, Expr e) { return mean(i, e); }},
+      {"prod", [](Index i, Expr e) { return prod(i, e); }},
+      {"max", [](Index i, Expr e) { return select(extent(i) > 0, max(i, e), 7.0); }},
+      {"min", [](Index i, Expr e) { return select(extent(i) > 0, min(i, e), 7.0); }},
+      {"logsumexp", [](Index i, Expr e) { return select(extent(i) > 0, logsumexp(i, e), 7.0); }},
+      {"softmax", [](Index i, Expr e) { return sum(i, softmax(i, e) * (i + 1)); }},
+      {"count", [](Index i, Expr e) { return count(i, e > 0); }},
+      {"any", [](Index i, Expr e) { return number(any(i, e > 0)); }},
+      {"all", [](Index i, Expr e) { return number(all(i, e > 0)); }},
+      {"argmax", [](Index i, Expr e) { return number(argmax(i, e)); }},
+      {"masked sum", [](Index i, Expr e) { return sum(i, e, i > 0); }},
+      {"masked mean", [](Index i, Expr e) { return mean(i, e, i > 0); }},
+      {"norm", [](Index i, Expr e) { return norm(i, e); }},
+      {"at", [](Index i, Expr e) { return at(e, i, 0); }},
+  };
+  for (const auto& [name, word] : words) {
+    for (int64_t n : {0, 1, 3}) {
+      if (n == 0 && std::string(name) == "at") continue;  // there is no index 0
+      for (double x : {-1.5, 0.0, 2.0}) {
+        const Case c = sum_of({{"x", array({x})}, {"y", array(std::vector<double>(static_cast<size_t>(n), 0))}});
+        const auto loss = [&](bool depends) {
+          return evaluate(
+              [&] {
+                auto k = axis("K"), i = axis("N");
+                auto x = input("x", {k}), y = input("y", {i}).constant();
+                loss_per(k, word(i, depends ? x(k) + 0.0 * y(i) : x(k)) + 0.0 * sum(i, y(i)));
+              },
+              c);
+        };
+        const Outcome plain = loss(false), depends = loss(true);
+        EXPECT_NEAR(plain.loss, depends.loss, 1e-14) << name << " n=" << n << " x=" << x;
+        EXPECT_NEAR(plain.gradient.at("x")[0], depends.gradient.at("x")[0], 1e-14) << name << " n=" << n << " x=" << x;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -42,9 +42,11 @@ void Comparison::warn(const std::string& text) {
 
 void Comparison::form(const Program& p, bool stresses) {
   // Small, for differences cost an evaluation per element; larger than a vector and no multiple of one.
-  const Case plain = sample(p, {.extent = 6, .seed = 1});
-  differences(p, plain);
-  kernel(p, plain, false);
+  for (const auto& choices : runtime_choices(p)) {
+    const Case plain = sample(p, {.extent = 6, .seed = 1, .choices = choices});
+    differences(p, plain);
+    kernel(p, plain, false);
+  }
   kernel(p, sample(p, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
   if (!stresses) return;
   for (Stress s : all_stresses()) {

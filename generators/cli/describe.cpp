@@ -94,6 +94,8 @@ void print(const Json& loss) {
     heading(title);
     paragraph(loss[key]);
   }
+  if (!loss["wants"].empty()) heading("Wants");
+  for (const Json& text : loss["wants"]) paragraph(text);
   print_arguments("Axes", loss["axes"]);
   print_arguments("Inputs", loss["inputs"]);
   print_arguments("Params", loss["params"]);
@@ -138,7 +140,8 @@ Json describe(const Definition& d) {
   return {{"id", all.name},           {"family", all.family},
           {"title", all.about.title}, {"equation", all.about.equation},
           {"paper", all.about.paper}, {"edges", all.about.edges},
-          {"note", all.about.note},   {"axes", axes},
+          {"note", all.about.note},   {"wants", all.wants},
+          {"axes", axes},
           {"inputs", inputs},         {"params", params},
           {"options", options},       {"outputs", outputs}};
 }

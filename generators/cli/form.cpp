@@ -52,17 +52,20 @@ Wanted read(const FormWords& words) {
   return w;
 }
 
+int choice_of(const OptionInfo& o, const std::string& name) {
+  auto choice = std::find(o.choices.begin(), o.choices.end(), name);
+  if (choice == o.choices.end())
+    throw UsageError(fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), name));
+  return static_cast<int>(choice - o.choices.begin());
+}
+
 int value_of(const Program& p, const Wanted& w, const Fact& f) {
   switch (f.kind) {
     case Fact::Option: {
       const OptionInfo& o = p.options[f.id];
       auto it = w.options.find(o.name);
       if (it == w.options.end()) return 0;
-      auto choice = std::find(o.choices.begin(), o.choices.end(), it->second);
-      if (choice == o.choices.end())
-        throw UsageError(
-            fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), it->second));
-      return static_cast<int>(choice - o.choices.begin());
+      return choice_of(o, it->second);
     }
     case Fact::TensorGiven:
       return std::count(w.with.begin(), w.with.end(), p.graph.tensors[f.id].name) > 0;
@@ -134,13 +137,18 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   const Program& p = form.program;
   std::vector<ir::Tensor> optional;
   std::vector<ir::Param> params(p.graph.params.begin(), p.graph.params.end());
-  std::erase_if(params, [&](const ir::Param& q) { return q.name == "reduction" || q.name == "denominator"; });
+  for (ir::Id q = static_cast<ir::Id>(params.size()); q-- > 0;)
+    if (!is_declared(p, q)) params.erase(params.begin() + q);
   for (const ir::Tensor& t : p.graph.tensors)
     if (t.optional && t.role != ir::TensorRole::Implicit) optional.push_back(t);
   check_names("axis", keys(w.extents), p.graph.axes);
   check_names("option", keys(w.options), p.options);
   check_names("param", keys(w.params), params);
   check_values(w.params, params);
+  for (const OptionInfo& o : p.options) {
+    const auto given = w.options.find(o.name);
+    if (given != w.options.end()) choice_of(o, given->second);
+  }
   check_names("optional input", w.with, optional);
   std::vector<std::string> missing;
   for (const ir::Axis& a : p.graph.axes) {
@@ -223,6 +231,8 @@ Case Form::small_case(int64_t most, unsigned seed) const {
   options.extent = 1;  // of absent optional axes
   options.seed = seed;
   options.vary_params = false;
+  for (const OptionInfo& o : program.options)
+    if (o.param != ir::kNone) options.choices[o.name] = o.choices[static_cast<size_t>(choice(o.name))];
   Case c = sample(program, options);
   for (const auto& [name, value] : params) c.params[name] = value;
   return c;

@@ -26,6 +26,8 @@ class Union {
   void declare(const Program& p, FormIds* ids) {
     for (const ir::Axis& a : p.graph.axes) ids->axes.push_back(add_axis(a));
     for (const OptionInfo& o : p.options) ids->options.push_back(add_option(o));
+    for (const Requirement& r : p.requirements)
+      if (std::find(all_.wants.begin(), all_.wants.end(), r.text) == all_.wants.end()) all_.wants.push_back(r.text);
     for (size_t k = 0; k < p.graph.params.size(); k++) ids->params.push_back(add_param(p, static_cast<ir::Id>(k)));
     for (size_t k = 0; k < p.graph.tensors.size(); k++)
       ids->inputs.push_back(add_input(p, static_cast<ir::Id>(k), *ids));
@@ -67,6 +69,8 @@ class Union {
       const ir::Id tensors[] = {p.row_weight, p.row_mask, p.grad_output}, params[] = {p.reduction, p.denominator};
       for (int k = 0; k < 3; k++) form.inputs[tensors[k]] = n_inputs + k;
       for (int k = 0; k < 2; k++) form.params[params[k]] = n_params + k;
+      for (size_t k = 0; k < p.options.size(); k++)
+        if (p.options[k].param != ir::kNone) form.params[p.options[k].param] = n_params + 2 + form.options[k];
     }
     for (size_t k = 0; k < forms[0].graph.tensors.size(); k++)
       if (!forms[0].graph.tensors[k].optional) all_.inputs[(*ids)[0].inputs[k]].by_default = true;
@@ -91,12 +95,13 @@ class Union {
   int add_option(const OptionInfo& o) {
     const int k = find(all_.options, o.name);
     if (k < 0) return all_.options.push_back(o), static_cast<int>(all_.options.size()) - 1;
-    if (all_.options[k].choices != o.choices) contradiction("option", o.name);
+    if (all_.options[k].choices != o.choices || (all_.options[k].param == ir::kNone) != (o.param == ir::kNone))
+      contradiction("option", o.name);
     return k;
   }
 
   int add_param(const Program& p, ir::Id id) {
-    if (id == p.reduction || id == p.denominator) return -1;
+    if (!is_declared(p, id)) return -1;
     const ir::Param& q = p.graph.params[id];
     const int k = find(all_.params, q.name);
     if (k < 0) return all_.params.push_back(q), static_cast<int>(all_.params.size()) - 1;

@@ -44,10 +44,12 @@ struct Interface {
   std::vector<Input> inputs;      // declared ones
   std::vector<ir::Param> params;  // declared ones
   std::vector<OptionInfo> options;
+  std::vector<std::string> wants;  // of the extents, in some form or all
   std::vector<Output> outputs;  // the order of rt::Loss::outputs
 };
 
-// From the ids of one form to those of the interface. Inputs and params go on with the implicit ones (runtime/table.h).
+// From the ids of one form to those of the interface. Inputs and params go on with the implicit ones, the
+// params with the options' choices, too (runtime/table.h).
 struct FormIds {
   std::vector<int> axes, inputs, params, options;
   std::vector<int> outputs;  // by plan::Buffer::tensor

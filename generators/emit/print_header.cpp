@@ -117,6 +117,7 @@ class Header {
     paragraph("Equation: ", a.equation);
     paragraph("Edges: ", a.edges);
     if (!a.note.empty()) paragraph("Note: ", a.note);
+    for (const std::string& w : all_.wants) paragraph("Wants: ", w);
     s += " *\n";
     for (const ir::Axis& axis : all_.axes) {
       std::string text = axis.doc.empty() ? "an axis" : axis.doc;

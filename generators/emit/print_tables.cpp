@@ -181,11 +181,23 @@ class LossPrinter {
     return fmt::format(
         "{{.dtype_bits = {}, .facts = {}, .n_facts = {}, .buffers = {}, .n_buffers = {}, .steps = {}, .n_steps = {}, "
         ".args = {}, .passes = {}, .n_passes = {}, .kernels = {}, .n_kernels = {}, .n_slots = {}, .contracts = {}, "
-        ".text = {}, .digest = {:#x}ull}}",
+        ".text = {}, .digest = {:#x}ull, .requirements = {}, .n_requirements = {}}}",
         bits, d_.array("Fact", "facts", fact_rows(f)), f.facts.size(), d_.array("Buffer", "buffers", buffer_rows(f)),
         f.buffers.size(), d_.array("Step", "steps", step_rows(f)), f.steps.size(), d_.array("Arg", "args", arg_rows(f)),
         d_.array("Pass", "passes", pass_rows(f)), f.passes.size(), d_.array("Kernel* const", "kernels", kernels),
-        kernels.size(), f.slots, f.contracts, d_.define("char {}[]", "text", quote(f.text)), f.digest);
+        kernels.size(), f.slots, f.contracts, d_.define("char {}[]", "text", quote(f.text)), f.digest,
+        d_.array("Requirement", "requirements", requirement_rows(f)), f.requirements.size());
+  }
+
+  Rows requirement_rows(const Form& f) {
+    Rows rows;
+    for (const auto& [text, condition] : f.requirements) {
+      Rows code;
+      for (const rt::ShapeCode& c : condition) code.push_back(fmt::format("{{ShapeOp({}), {}}}", static_cast<int>(c.op), c.value));
+      const std::string array = d_.array("ShapeCode", "condition", code);
+      rows.push_back(fmt::format("{{{}, {}, {}}}", quote(text), array, code.size()));
+    }
+    return rows;
   }
 
   std::string input_row(const Input& t) {

@@ -28,6 +28,7 @@ struct Form {
   std::vector<rt::Arg> args;
   std::vector<rt::Pass> passes;
   std::vector<int> kernels;  // in the KernelSet
+  std::vector<std::pair<std::string, std::vector<rt::ShapeCode>>> requirements;  // text and condition
   int slots = 0;
   bool contracts = false;
   std::string text;     // the plan

@@ -58,7 +58,11 @@ struct Param {
 
 struct Option {
   int id = -1;
-  bool is(const char* choice, Where where = Where::current()) const;
+  bool is(const char* choice, Where where = Where::current()) const;  // structural
+  // For choices that change numbers and no loop: one compiled form serves them all, and chosen() is a condition on
+  // values, for select and masks.
+  Option at_runtime();
+  Expr chosen(const char* choice, Where where = Where::current()) const;
 };
 
 // What an operand may be written as. Carries the source line, which operators have no room for.
@@ -117,6 +121,10 @@ Param param(const char* name, double fallback, const char* doc = "", Where where
 Option option(const char* name, std::initializer_list<const char*> choices, const char* doc = "",
               Where where = Where::current());
 
+// What the extents of a call must satisfy, such as extent(i) % 2 == 0. Seen to when a plan is made, before anything runs;
+// the text completes "wants ...".
+void require(Arg condition, const char* text, Where where = Where::current());
+
 // ---- expressions -----------------------------------------------------------------------------------------------
 
 Expr operator+(Arg a, Arg b);
@@ -168,6 +176,7 @@ Expr is_nan(Arg a);
 Expr extent(Index axis);  // its length, an integer
 
 // ---- reductions: over one index, optionally where a mask holds; an empty one has its identity --------------------
+// What does not depend on the index counts once for each of its values: sum(i, 1) is the extent, mean(i, e) is e.
 
 struct Mask {
   int node = -1;

@@ -8,7 +8,7 @@ LOSSC_LOSS(nt_xent, "contrastive") {
       .equation = "s_ij = cos(z_i, z_j) / t; L_i = log sum_{j != i} exp s_ij - s_{i,p(i)}",
       .edges =
           "A row that is its own positive (N = 1, or an index that says so) is dropped. A zero embedding has cosine "
-          "0 with everything and gradient 0. offset wants an even N: row i and row i + N/2 are views of one item.",
+          "0 with everything and gradient 0.",
   });
   auto [i, j] = batch_pair("N", "views");
   auto d = axis("D", "features");
@@ -18,6 +18,7 @@ LOSSC_LOSS(nt_xent, "contrastive") {
   auto group = labels("group", {i}, "pseudo-label: rows of equal group are no negatives of each other").optional();
   auto t = param("temperature", 0.5, "divides the cosines; > 0").positive();
 
+  if (positives.is("offset")) require(extent(i) % 2 == 0, "an even N: rows i and i + N/2 are views of one item");
   auto p = positives.is("offset") ? (i + extent(i) / 2) % extent(i)
                                   : labels("positive", {i}, "row that is the positive of each row").in_range(i)(i);
   auto s = cosine(d, z(i, d), z(j, d)) / t;

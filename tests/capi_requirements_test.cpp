@@ -1,0 +1,35 @@
+// What a loss wants of its extents is seen to when the plan is made. (nt_xent wants an even N, but for given positives.)
+#include "capi_util.h"
+
+namespace {
+
+using namespace capi;
+
+Result plan_of(const lossc_loss* loss, int64_t rows, bool index) {
+  const std::vector<float> z = numbers<float>(static_cast<size_t>(rows * 3));
+  const std::vector<int32_t> positive(static_cast<size_t>(rows), 0);
+  const Tensor zt = tensor(z, {rows, 3}), pt = tensor(positive, {rows});
+  Problem p{.loss = loss};
+  for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
+    const lossc_arg* a = lossc_loss_arg(loss, k);
+    const std::string name = a->name;
+    if (a->role == LOSSC_INPUT)
+      p.inputs.push_back(name == "embedding" ? zt.get() : name == "positive" && index ? pt.get() : nullptr);
+  }
+  p.options = {index};
+  Result result;
+  p.plan(&result);
+  return result;
+}
+
+TEST(Requirements, AreSeenToByThePlan) {
+  const lossc_loss* loss = lossc_loss_find("nt_xent");
+  if (loss == nullptr) GTEST_SKIP() << "no nt_xent in this library";
+  EXPECT_FAILS(plan_of(loss, 5, false), LOSSC_E_ARGUMENT, "nt_xent: wants an even N: ");
+  EXPECT_FAILS(plan_of(loss, 5, false), LOSSC_E_ARGUMENT, "; N is 5");
+  ASSERT_RUNS(plan_of(loss, 6, false));
+  ASSERT_RUNS(plan_of(loss, 0, false));
+  ASSERT_RUNS(plan_of(loss, 5, true));
+}
+
+}  // namespace
