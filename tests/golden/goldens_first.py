@@ -152,7 +152,8 @@ def focal_sigmoid(x, p, o):
     if p["alpha"] >= 0:
         value = value * torch.where(t == 1, p["alpha"], 1 - p["alpha"])
     positives = o["normaliser"] == "positives"
-    return Rows(value, None, t if positives else None, 1.0 if positives else 0.0)
+    undivided = o["normaliser"] == "none"
+    return Rows(value, None, t if positives else torch.zeros_like(t) if undivided else None, 1.0 if positives or undivided else 0.0)
 
 
 def focal_sigmoid_library(x, p, o):
@@ -161,7 +162,8 @@ def focal_sigmoid_library(x, p, o):
     t = focal_target(x, o)
     kwargs = dict(alpha=p["alpha"], gamma=p["gamma"])
     rows = sigmoid_focal_loss(x["logits"], t, reduction="none", **kwargs)
-    mean = sigmoid_focal_loss(x["logits"], t, reduction="mean", **kwargs) if o["normaliser"] == "elements" else None
+    reduced = {"positives": None, "elements": "mean", "none": "sum"}[o["normaliser"]]
+    mean = sigmoid_focal_loss(x["logits"], t, reduction=reduced, **kwargs) if reduced else None
     return Library("torchvision.ops.sigmoid_focal_loss", rows, mean)
 
 
@@ -203,13 +205,17 @@ def focal_sigmoid_cases():
     yield Case("saturated", saturated)
     yield Case("saturated_gamma_zero", saturated, {"gamma": 0})
     yield Case("saturated_gamma_half", saturated, {"gamma": 0.5}, library=False, why="torchvision: inf * 0 in the gradient")
+    undivided = {"normaliser": "none"}
+    yield Case("dense_undivided", dense, {}, undivided)
+    yield Case("index_undivided", index, {"gamma": 1.5}, {"target": "index"} | undivided, grad_output=-1.5)
+    yield Case("row_weight_undivided", dense, {}, undivided, row_weight=weights, row_mask=mask)
     yield Case("one_element", {"logits": floats([[-0.75]]), "target": floats([[1]])})
 
 
 LOSSES["focal_sigmoid"] = Loss(
     "focal_sigmoid", "torchvision.ops.sigmoid_focal_loss; catalogue/detection.md focal_sigmoid",
     focal_sigmoid, focal_sigmoid_library, ["logits"], {"alpha": 0.25, "gamma": 2},
-    {"target": ["dense", "index"], "normaliser": ["positives", "elements"]}, list(focal_sigmoid_cases()), ["torchvision"])
+    {"target": ["dense", "index"], "normaliser": ["positives", "elements", "none"]}, list(focal_sigmoid_cases()), ["torchvision"])
 
 
 # ---- 3 huber ---------------------------------------------------------------------------------------------------------
@@ -728,12 +734,34 @@ def capped(z, p, o):
     return p["softcap"] * torch.tanh(z / p["softcap"]) if o["softcap"] == "on" else z
 
 
+def shifted(p, x):
+    """What is left of the rows when each is to tell the target of a later one."""
+    keep = max(len(x["target"]) - p["shift"], 0)
+    return {**x, "embedding": x["embedding"][:keep], "target": x["target"][p["shift"]:]}, p["shift"] and len(x["target"]) - keep
+
+
+def with_dropped(rows, dropped):
+    """Rows again as many as before: the last have no target."""
+    pad = lambda v: F.pad(v, (0, dropped))
+    valid = torch.ones_like(rows.value, dtype=torch.bool) if rows.valid is None else rows.valid
+    return Rows(pad(rows.value), pad(valid), None if rows.mean_weight is None else pad(rows.mean_weight), rows.at_least)
+
+
 def linear_cross_entropy(x, p, o):
+    if p["shift"]:
+        left, dropped = shifted(p, x)
+        return with_dropped(linear_cross_entropy(left, {**p, "shift": 0}, o), dropped)
     z = capped((x["embedding"][:, None] * x["weight"][None]).sum(2) + x.get("bias", 0), p, o)
     return softmax_rows(z, x, p, o, z.shape[1])
 
 
 def linear_cross_entropy_library(x, p, o):
+    if p["shift"]:
+        left, dropped = shifted(p, x)
+        if len(left["target"]) == 0:
+            return None
+        got = linear_cross_entropy_library(left, {**p, "shift": 0}, o)
+        return Library(got.origin, F.pad(got.rows, (0, dropped)), got.mean)
     kwargs = dict(weight=x.get("class_weight"), ignore_index=p["ignore_index"], label_smoothing=p["label_smoothing"])
     z = F.linear(x["embedding"], x["weight"], x.get("bias"))
     if o["softcap"] == "on":
@@ -787,13 +815,18 @@ def linear_cross_entropy_cases():
     yield Case("ties", {**x, "weight": x["weight"][:1].repeat(11, 1)})
     yield Case("one_class", {**biased, "weight": x["weight"][:1], "bias": biased["bias"][:1],
                              "target": ints([0, 0, -100, 0, 0, 0, 0])}, {"z_loss": 0.25})
+    yield Case("shift", biased, {"shift": 1})
+    yield Case("shift_three_none", weighted, {"shift": 3, "label_smoothing": 0.1}, reduction="none", grad_output=flat(g.normal(7)))
+    yield Case("shift_masked", weighted, {"shift": 1, "z_loss": 0.0625}, row_mask=mask)
+    yield Case("shift_of_all", biased, {"shift": 7}, library=False, why="no row has a target: 0")
+    yield Case("shift_beyond", biased, {"shift": 9}, library=False, why="no row has a target: 0")
     yield Case("one_row", {**biased, "embedding": x["embedding"][:1], "target": x["target"][:1]})
 
 
 LOSSES["linear_cross_entropy"] = Loss(
     "linear_cross_entropy", "torch.nn.functional.linear_cross_entropy; catalogue/classification.md linear_cross_entropy",
     linear_cross_entropy, linear_cross_entropy_library, ["embedding", "weight", "bias"],
-    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0}, {"softcap": ["off", "on"]},
+    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "shift": 0}, {"softcap": ["off", "on"]},
     list(linear_cross_entropy_cases()), [])
 
 
@@ -809,10 +842,14 @@ def dice_target(x, o):
 def dice(x, p, o):
     z, g = x["logits"], dice_target(x, o)
     q = {"softmax": lambda: torch.softmax(z, 1), "sigmoid": lambda: torch.sigmoid(z), "none": lambda: z}[o["activation"]]()
-    over = (0, 2) if o["scope"] == "batch" else (2,)
+    over = {"image": (2,), "batch": (0, 2), "sample": (1, 2), "all": (0, 1, 2)}[o["scope"]]
+    if o["scope"] in ("sample", "all") and o["background"] == "exclude":
+        q, g = q[:, 1:], g[:, 1:]
     size = (q * q).sum(over) + (g * g).sum(over) if o["squared"] == "on" else q.sum(over) + g.sum(over)
     ratio = (2 * (q * g).sum(over) + p["smooth"]) / (size + p["smooth"])
     value = -ratio.log() if o["form"] == "log" else 1 - ratio
+    if o["scope"] in ("sample", "all"):
+        return Rows(value, torch.ones(value.shape, dtype=torch.bool))
     valid = torch.ones(value.shape, dtype=torch.bool)
     valid[..., 0] = o["background"] == "include"
     return Rows(value * x["weight"] if "weight" in x else value, valid)
@@ -823,6 +860,8 @@ def dice_library(x, p, o):
 
     include = o["background"] == "include"
     weight = x.get("weight")
+    if o["scope"] in ("sample", "all"):
+        return dice_library_of_one_class(x, p, o)
     if x["logits"].shape[1] == 1 and not include:
         return None
     if weight is not None and not include:
@@ -840,6 +879,22 @@ def dice_library(x, p, o):
         rows = rows.flatten()
     rows = rows if include else F.pad(rows, (1, 0))
     return Library("monai.losses.DiceLoss" + (", -log(1 - loss)" if log else ""), rows, mean)
+
+
+def dice_library_of_one_class(x, p, o):
+    """One ratio over classes, too: to MONAI all of them are pixels of a single class, in one image or a batch of them."""
+    from monai.losses import DiceLoss
+
+    q, g = x["logits"], dice_target(x, o)
+    q = torch.softmax(q, 1) if o["activation"] == "softmax" else torch.sigmoid(q) if o["activation"] == "sigmoid" else q
+    if o["background"] == "exclude":
+        q, g = q[:, 1:], g[:, 1:]
+    loss = DiceLoss(reduction="none", squared_pred=o["squared"] == "on", batch=o["scope"] == "all", smooth_nr=p["smooth"],
+                    smooth_dr=p["smooth"])
+    rows = loss(q.flatten(1)[:, None], g.flatten(1)[:, None]).reshape([] if o["scope"] == "all" else [-1])
+    log = o["form"] == "log"
+    rows = -torch.log(1 - rows) if log else rows
+    return Library("monai.losses.DiceLoss" + (", -log(1 - loss)" if log else ""), rows, rows.mean())
 
 
 def dice_cases():
@@ -891,6 +946,17 @@ def dice_cases():
     yield Case("one_class_softmax", one, {}, {"target": "dense"}, library=False, why="MONAI leaves out the softmax of one class")
     yield Case("one_class_exclude", one, {}, {"target": "dense", "activation": "sigmoid", "background": "exclude"},
                why="nothing kept: 0; MONAI keeps an only class")
+    sample, everything = {"scope": "sample"}, {"scope": "all"}
+    yield Case("sample", x, {}, sample)
+    yield Case("sample_none", x, {"smooth": 0.5}, sample, "none", grad_output=[0.5, -1.25])
+    yield Case("sample_exclude", x, {}, {**sample, "background": "exclude"})
+    yield Case("sample_squared_log", soft, {"smooth": 0.5}, {**sample, "target": "dense", "squared": "on", "form": "log"}, "sum")
+    yield Case("sample_row_weight", x, {}, sample, row_weight=[0.5, 2.0], row_mask=[1, 1])
+    yield Case("sample_masked", x, {}, sample, row_mask=[0, 1])
+    yield Case("all", x, {}, everything)
+    yield Case("all_sigmoid_exclude", labels, {}, {**everything, "target": "dense", "activation": "sigmoid", "background": "exclude"})
+    yield Case("all_squared", given, {"smooth": 0.25}, {**everything, "activation": "none", "squared": "on"}, "sum", grad_output=-1.5)
+    yield Case("all_log", x, {}, {**everything, "form": "log"})
     yield Case("one_pixel", {"logits": g.normal(4, 3, 1), "target": ints([[0], [2], [1], [2]])})
 
 
@@ -898,7 +964,7 @@ LOSSES["dice"] = Loss(
     "dice", "MONAI DiceLoss; catalogue/segmentation.md dice",
     dice, dice_library, ["logits"], {"smooth": 1e-5},
     {"target": ["index", "dense"], "activation": ["softmax", "sigmoid", "none"], "squared": ["off", "on"],
-     "background": ["include", "exclude"], "scope": ["image", "batch"], "form": ["linear", "log"]},
+     "background": ["include", "exclude"], "scope": ["image", "batch", "sample", "all"], "form": ["linear", "log"]},
     list(dice_cases()), ["monai"])
 
 

@@ -10,7 +10,9 @@ LOSSC_LOSS(linear_cross_entropy, "classification") {
                   "L = (1-eps) w_y (lse - z_y) + eps/V sum_v w_v (lse - z_v) + z_loss lse^2",
       .edges = "Rows whose target is ignore_index are dropped, even if it is a class; with none left the mean is 0. "
                "A bias of -inf rules a class out: the loss is +inf where that class is the target or eps > 0. "
-               "The mean divides by the sum of w_y; the z-loss is outside the class weight.",
+               "The mean divides by the sum of w_y; the z-loss is outside the class weight. With a shift the last rows "
+               "have no target and are dropped; those of each sequence but the last want a row mask.",
+      .note = "Always exact: there is no threshold below which gradients are left out (filter_eps).",
   });
   auto n = axis("N", "rows (tokens)"), d = axis("D", "features"), v = axis("V", "classes (vocabulary)");
   auto embedding = tensor("embedding", {n, d}, "input of the head; any real");
@@ -23,8 +25,10 @@ LOSSC_LOSS(linear_cross_entropy, "classification") {
   auto eps = param("label_smoothing", 0, "share of the target spread evenly over the classes, 0 to 1").between(0, 1);
   auto z_loss = param("z_loss", 0, "factor of lse^2, which keeps the normaliser near 1; >= 0").at_least(0);
   auto softcap = param("softcap", 0, "bound on |z|, by tanh; 0: none; >= 0").at_least(0);
+  auto shift =
+      param("shift", 0, "row i is to tell the target of row i + shift (next token: 1); >= 0").integer().at_least(0);
 
-  auto y = target(n);
+  auto y = target(n + shift);
   Expr z = dot(d, embedding(n, d), weight(v, d));
   if (bias.given()) z = z + bias(v);
   if (!softcap.is_zero()) z = softcap * tanh(z / softcap);
@@ -33,5 +37,6 @@ LOSSC_LOSS(linear_cross_entropy, "classification") {
   auto w = [&](Arg k) { return class_weight.given() ? class_weight(k) : number(1); };
   auto mean_w = class_weight.given() ? mean(v, class_weight(v)) : number(1);
   auto smooth = select(eps > 0, eps * (mean_w * lse - mean(v, w(v) * z)), 0);
-  loss_per(n, (1 - eps) * w(y) * (lse - at(z, v, y)) + smooth + penalty, y != ignore_index, {.weight = w(y)});
+  loss_per(n, (1 - eps) * w(y) * (lse - at(z, v, y)) + smooth + penalty, n + shift < extent(n) && y != ignore_index,
+           {.weight = w(y)});
 }

@@ -15,7 +15,7 @@ LOSSC_LOSS(supcon_out, "contrastive") {
   auto [i, j] = batch_pair("N", "anchors: items times views");
   auto d = axis("D", "features");
   auto scale =
-      option("scale", {"off", "base"}, "multiply by temperature / base_temperature, as the authors' code, or not");
+      option("scale", {"off", "base"}, "multiply by temperature / base_temperature, as the authors' code, or not").at_runtime();
   auto z = tensor("embedding", {i, d}, "one row per view; normalised here");
   auto y = labels("label", {i}, "class of each row; any integer");
   auto t = param("temperature", 0.1, "divides the cosines; > 0").positive();
@@ -25,5 +25,5 @@ LOSSC_LOSS(supcon_out, "contrastive") {
   auto other = i != j, pos = other && y(i) == y(j);
   auto n = count(j, pos);
   auto loss = logsumexp(j, s, other) - sum(j, s, pos) / n;
-  loss_per(i, scale.is("base") ? t / base * loss : loss, n > 0);
+  loss_per(i, select(scale.chosen("base"), t / base, 1) * loss, n > 0);
 }

@@ -15,8 +15,8 @@ LOSSC_LOSS(focal_sigmoid, "detection") {
   });
   auto n = axis("N", "anchors"), c = axis("C", "classes");
   auto target = option("target", {"dense", "index"}, "a value per anchor and class, or one class per anchor");
-  auto normaliser = option("normaliser", {"positives", "elements"},
-                           "what the mean divides by: max(sum of y, 1), or the number of anchors times classes");
+  auto normaliser = option("normaliser", {"positives", "elements", "none"},
+                           "what the mean divides by: max(sum of y, 1), the number of anchors times classes, or 1");
   auto logits = tensor("logits", {n, c}, "log-odds of each class; any real");
   auto alpha =
       param("alpha", 0.25, "weight of positives, negatives get 1 - alpha; 0 to 1, below 0: off").between(-1, 1);
@@ -36,5 +36,8 @@ LOSSC_LOSS(focal_sigmoid, "detection") {
   auto a = select(alpha < 0, 1, alpha * y + (1 - alpha) * (1 - y));
   // The power by way of the logarithm: a miss that underflows to 0 has no 0 * inf in its gradient.
   auto loss = a * exp(gamma * log_miss) * bce;
-  loss_per({n, c}, loss, {}, normaliser.is("positives") ? MeanRule{.weight = y, .at_least = 1} : MeanRule{});
+  loss_per({n, c}, loss, {},
+           normaliser.is("positives")  ? MeanRule{.weight = y, .at_least = 1}
+           : normaliser.is("elements") ? MeanRule{}
+                                       : MeanRule{.weight = number(0), .at_least = 1});
 }

@@ -12,7 +12,7 @@ LOSSC_LOSS(barlow_twins, "feature_statistics") {
           "with gradient 0.",
   });
   auto n = axis("N", "batch"), a = axis("D", "features"), b = twin(a, "b");
-  auto variance = option("variance", {"biased", "unbiased"}, "the variance divides by N or by N - 1; C by N always");
+  auto variance = option("variance", {"biased", "unbiased"}, "the variance divides by N or by N - 1; C by N always").at_runtime();
   auto z1 = tensor("z1", {n, a}, "embedding of the first view; any real, standardised here");
   auto z2 = tensor("z2", {n, a}, "embedding of the second view; any real, standardised here");
   auto lambda_ = param("lambda", 0.005, "weight of the off-diagonal terms; >= 0").at_least(0);
@@ -22,6 +22,6 @@ LOSSC_LOSS(barlow_twins, "feature_statistics") {
   // Rounding leaves a constant column not quite zero after centring, hence the comparison.
   auto unit = [&](Expr z) { return select(max(n, z) == min(n, z), 0, normalize(n, z - mean(n, z))); };
   Expr r = dot(n, unit(z1(n, a)), unit(z2(n, b)));
-  if (variance.is("unbiased")) r = r * (extent(n) - 1) / extent(n);
+  r = select(variance.chosen("unbiased"), r * (extent(n) - 1) / extent(n), r);
   loss_total(scale * sum(a, sum(b, select(a == b, sq(r - 1), lambda_ * sq(r)))));
 }

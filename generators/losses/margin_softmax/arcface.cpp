@@ -14,8 +14,8 @@ LOSSC_LOSS(arcface, "margin_softmax") {
   });
   auto i = axis("N", "rows"), c = axis("C", "classes"), d = axis("D", "features");
   auto gradient = option("gradient", {"exact", "straight_through"},
-                         "that of phi, or d phi / d t_y = 1 as in insightface; the value is the same");
-  auto easy_margin = option("easy_margin", {"off", "on"}, "on: the margin applies only where t_y > 0");
+                         "that of phi, or d phi / d t_y = 1 as in insightface; the value is the same").at_runtime();
+  auto easy_margin = option("easy_margin", {"off", "on"}, "on: the margin applies only where t_y > 0").at_runtime();
   auto x = tensor("embedding", {i, d}, "one row per item; normalised here");
   auto weight = tensor("weight", {c, d}, "one centre per class; normalised here");
   auto label = labels("label", {i}, "class of each row, -1: none").in_range(c).or_minus_one();
@@ -25,8 +25,8 @@ LOSSC_LOSS(arcface, "margin_softmax") {
   auto y = label(i);
   auto t = cosine(d, x(i, d), weight(c, d)), t_y = at(t, c, y);
   auto wide = t_y * cos(m) - sqrt(relu(1 - sq(t_y))) * sin(m);
-  Expr phi = easy_margin.is("on") ? select(t_y > 0, wide, t_y) : select(t_y > -cos(m), wide, t_y - m * sin(m));
-  if (gradient.is("straight_through")) phi = straight_through(phi, t_y);
+  Expr phi = select(easy_margin.chosen("on"), select(t_y > 0, wide, t_y), select(t_y > -cos(m), wide, t_y - m * sin(m)));
+  phi = select(gradient.chosen("straight_through"), straight_through(phi, t_y), phi);
   // log(exp a + exp b) - a = softplus(b - a) keeps the margin out of the class loop.
   loss_per(i, softplus(logsumexp(c, scale * t, c != y) - scale * phi), y >= 0);
 }

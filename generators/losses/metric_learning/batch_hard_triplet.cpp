@@ -12,7 +12,7 @@ LOSSC_LOSS(batch_hard_triplet, "metric_learning") {
   });
   auto [i, j] = batch_pair("N", "anchors");
   auto d = axis("D", "features");
-  auto distance = option("distance", {"euclidean", "squared"}, "D is |z_i - z_j| or its square");
+  auto distance = option("distance", {"euclidean", "squared"}, "D is |z_i - z_j| or its square").at_runtime();
   auto z = tensor("embedding", {i, d}, "one row per item; any real, not normalised here");
   auto y = labels("label", {i}, "class of each row; any integer");
   auto margin = param("margin", 5, "wanted gap between negative and positive, in the units of D; >= 0").at_least(0);
@@ -21,7 +21,7 @@ LOSSC_LOSS(batch_hard_triplet, "metric_learning") {
   auto same = y(i) == y(j), pos = same && i != j, neg = !same;
   auto to = [&](Expr k) {
     auto gap = z(i, d) - z(k, d);
-    return distance.is("squared") ? sum(d, sq(gap)) : norm(d, gap);
+    return select(distance.chosen("squared"), sum(d, sq(gap)), norm(d, gap));
   };
   loss_per(i, relu(margin + to(argmax(j, d2, pos)) - to(argmin(j, d2, neg))), any(j, pos) && any(j, neg));
 }
