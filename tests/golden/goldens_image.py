@@ -104,6 +104,7 @@ def ciou(x, p, o):
     diagonal = (torch.maximum(x2, u2) - torch.minimum(x1, u1)) ** 2 + (torch.maximum(y2, v2) - torch.minimum(y1, v1)) ** 2
     centres = ((x1 + x2 - u1 - u2) ** 2 + (y1 + y2 - v1 - v2) ** 2) / 4
     turn = angle(u2 - u1, v2 - v1) - (PaperAngle.apply(w, h) if o["gradient"] == "paper" else angle(w, h))
+    turn = torch.where((w == 0) & (h == 0), 0, turn)
     v = 4 / math.pi**2 * turn**2
     alpha = (v / (1 - iou + v + p["eps"])).detach()
     alpha = torch.where(iou < p["iou_from"], 0, alpha)
@@ -151,7 +152,7 @@ def ciou_cases():
     yield Case("without_height", {"box": level, "target": x["target"]}, library=False, why="torch: nan slope of atan(w / 0)")
     point = level.clone()
     point[:, 2] = point[:, 0]
-    yield Case("points", {"box": point, "target": x["target"]}, library=False, why="torch: atan(0 / 0) = nan")
+    yield Case("points", {"box": point, "target": x["target"]}, library=False, why="torch: atan(0 / 0) = nan; here v = 0")
     yield Case("large", {"box": x["box"] * 512, "target": x["target"] * 512})
     yield Case("one_box", {"box": boxes(1), "target": boxes(1)})
 

@@ -7,8 +7,8 @@ LOSSC_LOSS(ciou, "detection") {
       .paper = "Zheng et al. 2020 (Distance-IoU Loss), eqs. 7 to 12; iou_from: the journal version (Zheng et al. 2021)",
       .equation = "L = 1 - IoU + |c - c_g|^2 / diagonal^2 + alpha v; v = 4/pi^2 (atan(w_g/h_g) - atan(w/h))^2, "
                   "alpha = v / (1 - IoU + v), without gradient",
-      .edges = "eps is added to every divisor, so equal boxes have loss 0. A box without height has atan(w/h) = pi/2, "
-               "one without both sides 0.",
+      .edges = "eps is added to every divisor, so equal boxes have loss 0. A box without height has atan(w/h) = pi/2; "
+               "one without both sides has v = 0.",
   });
   auto n = axis("N", "boxes"), k = axis("4", "x1, y1, x2, y2");
   auto gradient = option("gradient", {"exact", "paper"}, "of v; paper: the factor 1 / (w^2 + h^2) left out, as its code");
@@ -25,10 +25,11 @@ LOSSC_LOSS(ciou, "detection") {
   auto off = [&](int xy) { return 0.5 * (lo(box, xy) + hi(box, xy) - lo(target, xy) - hi(target, xy)); };
   auto shared = common(0) * common(1);
   auto iou = shared / (side(box, 0) * side(box, 1) + side(target, 0) * side(target, 1) - shared + eps);
-  auto w = side(box, 0), h = side(box, 1);
-  Expr angle = atan2(w, h);
-  if (gradient.is("paper")) angle = custom_gradient(angle, {{w, h}, {h, -w}});
-  auto v = 0.405284734569351086 * sq(atan2(side(target, 0), side(target, 1)) - angle);
+  auto w = side(box, 0), h = side(box, 1), w_g = side(target, 0), h_g = side(target, 1);
+  // The difference of the two angles, both between 0 and pi/2, as the angle of one quotient: no cancellation.
+  Expr turn = atan2(w_g * h - w * h_g, h_g * h + w_g * w);
+  if (gradient.is("paper")) turn = custom_gradient(turn, {{w, -h}, {h, w}});
+  auto v = 0.405284734569351086 * sq(turn);
   auto alpha = stop_gradient(select(iou < iou_from, 0, v / (1 - iou + v + eps)));
   loss_per(n, 1 - iou + (sq(off(0)) + sq(off(1))) / (sq(span(0)) + sq(span(1)) + eps) + alpha * v);
 }
