@@ -69,6 +69,15 @@ double identity(ReduceKind kind) {
   }
 }
 
+bool transcendental(Op op) {
+  switch (op) {
+    case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
+    case Op::Erf: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
+    case Op::Pow: case Op::Atan2: return true;
+    default: return false;
+  }
+}
+
 Id Graph::intern(Node node) {
   node.type = result_type(*this, node);
   node.free = free_indices(*this, node);

@@ -37,6 +37,9 @@ enum class Op : uint8_t {
   Scatter,
 };
 
+// Costs some ten multiply-adds: worth a store where several would compute it.
+bool transcendental(Op op);
+
 // MaxNum ignores NaN (used inside logsumexp, where exp brings it back). An empty reduction has the identity.
 // ArgMax and ArgMin take the lowest index among ties, and 0 where nothing is above the identity.
 enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All };

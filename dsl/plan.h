@@ -40,7 +40,8 @@ struct Buffer {
   Layout layout;
   ir::ReduceKind merge = ir::ReduceKind::Sum;  // Accumulator
   int slot = -1;          // Panel
-  bool scratch = false;   // lane accumulators of a reduction: {T lanes, then layout.order}
+  bool scratch = false;   // memory of one step, not a node's values: {T lanes, then layout.order}
+  bool chunk = false;     // ... of a chunk instead of T lanes (Step::heap)
 };
 
 enum class StepKind : uint8_t { Map, Reduce, Scatter, ContractNN, ContractTN };
@@ -60,6 +61,10 @@ struct Step {
   std::vector<Id> nodes;       // what each output holds
   std::vector<int> scratch;    // Reduce: one per output, or empty (accumulators in registers)
   std::vector<int> reads;      // Contract: A, B. Else the buffers at which the expressions stop
+  // A chunk of the last index at a time, with the one before it walked several times (softmax over the classes of
+  // pixels): these nodes are computed once per chunk into `heap`, a buffer each, and read by all the walks.
+  std::vector<Id> kept;
+  std::vector<int> heap;
   std::string text;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -102,6 +103,46 @@ void Planner::drop_unused() {
   plan_ = std::move(next);
 }
 
+// A softmax over the classes of pixels walks the classes of a chunk of pixels three times: maximum, sum, and its own
+// loop over them. Which exponentials would each walk compute again?
+std::vector<Id> Planner::worth_keeping(const Step& step) const {
+  const size_t rank = step.domain.size();
+  if (rank < 3 || step.tiled || (step.kind != StepKind::Map && step.kind != StepKind::Reduce)) return {};
+  if (step.over != kNone && step.over != step.domain.back()) return {};
+  const ir::IndexSet walked = ir::bit(step.domain[rank - 2]) | ir::bit(step.domain[rank - 1]);
+  std::vector<Id> kept;
+  for (;;) {
+    std::map<Id, std::set<Id>> walks;  // node -> inner reductions (kNone: the kernel's own loop) that compute it
+    std::set<std::pair<Id, Id>> seen;
+    std::function<void(Id, Id)> visit = [&](Id node, Id walk) {
+      if (plan_.find(step, node) >= 0 || !seen.insert({node, walk}).second) return;
+      const ir::Node& n = g_.at(node);
+      if (n.op == ir::Op::At) return visit(n.args[1], walk);
+      if (ir::transcendental(n.op) && (n.free & walked) == walked) walks[node].insert(walk);
+      if (std::find(kept.begin(), kept.end(), node) != kept.end()) walk = node;
+      for (Id a : n.args) visit(a, n.op == ir::Op::Reduce ? node : walk);
+    };
+    for (Id node : step.nodes)
+      if (step.kind == StepKind::Reduce) visit(g_.at(node).args[0], kNone);
+      else visit(node, kNone);
+    Id next = kNone;
+    for (const auto& [node, by] : walks)
+      if (by.size() >= 2 && std::find(kept.begin(), kept.end(), node) == kept.end()) next = std::max(next, node);
+    if (next == kNone) return kept;
+    kept.push_back(next);
+  }
+}
+
+void Planner::keep_in_chunks() {
+  for (Step& step : plan_.steps) {
+    step.kept = worth_keeping(step);
+    for (Id node : step.kept)
+      step.heap.push_back(add_buffer({.name = fmt::format("chunk{}", plan_.buffers.size()), .storage = Storage::Panel,
+                                      .node = node, .layout = {false, {step.domain[step.domain.size() - 2]}}, .scratch = true,
+                                      .chunk = true}));
+  }
+}
+
 // Panel buffers whose lifetimes do not meet share memory; an elementwise step writes over what it read last, so the
 // panel stays the size of one matrix and hot in the cache.
 void Planner::assign_slots() {
@@ -110,7 +151,7 @@ void Planner::assign_slots() {
       std::map<int, size_t> last;
       for (size_t k = 0; k < list->size(); k++) {
         const Step& s = plan_.steps[(*list)[k]];
-        for (const auto* bs : {&s.reads, &s.outputs, &s.scratch})
+        for (const auto* bs : {&s.reads, &s.outputs, &s.scratch, &s.heap})
           for (int b : *bs) last[b] = k;
       }
       std::vector<int> owner;  // of each slot, in this loop
@@ -134,7 +175,8 @@ void Planner::assign_slots() {
       for (size_t k = 0; k < list->size(); k++) {
         const Step s = plan_.steps[(*list)[k]];
         for (int b : s.outputs) place(b, k, s, true);
-        for (int b : s.scratch) place(b, k, s, false);
+        for (const auto* bs : {&s.scratch, &s.heap})
+          for (int b : *bs) place(b, k, s, false);
       }
       plan_.slots = std::max(plan_.slots, static_cast<int>(owner.size()));
     }
@@ -182,6 +224,7 @@ std::string print(const Plan& p) {
     out += " <-";
     for (int b : step.reads) out += " " + p.buffers[b].name;
     out += "\n" + std::string(indent) + "    " + step.text + "\n";
+    for (Id n : step.kept) out += std::string(indent) + "    once a chunk: " + ir::print(p.graph, n, 4) + "\n";
   };
   for (size_t k = 0; k < p.passes.size(); k++) {
     out += fmt::format("pass {}\n", k);

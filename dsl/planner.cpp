@@ -137,15 +137,6 @@ bool Planner::like_a_tensor(IndexSet set) const {
   return false;
 }
 
-bool Planner::expensive(Id node) const {
-  switch (g_.at(node).op) {
-    case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
-    case Op::Erf: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
-    case Op::Pow: case Op::Atan2: return true;
-    default: return false;
-  }
-}
-
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
@@ -396,7 +387,7 @@ void Planner::scan(Kernel& k, Id node, bool root) {
     return scan(k, n.args[1], false);
   }
   if (!root && boundary(k, node)) return read(k, require(node, k.pass));
-  if (expensive(node) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
+  if (ir::transcendental(g_.at(node).op) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
     inlined_[k.pass][node].insert(k.step.outputs[0]);
   for (Id a : n.args) scan(k, a, false);
 }
@@ -418,7 +409,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   if (k.step.domain.size() >= 2 && !(n.free & inner)) return n.free != 0 || reaches_buffer(node);
   if (!n.free) return reaches_buffer(node);
   const bool rows_here = plan_.row != kNone && (set_of(k.step.domain) & ir::bit(plan_.row));
-  return k.step.domain.size() >= 2 && rows_here && !row_bound(node) && expensive(node);
+  return k.step.domain.size() >= 2 && rows_here && !row_bound(node) && ir::transcendental(g_.at(node).op);
 }
 
 Plan Planner::run() {
@@ -450,6 +441,7 @@ Plan Planner::run() {
   drop_unused();
   for (Pass& p : plan_.passes) merge_list(p.once), merge_list(p.panel);
   drop_unused();
+  keep_in_chunks();
   assign_slots();
   return std::move(plan_);
 }

@@ -32,7 +32,6 @@ class Planner {
   bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
   bool needs_every_row(Id node) const;
   bool like_a_tensor(ir::IndexSet set) const;
-  bool expensive(Id node) const;
   bool reaches_buffer(Id node) const;
   bool chunk_inline(Id reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
@@ -57,6 +56,8 @@ class Planner {
 
   // Afterwards (plan_passes.cpp).
   void merge_list(std::vector<int>& list);
+  void keep_in_chunks();
+  std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;
   void drop_unused();
   void assign_slots();

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "runtime/halide_abi.h"
+#include "runtime/kernel_heap.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
 
@@ -118,18 +119,31 @@ struct Executor {
         p = &call.row1;
         break;
       case ArgKind::Buffer:
+      case ArgKind::Heap:
         break;
     }
     return const_cast<void*>(p);  // Halide's argv has no const; scalars are only read
   }
 
+  // Pieces of one step run at once, each in another worker's panel memory.
+  void lend(int b, const Call& call) const {
+    const size_t worker = static_cast<size_t>(call.worker + call.piece);
+    kernel_heap.regions[kernel_heap.n++] = {run.views[b].host + worker * run.form.panel_stride, run.form.buffers[b].bytes,
+                                            false};
+  }
+
   void run_step(int s, const Call& call) {
     const Step& step = v.steps[s];
+    kernel_heap.n = 0;
     void* args[kMaxStepArgs];
     HalideBuffer buffers[kMaxStepArgs];
     HalideDim dims[kMaxStepArgs][4];
     for (int k = 0; k < step.n_args; ++k) {
       const Arg& arg = v.args[step.first_arg + k];
+      if (arg.kind == ArgKind::Heap) {
+        lend(arg.id, call);
+        continue;
+      }
       if (arg.kind != ArgKind::Buffer) {
         args[k] = scalar(arg, call);
         continue;

@@ -6,11 +6,19 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "runtime/kernel_heap.h"
+
 #define LOSSC_INTERNAL extern "C" __attribute__((visibility("hidden")))
 
 // Every large intermediate is a buffer of the plan, and lossc_run promises not to allocate: a kernel that does is a
 // bug. Out of test builds it works all the same.
 LOSSC_INTERNAL void* lossc_internal_halide_malloc(void*, size_t size) {
+  lossc::rt::KernelHeap& heap = lossc::rt::kernel_heap;
+  for (int k = 0; k < heap.n; ++k) {
+    if (heap.regions[k].used || heap.regions[k].bytes < size) continue;
+    heap.regions[k].used = true;
+    return heap.regions[k].memory;
+  }
 #ifdef LOSSC_TESTING
   fprintf(stderr, "lossc: a kernel asks for %zu bytes\n", size);
   abort();
@@ -20,7 +28,15 @@ LOSSC_INTERNAL void* lossc_internal_halide_malloc(void*, size_t size) {
                                                        : nullptr;  // Halide reads up to one vector past the end
 }
 
-LOSSC_INTERNAL void lossc_internal_halide_free(void*, void* memory) { free(memory); }
+LOSSC_INTERNAL void lossc_internal_halide_free(void*, void* memory) {
+  lossc::rt::KernelHeap& heap = lossc::rt::kernel_heap;
+  for (int k = 0; k < heap.n; ++k) {
+    if (heap.regions[k].memory != memory) continue;
+    heap.regions[k].used = false;
+    return;
+  }
+  free(memory);
+}
 
 // The kernel returns what an error function returns, and lossc_run says which kernel it was. Their arguments are not
 // looked at, so one definition without any stands for every one (C calling convention: the caller cleans up).

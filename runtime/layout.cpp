@@ -42,7 +42,7 @@ struct Layouter {
   template <class F>
   void each_buffer(const Step& step, F f) const {
     for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
-      if (v.args[k].kind == ArgKind::Buffer) f(v.args[k].id, v.args[k].written);
+      if (names_buffer(v.args[k].kind)) f(v.args[k].id, v.args[k].written);
     }
   }
   template <class F>
@@ -64,6 +64,7 @@ struct Layouter {
     for (int d = 0; d < buffer.ndim; ++d) {
       const Dim dim = buffer.dims[d];
       l.extent[d] = dim.kind == DimKind::TileInner   ? tile
+                    : dim.kind == DimKind::Chunk     ? tile * kChunkTiles
                     : dim.kind == DimKind::TileOuter ? static_cast<int32_t>(ceil_div(extent(dim.axis), tile))
                                                      : extent(dim.axis);
       if (dim.kind == DimKind::Rows) l.row_dim = static_cast<uint8_t>(d);
@@ -295,6 +296,10 @@ struct Layouter {
     for (int p = 0; p < v.n_passes; ++p) {
       if (!form.passes[p].serial) workers = std::max(workers, form.passes[p].workers);
     }
+    // Pieces of a step that one worker's panel is cut into need a heap each.
+    for (int s = 0; s < v.n_steps; ++s)
+      for (int k = 0; form.active.steps.test(s) && k < v.steps[s].n_args; ++k)
+        if (v.args[v.steps[s].first_arg + k].kind == ArgKind::Heap) workers = plan.workers;
     form.panel_stride = repeat_for(workers, first);
     return LOSSC_OK;
   }

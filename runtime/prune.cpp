@@ -25,9 +25,9 @@ struct Walk {
     active.steps.set(s);
     for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
       const Arg& arg = variant.args[k];
-      if (arg.kind != ArgKind::Buffer) continue;
+      if (!names_buffer(arg.kind)) continue;
       active.buffers.set(arg.id);
-      if (!arg.written && !available.test(arg.id)) needed.set(arg.id);
+      if (arg.kind == ArgKind::Buffer && !arg.written && !available.test(arg.id)) needed.set(arg.id);
     }
   }
 };

@@ -28,7 +28,10 @@ enum class DimKind : uint8_t {
   Rows,       // the panel's rows [row0, row0+n) for outputs of a panel step and for Panel storage, else all of the axis
   TileInner,  // the tile width of this dtype and ISA (columns of one tile)
   TileOuter,  // ceil(axis / tile width)
+  Chunk,      // kChunkTiles tiles: what a kernel keeps of a walked axis at a time
 };
+// A chunk is 2 KiB of one class at AVX-512: sequential enough for memory, and 20 classes of it fit L1.
+inline constexpr int kChunkTiles = 16;
 struct Dim {
   DimKind kind;
   int8_t axis;  // index into Loss::axes
@@ -57,7 +60,9 @@ enum class ArgKind : uint8_t {
   Extent,    // int32: extent of axis id
   RowBegin,  // int32: first row of the panel (0 in a step outside a panel loop)
   RowEnd,    // int32: one past its last row (the row axis' extent outside a panel loop)
+  Heap,      // not passed: the kernel asks halide_malloc for this buffer's memory
 };
+inline bool names_buffer(ArgKind kind) { return kind == ArgKind::Buffer || kind == ArgKind::Heap; }
 struct Arg {
   ArgKind kind;
   int16_t id;

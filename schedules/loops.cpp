@@ -19,27 +19,34 @@ void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
 
 namespace {
 
-// A reduction as long as the vectorised index (its first argument), for one chunk of it. Guarded, not rounded up: it
-// reads the caller's memory, which may end with the chunk's last valid element.
-Func per_chunk(Func g, int chunk, int lanes) {
+// Whole chunks, so that their loops have a known length and registers; what a chunk reads past the end of the caller's
+// memory is clamped (Lowering::past_end).
+Func per_chunk(const Chunked& c, int chunk, int lanes) {
+  Func g = c.f;
   const Var x = g.args()[0];
-  g.store_in(MemoryType::Stack).bound_storage(x, chunk);
-  g.vectorize(x, lanes, TailStrategy::GuardWithIf).update().vectorize(x, lanes, TailStrategy::GuardWithIf);
+  g.store_in(c.heap ? MemoryType::Heap : MemoryType::Stack).bound_storage(x, chunk);
+  Var xo("xo"), xi("xi");
+  g.split(x, xo, xi, 2 * lanes, TailStrategy::RoundUp).vectorize(xi, lanes).unroll(xi);
+  if (g.has_update_definition()) {  // accumulators in registers: the walk inside
+    Var uo("uo"), ui("ui");
+    const RVar r = g.rvars()[0];
+    g.update().split(x, uo, ui, 2 * lanes, TailStrategy::RoundUp).reorder(ui, r, uo).vectorize(ui, lanes).unroll(ui);
+  }
   return g;
 }
 
 }  // namespace
 
-void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Func>& inner, int chunk, int lanes) {
-  Var xo("xo"), xi("xi");
-  f.split(vars[0], xo, xi, chunk, TailStrategy::GuardWithIf);
+void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Chunked>& inner, int chunk, int lanes) {
+  Var xo("xo"), xc("xc"), xm("xm"), xi("xi");
+  f.split(vars[0], xo, xc, chunk, TailStrategy::GuardWithIf).split(xc, xm, xi, 2 * lanes);
   // x within the chunk, y, then chunks, then the rest.
-  std::vector<Halide::VarOrRVar> order{xi};
+  std::vector<Halide::VarOrRVar> order{xi, xm};
   if (vars.size() > 1) order.emplace_back(vars[1]);
   order.emplace_back(xo);
   for (size_t k = 2; k < vars.size(); k++) order.emplace_back(vars[k]);
   f.reorder(order).vectorize(xi, lanes).unroll(xi);
-  for (Func g : inner) per_chunk(g, chunk, lanes).compute_at(f, xo);
+  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(f, xo);
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -79,7 +86,7 @@ void register_lanes(LaneSum& s) {
     s.part.compute_at(s.out, row);
   s.part.store_in(MemoryType::Stack);
   for (int u : {0, 1}) {
-    std::vector<Halide::VarOrRVar> order{s.lane, s.loops[u]};
+    std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.loops[u]};
     s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
   }
   fold_at(s, row);
@@ -93,7 +100,7 @@ void block_lanes(LaneSum& s) {
   lanes_of(s);
   s.part.compute_at(s.out, ro).store_in(MemoryType::Stack).bound_storage(row, kRows);
   for (int u : {0, 1}) {
-    std::vector<Halide::VarOrRVar> order{s.lane, row, s.loops[u]};
+    std::vector<Halide::VarOrRVar> order{s.lane, row, s.tiles[u], s.loops[u]};
     s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
   }
   fold_at(s, ri);
@@ -103,17 +110,17 @@ void scratch_lanes(LaneSum& s) {
   lanes_of(s);
   s.part.compute_root();
   for (int u : {0, 1}) {
-    // Blocks outside the second index (classes), so that what a block computes once serves them all.
-    std::vector<Halide::VarOrRVar> order{s.lane, s.outer[0], s.loops[u]};
+    // Chunks outside the second index (classes), so that what is computed once a chunk serves them all.
+    std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.outer[0], s.loops[u]};
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
     s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
   }
-  for (auto& [g, update] : s.inner) per_chunk(g, s.width, s.lanes).compute_at(s.part, s.loops[update]);
+  for (const Chunked& c : s.inner) per_chunk(c, s.chunk, s.lanes).compute_at(s.part, s.loops[c.update]);
   fold_at(s, s.outer[0]);
 }
 
 void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vectorised, bool tiled, RVar r,
-                 const std::vector<Func>& inner, int chunk, int lanes) {
+                 const std::vector<Chunked>& inner, int chunk, int lanes) {
   if (vars.empty()) {
     sum.compute_root().store_in(MemoryType::Stack);
     return;
@@ -137,7 +144,7 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
   sum.update().reorder(order).vectorize(v, lanes).unroll(v);
-  for (Func g : inner) per_chunk(g, chunk, lanes).compute_at(sum, r);
+  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(sum, r);
 }
 
 void scatter_loop(Func f, const std::vector<Var>& vars, bool row_dense, int lanes) {

@@ -15,9 +15,16 @@ void dense_loop(Halide::Func f, Halide::Var x, int block, int lanes);
 // f(ci, row, co) over tiles of `tile` columns: a tile's row is consecutive memory, rows follow each other.
 void tile_loop(Halide::Func f, Halide::Var ci, Halide::Var row, Halide::Var co, int tile, int lanes);
 
-// f(x, y, ...) with reductions that are as long as x: computed for a chunk of x at a time, inside the loops over all
-// but y, and so shared by all y (softmax over the classes y of the pixels x).
-void chunk_loop(Halide::Func f, const std::vector<Halide::Var>& vars, const std::vector<Halide::Func>& inner, int chunk,
+// A Func computed for a chunk of the vectorised index, its first argument, at a time.
+struct Chunked {
+  Halide::Func f;
+  bool heap;   // as long as the index that is walked: in memory, not in registers
+  int update;  // of the consumer, that uses it
+};
+
+// f(x, y, ...) that uses Funcs over x and perhaps y: computed for a chunk of x at a time, inside the loops over all but
+// y, and so shared by all y (softmax over the classes y of the pixels x).
+void chunk_loop(Halide::Func f, const std::vector<Halide::Var>& vars, const std::vector<Chunked>& inner, int chunk,
                 int lanes);
 
 // A reduction inside a tiled kernel.
@@ -30,8 +37,9 @@ struct LaneSum {
   Halide::Var lane;
   std::vector<Halide::Var> outer;    // rows, innermost first
   std::vector<Halide::RVar> loops;   // of part's updates: blocks, rest
-  int width, lanes;
-  std::vector<std::pair<Halide::Func, int>> inner;  // reductions computed per block, and the update that uses them
+  std::vector<Halide::RVar> tiles;   // of scratch lanes: blocks within a chunk
+  int width, lanes, chunk;
+  std::vector<Chunked> inner;
 };
 void register_lanes(LaneSum& s);  // one row at a time, lanes in registers
 void block_lanes(LaneSum& s);     // tiles: a few rows at a time, so that memory is read in order
@@ -39,7 +47,7 @@ void scratch_lanes(LaneSum& s);   // lanes of all outer indices in the caller's 
 
 // Sum over an index outside the vectorised one: accumulators of a chunk in registers.
 void outside_sum(Halide::Func out, Halide::Func sum, const std::vector<Halide::Var>& vars, size_t vectorised, bool tiled,
-                 Halide::RVar r, const std::vector<Halide::Func>& inner, int chunk, int lanes);
+                 Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int lanes);
 
 // f(..) += v at a computed place: rows one after another, vectorised along the row if that is dimension 0.
 void scatter_loop(Halide::Func f, const std::vector<Halide::Var>& vars, bool row_dense, int lanes);

@@ -72,29 +72,7 @@ class Counter {
     for (ir::Id a : plan_.graph.at(node).args) walk(s, index, a, false);
   }
   static bool expensive(const ir::Node& n) {
-    switch (n.op) {
-      case ir::Op::Exp:
-      case ir::Op::Expm1:
-      case ir::Op::Log:
-      case ir::Op::Log1p:
-      case ir::Op::Sqrt:
-      case ir::Op::Tanh:
-      case ir::Op::Sigmoid:
-      case ir::Op::Softplus:
-      case ir::Op::Erf:
-      case ir::Op::Sin:
-      case ir::Op::Cos:
-      case ir::Op::Acos:
-      case ir::Op::Asin:
-      case ir::Op::Lgamma:
-      case ir::Op::Digamma:
-      case ir::Op::Pow:
-      case ir::Op::Atan2:
-      case ir::Op::Reduce:
-        return true;
-      default:
-        return false;
-    }
+    return ir::transcendental(n.op) || n.op == ir::Op::Sqrt || n.op == ir::Op::Reduce;
   }
 
   const plan::Plan& plan_;

@@ -28,11 +28,11 @@ const char* name(rt::Merge m) {
   return kNames[static_cast<int>(m)];
 }
 const char* name(rt::DimKind k) {
-  constexpr const char* kNames[] = {"Full", "Rows", "TileInner", "TileOuter"};
+  constexpr const char* kNames[] = {"Full", "Rows", "TileInner", "TileOuter", "Chunk"};
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::ArgKind k) {
-  constexpr const char* kNames[] = {"Buffer", "Param", "IntParam", "Extent", "RowBegin", "RowEnd"};
+  constexpr const char* kNames[] = {"Buffer", "Param", "IntParam", "Extent", "RowBegin", "RowEnd", "Heap"};
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::StepKind k) {

@@ -115,7 +115,7 @@ class FormMaker {
       return {{rt::DimKind::TileInner, axis_of(order[1])}, dim(order[0]), {rt::DimKind::TileOuter, axis_of(order[1])}};
     }
     std::vector<rt::Dim> dims;
-    if (b.scratch) dims.push_back({rt::DimKind::TileInner, -1});
+    if (b.scratch) dims.push_back({b.chunk ? rt::DimKind::Chunk : rt::DimKind::TileInner, -1});
     for (auto it = order.rbegin(); it != order.rend(); ++it) dims.push_back(dim(*it));
     return dims;
   }

@@ -25,7 +25,9 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
                                             : kind == plan::StepKind::Reduce ? reduce_kernel(l)
                                                                              : scatter_kernel(l);
-  Halide::Pipeline(outputs).compile_to(files(output), l.arguments(), symbol, schedules::aot_target(isa));
+  Halide::Pipeline pipeline(outputs);
+  pipeline.add_custom_lowering_pass(prefetch_pass(l.ahead));
+  pipeline.compile_to(files(output), l.arguments(), symbol, schedules::aot_target(isa));
 }
 
 }  // namespace lossc::lower

@@ -21,7 +21,7 @@ using plan::Storage;
 
 Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa)
     : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(schedules::vector_lanes(float_bits, isa)),
-      tile(schedules::tile_columns(float_bits, isa)) {
+      tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles) {
   int count = 0;
   auto scalar = [&](Halide::Type t) {
     const std::string name = fmt::format("s{}", count++);
@@ -43,8 +43,16 @@ Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const sched
       case rt::ArgKind::Extent: extents_[a.id] = scalar(Halide::Int(32)); break;
       case rt::ArgKind::RowBegin: row_begin_ = scalar(Halide::Int(32)); break;
       case rt::ArgKind::RowEnd: row_end_ = scalar(Halide::Int(32)); break;
+      case rt::ArgKind::Heap: break;
     }
   }
+  reader.walk([&](Id node) {
+    const ir::Node& n = reader.g.at(node);
+    const bool computed = reader.buffer_of(node) < 0;
+    bool reduces = computed && n.op == Op::Reduce;
+    for (Id a : n.args) reduces |= computed && n.op != Op::At && reduces_[a];
+    reduces_[node] = reduces;
+  });
 }
 
 Halide::Type Lowering::type(Elem elem) const {
@@ -90,6 +98,16 @@ Expr Lowering::dense(Id index, int implicit_stride) {
   }
   return all;
 }
+
+namespace {
+
+std::vector<Halide::Var> vars_of(const std::vector<Expr>& list) {
+  std::vector<Halide::Var> out;
+  for (const Expr& e : list) out.emplace_back(e.as<Halide::Internal::Variable>()->name);
+  return out;
+}
+
+}  // namespace
 
 // ---- memory ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +158,8 @@ Expr Lowering::value(Id node, const Positions& at) {
   auto key = std::make_pair(node, where);
   if (auto it = memo_.find(key); it != memo_.end()) return it->second;
   const int b = reader.buffer_of(node);
-  Expr e = b >= 0 ? load(b, at) : compute(node, at);
+  const bool kept = std::find(reader.step.kept.begin(), reader.step.kept.end(), node) != reader.step.kept.end();
+  Expr e = b >= 0 ? load(b, at) : kept || (walking_ && chunks() && once_a_chunk(node)) ? from_inner(node, at) : compute(node, at);
   return memo_[key] = e;
 }
 
@@ -155,11 +174,9 @@ Expr Lowering::compute(Id node, const Positions& at) {
     case Op::StopGradient: return arg(0);
     case Op::StraightThrough: return arg(0);
     case Op::Select: return strict::select(arg(0), arg(1), arg(2));
-    case Op::Reduce: return reduction(node, at);
+    case Op::Reduce: return from_inner(node, at);
     case Op::Load: {
-      int b = -1;
-      for (int r : reader.step.reads)
-        if (reader.plan.buffers[r].storage == Storage::Input && reader.plan.buffers[r].tensor == n.sym) b = r;
+      const int b = reader.buffer_of_tensor(n.sym);
       std::vector<Position> dims;
       for (size_t k = 0; k < n.args.size(); k++) {
         const Id plain = reader.g.plain_index(n.args[k]);
@@ -251,39 +268,104 @@ Expr Lowering::binary(Op op, Expr a, Expr b) {
   throw std::runtime_error(fmt::format("`{}` has no code generation yet", ir::name(op)));
 }
 
-// A reduction inside the kernel is a Func over its free indices; the caller computes it per chunk of the vectorised one.
-Expr Lowering::reduction(Id node, const Positions& at) {
-  const ir::Node n = reader.g.at(node);
-  auto [it, fresh] = inner_of_.try_emplace({node, stage}, inner.size());
-  if (fresh) {
-    const size_t id = inner.size();
-    inner.push_back({Halide::Func(fmt::format("inner{}", id)), {}, stage});
-    const Id along = reader.step.domain.back();
-    if (n.free >> along & 1) inner[id].indices.push_back(along);
-    for (Id k = 0; k < static_cast<Id>(reader.g.indices.size()); k++)
-      if (k != along && (n.free >> k & 1)) inner[id].indices.push_back(k);
-    Positions here;
-    std::vector<Halide::Var> vars;
-    for (Id k : inner[id].indices) {
-      vars.emplace_back(fmt::format("v{}_{}", id, k));
-      here[k] = {vars.back(), Expr(), Expr(), past_end && k == along};
-    }
-    Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
-    here[n.sym] = {r.x, Expr(), Expr()};
-    std::vector<Expr> body{stored(value(n.args[0], here))};
-    if (selects(n.kind)) body.push_back(r.x);
-    Halide::Func f = inner[id].f;
-    f(vars) = Halide::Tuple(start(*this, n.kind, body[0].type()));
-    const std::vector<Expr> at_vars(vars.begin(), vars.end());
-    std::vector<Expr> acc;
-    for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(at_vars)) : Expr(f(at_vars)[k]));
-    f(vars) = Halide::Tuple(combine(n.kind, acc, body));
+// ---- once a chunk ----------------------------------------------------------------------------------------------
+
+// Kernels that walk one index several times for each chunk of the next (the last): see Step::kept.
+bool Lowering::chunks() const {
+  const plan::Step& s = reader.step;
+  return s.domain.size() >= 3 && !s.tiled && (s.over == kNone || s.over == s.domain.back());
+}
+
+// A value that a walk does not change although it comes out of one: 1 / sum over the classes, for the pixel.
+bool Lowering::once_a_chunk(Id node) const {
+  const ir::Node& n = reader.g.at(node);
+  const auto& domain = reader.step.domain;
+  const auto has = [&](Id index) { return (n.free >> index & 1) != 0; };
+  const auto it = reduces_.find(node);
+  return n.op != Op::Reduce && it != reduces_.end() && it->second && has(domain.back()) && !has(domain[domain.size() - 2]);
+}
+
+size_t Lowering::new_inner(Id node, bool heap, Positions* here) {
+  const size_t id = inner.size();
+  const ir::IndexSet free = reader.g.free(node);
+  const Id along = reader.step.domain.back();
+  inner.push_back({Halide::Func(fmt::format("inner{}", id)), {}, stage, heap});
+  if (free >> along & 1) inner[id].indices.push_back(along);
+  // The walked index next to the chunk, the rows outside.
+  for (size_t k = reader.step.domain.size(); k-- > 0;)
+    if (const Id index = reader.step.domain[k]; index != along && (free >> index & 1)) inner[id].indices.push_back(index);
+  for (Id k : inner[id].indices) {
+    Halide::Var v(fmt::format("v{}_{}", id, k));
+    (*here)[k] = {v, Expr(), Expr(), past_end && k == along};
   }
+  return id;
+}
+
+void Lowering::define_reduction(size_t id, Id node, Positions here) {
+  const ir::Node n = reader.g.at(node);
+  std::vector<Expr> at_vars;
+  for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
+  Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
+  here[n.sym] = {r.x, Expr(), Expr()};
+  std::vector<Expr> body{stored(value(n.args[0], here))};
+  if (selects(n.kind)) body.push_back(r.x);
+  Halide::Func f = inner[id].f;
+  f(vars_of(at_vars)) = Halide::Tuple(start(*this, n.kind, body[0].type()));
+  std::vector<Expr> acc;
+  for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(at_vars)) : Expr(f(at_vars)[k]));
+  f(vars_of(at_vars)) = Halide::Tuple(combine(n.kind, acc, body));
+}
+
+void Lowering::define_value(size_t id, Id node, const Positions& here) {
+  std::vector<Expr> at_vars;
+  for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
+  Halide::Func f = inner[id].f;
+  f(vars_of(at_vars)) = stored(compute(node, here));
+}
+
+std::vector<schedules::Chunked> Lowering::chunked() const {
+  std::vector<schedules::Chunked> out;
+  for (const Inner& in : inner) out.push_back({in.f, in.heap, in.stage});
+  return out;
+}
+
+// Memory sees one chunk of each class after another; what a kept value reads of the caller's tensors in the order of the
+// loop is fetched a chunk ahead, while the exponentials keep the core busy.
+void Lowering::fetch_ahead(size_t id, Id node) {
+  const auto& domain = reader.step.domain;
+  std::set<int> found;
+  for (Id each : ir::topological(reader.g, {node})) {
+    const ir::Node& n = reader.g.at(each);
+    if (n.op != Op::Load || n.args.size() != domain.size()) continue;
+    bool plain = true;
+    for (size_t k = 0; k < domain.size(); k++) plain = plain && reader.g.plain_index(n.args[k]) == domain[k];
+    const int b = reader.buffer_of_tensor(n.sym);
+    if (plain && b >= 0) found.insert(b);
+  }
+  for (int b : found) ahead.push_back({inner[id].f.name(), images_.at(b).name(), chunk});
+}
+
+// The node as a Func of its own, over its free indices.
+Expr Lowering::from_inner(Id node, const Positions& at) {
+  const ir::Node n = reader.g.at(node);
+  auto [it, fresh] = inner_of_.try_emplace({node, stage}, 0);
+  if (fresh) {
+    const bool keep = std::find(reader.step.kept.begin(), reader.step.kept.end(), node) != reader.step.kept.end();
+    Positions here;
+    const bool walking = std::exchange(walking_, n.op == Op::Reduce || keep);
+    // Its operands may need Funcs of their own, which come first: producers before consumers.
+    const size_t id = new_inner(node, keep, &here);
+    n.op == Op::Reduce ? define_reduction(id, node, here) : define_value(id, node, here);
+    walking_ = walking;
+    inner_of_[{node, stage}] = id;
+    if (keep) fetch_ahead(id, node);
+  }
+  const Inner& f = inner[inner_of_.at({node, stage})];
   std::vector<Expr> args;
-  for (Id k : inner[it->second].indices) args.push_back(at.at(k).value);
-  Halide::Func f = inner[it->second].f;
-  Expr e = selects(n.kind) ? Expr(f(args)[1]) : Expr(f(args));
-  return reader.g.type(node) == ir::Type::Bool ? e != 0 : e;
+  for (Id k : f.indices) args.push_back(at.at(k).value);
+  Halide::Func func = f.f;
+  Expr e = selects(n.kind) && n.op == Op::Reduce ? Expr(func(args)[1]) : Expr(func(args));
+  return n.type == ir::Type::Bool ? e != 0 : e;
 }
 
 // ---- running reductions ----------------------------------------------------------------------------------------

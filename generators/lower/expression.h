@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "Halide.h"
+#include "../../schedules/loops.h"
+#include "prefetch.h"
 #include "step_reader.h"
 
 namespace lossc::lower {
@@ -26,6 +28,7 @@ class Lowering {
   const schedules::Isa& isa;
   const int lanes;  // of a native vector of `real`
   const int tile;   // columns of a storage tile
+  const int chunk;  // elements of a chunk: see schedules::Chunked
 
   Halide::Expr value(ir::Id node, const Positions& at);
   Halide::Expr load(int buffer, const Positions& at);
@@ -39,13 +42,17 @@ class Lowering {
   Halide::ImageParam& image(int buffer) { return images_.at(buffer); }
   Halide::ImageParam& old_image(int buffer) { return old_.at(buffer); }
 
-  // Reductions evaluated inside the kernel, in chunks of the vectorised index; to be scheduled by the caller.
+  // What is evaluated inside the kernel once for a chunk of the vectorised index: reductions, values kept for several
+  // walks (plan::Step::kept), and what follows from reductions alone. To be scheduled by the caller.
   struct Inner {
     Halide::Func f;
     std::vector<ir::Id> indices;  // of its arguments, the vectorised one first
     int stage;                    // the stage of the kernel that uses it
+    bool heap;                    // as long as the walk: in memory
   };
   std::vector<Inner> inner;
+  std::vector<schedules::Chunked> chunked() const;
+  std::vector<Ahead> ahead;
   bool past_end = false;  // set by the caller: the kernel computes whole chunks of its vectorised index
   int stage = 0;  // set by the caller: a Func is computed in one place, so each stage of a kernel has its own
 
@@ -54,7 +61,13 @@ class Lowering {
 
  private:
   Halide::Expr compute(ir::Id node, const Positions& at);
-  Halide::Expr reduction(ir::Id node, const Positions& at);
+  Halide::Expr from_inner(ir::Id node, const Positions& at);
+  size_t new_inner(ir::Id node, bool heap, Positions* here);
+  void define_reduction(size_t id, ir::Id node, Positions here);
+  void define_value(size_t id, ir::Id node, const Positions& here);
+  bool chunks() const;
+  bool once_a_chunk(ir::Id node) const;
+  void fetch_ahead(size_t id, ir::Id node);
   Halide::Expr element(int buffer, std::vector<Position> dims);
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);
@@ -66,6 +79,8 @@ class Lowering {
   std::map<std::pair<ir::Id, std::string>, Halide::Expr> memo_;
   std::vector<Position> kept_;
   std::map<std::pair<ir::Id, int>, size_t> inner_of_;
+  std::map<ir::Id, bool> reduces_;  // does a reduction take part in it?
+  bool walking_ = true;             // is what is being evaluated evaluated for every element?
   std::vector<Halide::Argument> arguments_;
 };
 

@@ -61,6 +61,26 @@ void specialise(Lowering& l, Func f, Id index, int stages) {
   }
 }
 
+// While exp and the like keep the cores busy, memory is idle: the next row of what is read is fetched meanwhile, so that
+// the pass over it that comes first (a maximum) finds it in the cache. Past the last row the address is nobody's;
+// prefetching does not fault. cross_entropy 8192 x 32768.
+void prefetch_next_row(Lowering& l, Func f) {
+  const StepReader& reader = l.reader;
+  const std::vector<Id>& domain = reader.step.domain;
+  std::set<int> matrices;
+  bool heavy = false;
+  reader.walk([&](Id node) {
+    const ir::Node& n = reader.g.at(node);
+    if (reader.buffer_of(node) >= 0) return;
+    heavy |= ir::transcendental(n.op);
+    if (n.op != ir::Op::Load || n.args.size() != 2) return;
+    if (reader.g.plain_index(n.args[0]) == domain[0] && reader.g.plain_index(n.args[1]) == domain[1])
+      matrices.insert(reader.buffer_of_tensor(n.sym));
+  });
+  if (!heavy) return;
+  for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride()});
+}
+
 std::vector<Expr> values(Lowering& l, const Positions& at) {
   std::vector<Expr> out;
   for (Id n : l.reader.step.nodes) out.push_back(l.stored(l.value(n, at)));
@@ -93,16 +113,16 @@ std::vector<Func> map_kernel(Lowering& l) {
     at[domain[k]] = {vars.back(), Expr(), Expr()};
   }
   Func f("map");
+  l.past_end = true;  // only inner Funcs are computed for whole chunks
   f(vars) = Halide::Tuple(values(l, at));
   constrain_output(l, f, l.reader.step.outputs);
   if (vars.empty()) return {f};
   const bool in_tiles = reads_tiles_along(l, domain.back());
   if (l.inner.empty()) {
     schedules::dense_loop(f, vars[0], in_tiles ? l.tile : 4 * l.lanes, l.lanes);
+    if (vars.size() == 2) prefetch_next_row(l, f);
   } else {
-    std::vector<Func> inner;
-    for (auto& in : l.inner) inner.push_back(in.f);
-    schedules::chunk_loop(f, vars, inner, 2 * l.lanes, l.lanes);
+    schedules::chunk_loop(f, vars, l.chunked(), l.chunk, l.lanes);
   }
   specialise(l, f, domain.back(), 0);
   return {f};

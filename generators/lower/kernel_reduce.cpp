@@ -115,30 +115,38 @@ Func fold_lanes(const Accumulators& acc, Func part, int width, const std::vector
   return from;
 }
 
-// Defines part(lane, outer...) over the summed index: whole blocks of `width` lanes, then the rest behind a mask. In
-// tiles the block is a tile. Returns the update stages' loop variables.
-std::vector<Halide::RVar> define_lanes(Lowering& l, const Accumulators& acc, Func part, Var lane, const std::vector<Var>& outer,
-                                       Positions at, int width) {
+// Defines part(lane, outer...) over the summed index: whole blocks, then the rest behind a mask. A block is `width` lanes
+// (in tiles, a tile), or a chunk of `tiles` times that. The loops of the two updates go into `s`.
+void define_lanes(Lowering& l, const Accumulators& acc, Positions at, int tiles, schedules::LaneSum* s) {
   const Id over = l.reader.step.over;
+  l.past_end = true;  // of inner Funcs: they are computed for a whole block
   const Expr first = l.begin(over), n = Halide::max(l.end(over) - first, 0);
-  std::vector<Var> args{lane};
-  args.insert(args.end(), outer.begin(), outer.end());
+  const int width = s->width, block = width * tiles;
+  std::vector<Var> args{s->lane};
+  args.insert(args.end(), s->outer.begin(), s->outer.end());
   const std::vector<Expr> here = exprs(args);
+  Func part = s->part;
   part(args) = Halide::Tuple(acc.start());
-  auto position = [&](Expr block, Expr clamped) -> Position {
-    if (l.reader.step.tiled) return {block * width + lane, lane, block};
-    return {clamped.defined() ? clamped : first + block * width + lane, Expr(), Expr()};
-  };
-  RDom main(0, n / width, "blocks");
-  at[over] = position(main.x, Expr());
+  RDom main(0, tiles, 0, n / block, "blocks");
+  const Expr whole = main.y * tiles + main.x;
+  at[over] = l.reader.step.tiled ? Position{whole * width + s->lane, s->lane, whole}
+                                 : Position{first + whole * width + s->lane, Expr(), Expr()};
   l.stage = 0;
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at));
-  RDom rest(0, Halide::select(n % width > 0, 1, 0), "rest");
-  Expr block = n / width + rest.x, index = first + block * width + lane;
-  at[over] = position(block, Halide::min(index, first + n - 1));
+
+  const Expr left = n % block;
+  RDom rest(0, (left + width - 1) / width, 0, Halide::select(left > 0, 1, 0), "rest");
+  const Expr tile = n / block * tiles + rest.x, index = first + tile * width + s->lane;
+  if (l.reader.step.tiled)
+    at[over] = {index, s->lane, tile};
+  else if (tiles > 1)
+    at[over] = {index, Expr(), Expr(), true};  // what is computed once a chunk reaches as far
+  else
+    at[over] = {Halide::min(index, first + n - 1), Expr(), Expr()};
   l.stage = 1;
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at, index < first + n));
-  return {main.x, rest.x};
+  s->tiles = {main.x, rest.x};
+  s->loops = {main.y, rest.y};
 }
 
 std::vector<Func> sum_lanes(Lowering& l) {
@@ -154,14 +162,13 @@ std::vector<Func> sum_lanes(Lowering& l) {
   const int width = step.tiled || scratch ? l.tile : 4 * l.lanes;
   Var lane("lane");
   Func part("part"), out("reduce");
-  const auto loops = define_lanes(l, acc, part, lane, outer, at, width);
-  std::vector<Func> folds;
-  Func total = fold_lanes(acc, part, width, outer, folds);
+  schedules::LaneSum s{.out = out, .part = part, .lane = lane, .outer = outer, .width = width, .lanes = l.lanes, .chunk = l.chunk};
+  define_lanes(l, acc, at, scratch ? rt::kChunkTiles : 1, &s);
+  Func total = fold_lanes(acc, part, width, outer, s.folds);
   std::vector<Expr> value = acc.results(acc.read(total, with(Expr(0), exprs(outer))));
   out(outer) = Halide::Tuple(with_old(l, acc, value, exprs(outer)));
   constrain_output(l, out, step.outputs);
-  schedules::LaneSum s{out, part, folds, lane, outer, loops, width, l.lanes, {}};
-  for (auto& in : l.inner) s.inner.push_back({in.f, in.stage});
+  s.inner = l.chunked();
   if (scratch) {
     constrain_output(l, part, step.scratch);
     schedules::scratch_lanes(s);
@@ -210,14 +217,12 @@ std::vector<Func> sum_outside(Lowering& l) {
   out(vars) = Halide::Tuple(with_old(l, acc, acc.results(acc.read(sum, here)), here));
   constrain_output(l, out, step.outputs);
   const int chunk = target.layout.tiled || step.tiled ? l.tile : 2 * l.lanes;
-  std::vector<Func> inside;
-  for (auto& in : l.inner) inside.push_back(in.f);
   // The vectorised index is dimension 0 of the output unless the output keeps its own order.
   size_t v = 0;
   if (!target.layout.tiled)
     for (size_t k = 0; k < target.layout.order.size(); k++)
       if (target.layout.order[target.layout.order.size() - 1 - k] == inner) v = k;
-  schedules::outside_sum(out, sum, vars, v, target.layout.tiled, r.x, inside, chunk, l.lanes);
+  schedules::outside_sum(out, sum, vars, v, target.layout.tiled, r.x, l.chunked(), chunk, l.lanes);
   for (int implicit : {0, 1}) {
     Expr c = l.dense(inner, implicit);
     if (!c.defined()) break;

@@ -40,6 +40,12 @@ void StepReader::walk(const std::function<void(Id)>& visit) const {
   for (Id e : expressions()) walk(e, seen, visit);
 }
 
+int StepReader::buffer_of_tensor(Id tensor) const {
+  for (int b : step.reads)
+    if (plan.buffers[b].storage == Storage::Input && plan.buffers[b].tensor == tensor) return b;
+  return -1;
+}
+
 Uses StepReader::uses() const {
   std::set<Id> params, extents;
   Uses u;
@@ -85,6 +91,7 @@ std::vector<KernelArg> StepReader::args() const {
   }
   for (int b : step.scratch) out.push_back({ArgKind::Buffer, b, true});
   for (int b : step.outputs) out.push_back({ArgKind::Buffer, b, true});
+  for (int b : step.heap) out.push_back({ArgKind::Heap, b, false});
   return out;
 }
 
@@ -109,6 +116,7 @@ class Canonical {
     for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
+    for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
     return out;
   }
 
@@ -156,18 +164,12 @@ class Canonical {
       case Op::Extent: out += " " + axis(n.sym); break;
       case Op::Index: out += " " + index(n.sym); break;
       case Op::Reduce: out += " " + ranged(n.sym); break;
-      case Op::Load: out += " " + buffer(tensor_buffer(n.sym)); break;
+      case Op::Load: out += " " + buffer(r_.buffer_of_tensor(n.sym)); break;
       case Op::At: return out + " " + index(n.sym) + " " + buffer(r_.buffer_of(n.args[0])) + " " + number(n.args[1]) + "\n";
       default: break;
     }
     for (Id a : n.args) out += " " + number(a);
     return out + "\n";
-  }
-
-  int tensor_buffer(Id tensor) const {
-    for (int b : r_.step.reads)
-      if (r_.plan.buffers[b].storage == Storage::Input && r_.plan.buffers[b].tensor == tensor) return b;
-    return -1;
   }
 
   const StepReader& r_;
@@ -182,10 +184,7 @@ float cost(const StepReader& r) {
     if (r.buffer_of(node) >= 0) return;
     switch (r.g.at(node).op) {
       case Op::Const: case Op::Param: case Op::Index: case Op::Extent: case Op::Load: case Op::ToFloat: case Op::At: break;
-      case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
-      case Op::Erf: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
-      case Op::Pow: case Op::Atan2: total += 10; break;
-      default: total += 1;
+      default: total += ir::transcendental(r.g.at(node).op) ? 10 : 1;
     }
   });
   return total + (r.step.kind == StepKind::Reduce ? static_cast<float>(r.step.outputs.size()) : 0);

@@ -29,6 +29,7 @@ class StepReader {
   std::vector<ir::Id> expressions() const;
   // The buffer at which evaluation of `node` stops, or -1. (A step's own node is computed, unless the step copies it.)
   int buffer_of(ir::Id node) const { return plan.find(step, node); }
+  int buffer_of_tensor(ir::Id tensor) const;
   Uses uses() const;
   // Calls `visit` for every node evaluated inside the step, operands before users.
   void walk(const std::function<void(ir::Id)>& visit) const;

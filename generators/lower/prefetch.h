@@ -1,0 +1,23 @@
+// Software prefetch, inserted into the lowered loops.
+//
+// Not Func::prefetch: Halide 21's SplitPrefetch multiplies an extent by abs(stride), whose type the simplifier may turn
+// from int32 into uint32; then it aborts (seen with strides that are not constant, that is, with any caller's tensor).
+// Going by the loads themselves also asks for exactly the lines that will be read, and for none where a load is a gather.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "Halide.h"
+
+namespace lossc::lower {
+
+struct Ahead {
+  std::string func;      // whose stores
+  std::string image;     // read this
+  Halide::Expr elements;  // so far ahead
+};
+
+// For Pipeline::add_custom_lowering_pass, which takes ownership.
+Halide::Internal::IRMutator* prefetch_pass(std::vector<Ahead> list);
+
+}  // namespace lossc::lower
