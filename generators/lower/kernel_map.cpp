@@ -63,7 +63,7 @@ void specialise(Lowering& l, Func f, Id index, int stages) {
 
 // While exp and the like keep the cores busy, memory is idle: the next row of what is read is fetched meanwhile, so that
 // the pass over it that comes first (a maximum) finds it in the cache. Past the last row the address is nobody's;
-// prefetching does not fault. cross_entropy 8192 x 32768.
+// prefetching does not fault.
 void prefetch_next_row(Lowering& l, Func f) {
   const StepReader& reader = l.reader;
   const std::vector<Id>& domain = reader.step.domain;
