@@ -41,12 +41,13 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Chunked>
   Var xo("xo"), xc("xc"), xm("xm"), xi("xi");
   f.split(vars[0], xo, xc, chunk, TailStrategy::GuardWithIf).split(xc, xm, xi, 2 * lanes);
   // x within the chunk, y, then chunks, then the rest.
+  const size_t walked = vars.size() > 2 ? 2 : 1;
   std::vector<Halide::VarOrRVar> order{xi, xm};
-  if (vars.size() > 1) order.emplace_back(vars[1]);
+  if (walked == 2) order.emplace_back(vars[1]);
   order.emplace_back(xo);
-  for (size_t k = 2; k < vars.size(); k++) order.emplace_back(vars[k]);
+  for (size_t k = walked; k < vars.size(); k++) order.emplace_back(vars[k]);
   f.reorder(order).vectorize(xi, lanes).unroll(xi);
-  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(f, xo);
+  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -115,7 +116,10 @@ void scratch_lanes(LaneSum& s) {
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
     s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
   }
-  for (const Chunked& c : s.inner) per_chunk(c, s.chunk, s.lanes).compute_at(s.part, s.loops[c.update]);
+  for (const Chunked& c : s.inner) {
+    Func g = per_chunk(c, s.chunk, s.lanes);
+    c.every ? g.compute_at(s.part, s.outer[0]) : g.compute_at(s.part, s.loops[c.update]);
+  }
   fold_at(s, s.outer[0]);
 }
 

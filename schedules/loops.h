@@ -19,6 +19,7 @@ void tile_loop(Halide::Func f, Halide::Var ci, Halide::Var row, Halide::Var co, 
 struct Chunked {
   Halide::Func f;
   bool heap;   // as long as the index that is walked: in memory, not in registers
+  bool every;  // another one for every place of the walked index: computed inside that loop
   int update;  // of the consumer, that uses it
 };
 

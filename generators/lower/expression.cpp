@@ -325,7 +325,12 @@ void Lowering::define_value(size_t id, Id node, const Positions& here) {
 
 std::vector<schedules::Chunked> Lowering::chunked() const {
   std::vector<schedules::Chunked> out;
-  for (const Inner& in : inner) out.push_back({in.f, in.heap, in.stage});
+  const auto& domain = reader.step.domain;
+  const Id walked = domain.size() >= 2 ? domain[domain.size() - 2] : kNone;
+  for (const Inner& in : inner) {
+    const bool every = !in.heap && std::find(in.indices.begin(), in.indices.end(), walked) != in.indices.end();
+    out.push_back({in.f, in.heap, every, in.stage});
+  }
   return out;
 }
 
