@@ -48,9 +48,9 @@ const std::vector<int32_t>& levels() {
   }();
   return found;
 }
-std::vector<int> dtypes() {
+std::vector<int> dtypes(const Definition& definition) {
   std::vector<int> out;
-  const std::string list = lossc_loss_arg(lossc_loss_find("huber"), 0)->dtypes;
+  const std::string list = lossc_loss_arg(lossc_loss_find(definition.name), 0)->dtypes;
   if (list.find("f32") != std::string::npos) out.push_back(32);
   if (list.find("f64") != std::string::npos) out.push_back(64);
   return out;
@@ -101,7 +101,7 @@ class Kernels : public testing::TestWithParam<const Definition*> {
 TEST_P(Kernels, EveryForm) {
   for (const Program& p : forms_)
     for (const auto& choices : runtime_choices(p))
-      for (int bits : dtypes()) {
+      for (int bits : dtypes(*GetParam())) {
         const Case c =
             check::rounded(sample(p, {.extent = 7, .seed = 3, .choices = choices, .row_inputs = true}), bits);
         const check::Expectation e = check::expectation(p, c, bits);
@@ -116,7 +116,7 @@ TEST_P(Kernels, Extents) {
     for (int64_t other : {1, 2, 15, 17, 64, 129}) {
       SampleOptions o{.extent = other, .seed = 5};
       if (!p.rows.empty()) o.extents[p.graph.axes[p.graph.indices[p.rows[0]].axis].name] = rows;
-      for (int bits : dtypes()) {
+      for (int bits : dtypes(*GetParam())) {
         const Case c = check::rounded(sample(p, o), bits);
         const check::Expectation e = check::expectation(p, c, bits, 2);
         for (int32_t isa : levels())
@@ -130,7 +130,7 @@ TEST_P(Kernels, Stress) {
   for (Stress stress : all_stresses())
     for (int64_t extent : {6, 21}) {
       const Program& p = forms_[0];
-      for (int bits : dtypes()) {
+      for (int bits : dtypes(*GetParam())) {
         const Case c = check::rounded(sample(p, {.extent = extent, .stress = stress, .seed = 11}), bits);
         const bool ties = stress == Stress::Ties || stress == Stress::Duplicates;
         const check::Expectation e = check::expectation(p, c, bits, 4, ties);
