@@ -150,10 +150,54 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
     return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
   const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
+  for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
+    if (const Id moved = (lost & ir::bit(k)) ? shifted(v, key, k, target) : kNone; moved != kNone)
+      return sum_over(lost & ~ir::bit(k), moved);
   Id first = kNone;
   for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
     if (lost & ir::bit(k)) first = k;
   return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
+}
+
+// What a key is as a sum: the sign with which `index` stands in it alone (0: not so), and the rest.
+int Differentiator::split_key(Id key, Id index, Id* rest) {
+  const ir::Node n = g_.at(key);
+  *rest = kNone;
+  if (g_.plain_index(key) == index) return 1;
+  if (!(g_.free(key) & ir::bit(index)) || (n.op != Op::Add && n.op != Op::Sub && n.op != Op::Neg)) return 0;
+  if (n.op == Op::Neg) {
+    const int s = split_key(n.args[0], index, rest);
+    if (*rest != kNone) *rest = g_.unary(Op::Neg, *rest);
+    return -s;
+  }
+  const bool left = g_.free(n.args[0]) & ir::bit(index), right = g_.free(n.args[1]) & ir::bit(index);
+  if (left && right) return 0;
+  Id inner = kNone;
+  const int s = split_key(n.args[left ? 0 : 1], index, &inner);
+  if (s == 0) return 0;
+  const bool minus = n.op == Op::Sub;
+  const Id other = n.args[left ? 1 : 0];
+  if (left)
+    *rest = inner == kNone ? (minus ? g_.unary(Op::Neg, other) : other) : g_.binary(n.op, inner, other);
+  else if (minus)
+    *rest = inner == kNone ? other : g_.binary(Op::Sub, other, inner);
+  else
+    *rest = inner == kNone ? other : g_.binary(Op::Add, other, inner);
+  return left || !minus ? s : -s;
+}
+
+// A neighbour's adjoint is the neighbour on the other side: where key = +-k + rest, the one k that points at the target
+// is known, and v is looked up there instead of being scattered. kNone where the key is not of that form.
+Id Differentiator::shifted(Id v, Id key, Id k, Id target) {
+  Id rest = kNone;
+  const int sign = split_key(key, k, &rest);
+  if (sign == 0 || (rest != kNone && (g_.free(rest) & ir::bit(k)))) return kNone;
+  const Id t = g_.index(target);
+  Id place = rest == kNone ? t : sign > 0 ? g_.binary(Op::Sub, t, rest) : g_.binary(Op::Sub, rest, t);
+  if (rest == kNone && sign < 0) place = g_.unary(Op::Neg, t);
+  const Id zero = g_.constant(0, ir::Type::Int), length = g_.extent(g_.indices[k].axis);
+  const Id inside = g_.binary(Op::And, g_.binary(Op::Le, zero, place), g_.binary(Op::Lt, place, length));
+  return g_.select(inside, g_.at_index(v, k, place), g_.constant(0));
 }
 
 void Differentiator::into_tensor(Id node, const Flow& a) {

@@ -29,6 +29,8 @@ class Differentiator {
   void give(ir::Id child, Flow a, ir::IndexSet domain);
   void through_lookup(const ir::Node& n, const Flow& a);
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
+  int split_key(ir::Id key, ir::Id index, ir::Id* rest);
+  ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);
   void into_tensor(ir::Id node, const Flow& a);
   static ir::IndexSet targets_of(const std::vector<ir::Id>& list);
   ir::Id fresh(ir::Id like);
@@ -36,6 +38,7 @@ class Differentiator {
 
   // gradient_rules.cpp: the local derivative of every operation.
   void propagate(ir::Id node, const Flow& a);
+  void through_prefix(const ir::Node& n, ir::Id node, const Flow& a);
   void through_reduce(ir::Id node, const Flow& a);
   ir::Id slope(ir::Id node, size_t operand);
 

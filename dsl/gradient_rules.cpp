@@ -84,6 +84,7 @@ void Differentiator::propagate(Id node, const Flow& a) {
       Id back = g_.at_index(masked(a), n.sym2, n.args[1]);
       return give(n.args[0], {kNone, back}, g_.free(back));
     }
+    case Op::Prefix: return through_prefix(n, node, a);
     case Op::Div:  // v / y rather than v * (1 / y): one rounding less
       give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[1])}, n.free);
       if (active_.count(n.args[1])) give(n.args[1], {a.mask, g_.binary(Op::Mul, a.value, slope(node, 1))}, n.free);
@@ -96,6 +97,32 @@ void Differentiator::propagate(Id node, const Flow& a) {
         if (s != kNone) give(n.args[k], {a.mask, g_.binary(Op::Mul, a.value, s)}, n.free);
       }
   }
+}
+
+// e(i) takes part in every place from i on: what comes back is a walk in the other direction.
+void Differentiator::through_prefix(const ir::Node& n, Id node, const Flow& a) {
+  if (n.kind != ReduceKind::Sum && n.kind != ReduceKind::LogSumExp) return;  // selections carry no gradient
+  const bool back = n.value == 0;
+  const Id body = n.args[0];
+  Id v = masked(a);
+  if (!(g_.free(v) & ir::bit(n.sym2)))  // the same for every place, and yet to be summed over the places
+    v = g_.binary(Op::Add, v, g_.binary(Op::Mul, g_.constant(0), g_.unary(Op::ToFloat, g_.index(n.sym2))));
+  if (n.kind == ReduceKind::Sum) {
+    const Id sum = g_.prefix(ReduceKind::Sum, v, n.sym2, n.sym, back);
+    return give(body, {kNone, sum}, g_.free(sum));
+  }
+  // sum_p v_p exp(e_i - L_p), by logarithms, because exp(-L_p) alone overflows; once for each sign of v.
+  const Id none = g_.constant(ir::identity(ReduceKind::Max)), zero = g_.constant(0);
+  auto half = [&](Id part) {
+    const Id term = g_.select(g_.binary(Op::Eq, part, zero), none, g_.binary(Op::Sub, g_.unary(Op::Log, part), node));
+    const Id all = g_.prefix(ReduceKind::LogSumExp, term, n.sym2, n.sym, back);
+    const Id nothing = g_.binary(Op::Eq, all, none);  // inf - inf would be NaN
+    return g_.select(nothing, zero, g_.unary(Op::Exp, g_.binary(Op::Add, body, all)));
+  };
+  const Id plus = half(g_.select(g_.binary(Op::Le, v, zero), zero, v));
+  const Id minus = half(g_.select(g_.binary(Op::Le, zero, v), zero, g_.unary(Op::Neg, v)));
+  const Id flow = g_.binary(Op::Sub, plus, minus);
+  give(body, {kNone, flow}, g_.free(flow));
 }
 
 void Differentiator::through_reduce(Id node, const Flow& a) {

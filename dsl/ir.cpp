@@ -13,11 +13,11 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 Type result_type(const Graph& g, const Node& n) {
   switch (n.op) {
-    case Op::Index: case Op::Extent: return Type::Int;
+    case Op::Index: case Op::Extent: case Op::ToInt: case Op::Order: return Type::Int;
     case Op::IsNan: case Op::IsFinite: case Op::Not: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And:
     case Op::Or: return Type::Bool;
     case Op::ToFloat: return Type::Float;
-    case Op::Reduce:
+    case Op::Reduce: case Op::Prefix:
       if (n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin) return Type::Int;
       return g.type(n.args[0]);
     case Op::Select: return g.type(n.args[1]);
@@ -35,6 +35,7 @@ IndexSet free_indices(const Graph& g, const Node& n) {
     case Op::Index: return bit(n.sym);
     case Op::Reduce: return free & ~bit(n.sym);
     case Op::At: return (g.free(n.args[0]) & ~bit(n.sym)) | g.free(n.args[1]);
+    case Op::Order: case Op::Prefix: return (free & ~bit(n.sym)) | bit(n.sym2);
     case Op::Scatter: return (n.sym == kNone ? free : free & ~bit(n.sym)) | bit(n.sym2);
     default: return free;
   }
@@ -190,6 +191,13 @@ Id Graph::scatter(Id value, Id index, Id key, Id target) {
   return intern({.op = Op::Scatter, .sym = index, .sym2 = target, .args = {value, key}});
 }
 
+Id Graph::order(Id body, Id index, Id target, bool rank) {
+  return intern({.op = Op::Order, .sym = index, .sym2 = target, .value = rank ? 1.0 : 0.0, .args = {body}});
+}
+Id Graph::prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed) {
+  return intern({.op = Op::Prefix, .kind = kind, .sym = index, .sym2 = target, .value = reversed ? 1.0 : 0.0, .args = {body}});
+}
+
 Id Graph::straight_through(Id value, Id surrogate) {
   return value == surrogate ? value : intern({.op = Op::StraightThrough, .args = {value, surrogate}});
 }
@@ -211,6 +219,8 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::Reduce: return reduce(n.kind, n.sym, args[0]);
     case Op::At: return at_index(args[0], n.sym, args[1]);
     case Op::Scatter: return scatter(args[0], n.sym, args[1], n.sym2);
+    case Op::Order: return order(args[0], n.sym, n.sym2, n.value != 0);
+    case Op::Prefix: return prefix(n.kind, args[0], n.sym, n.sym2, n.value != 0);
     case Op::StraightThrough: return straight_through(args[0], args[1]);
     default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);
   }
@@ -221,8 +231,8 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   if (auto it = swapped_.find(key); it != swapped_.end()) return it->second;
   Node n = nodes[node];
   auto other = [&](Id s) { return s == a ? b : s == b ? a : s; };
-  if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter) n.sym = other(n.sym);
-  if (n.op == Op::Scatter) n.sym2 = other(n.sym2);
+  if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || whole_axis(n.op)) n.sym = other(n.sym);
+  if (n.op == Op::Scatter || whole_axis(n.op)) n.sym2 = other(n.sym2);
   std::vector<Id> args;
   for (Id x : n.args) args.push_back(swap_indices(x, a, b));
   Id result = with_args(n, args);

@@ -24,7 +24,8 @@ enum class Op : uint8_t {
   Const, Param, Index, Extent, Load,
   // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty.
   Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma,
-  Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, StopGradient,
+  // ToInt(x) is floor(x) as an integer; beyond +-2^30 that, for NaN -1 (no position).
+  Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, ToInt, StopGradient,
   // Two operands. Div and Mod of integers are the floor forms. Max and Min propagate NaN.
   Add, Sub, Mul, Div, Mod, Pow, Atan2, Max, Min, Lt, Le, Eq, Ne, And, Or,
   // Select(condition, then, otherwise): the branch not taken has no influence, whatever its value or derivative.
@@ -35,21 +36,28 @@ enum class Op : uint8_t {
   At,
   // Scatter(v, k): as a function of index `sym2`, the sum of v over those values of index `sym` where k == sym2.
   Scatter,
+  // Over an axis as a whole; bound in `sym`, the result is a function of `sym2` (the same index, or a twin).
+  // Order(e): position of the element that comes at place sym2 in ascending order, NaN last, ties by position;
+  // with value = 1 its inverse, the rank. Prefix(kind, e): e up to and with place sym2, or from it on if value = 1:
+  // Sum, LogSumExp (of nothing but -inf: -inf), ArgMax and ArgMin (the first extremum in the direction walked).
+  Order, Prefix,
 };
 
+// Of one index as a whole, so that its operand must be there first, in memory: a step of its own.
+inline bool whole_axis(Op op) { return op == Op::Order || op == Op::Prefix; }
 // Costs some ten multiply-adds: worth a store where several would compute it.
 bool transcendental(Op op);
 
 // MaxNum ignores NaN (used inside logsumexp, where exp brings it back). An empty reduction has the identity.
 // ArgMax and ArgMin take the lowest index among ties, and 0 where nothing is above the identity.
-enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All };
+enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All, LogSumExp /* Prefix only */ };
 
 struct Node {
   Op op;
   Type type = Type::Float;
   ReduceKind kind = ReduceKind::Sum;
   Id sym = kNone, sym2 = kNone;
-  double value = 0;       // Const
+  double value = 0;       // Const; Order, Prefix: see there
   std::vector<Id> args = {};  // operands; Load: one integer node per dimension of the tensor
   IndexSet free = 0;      // derived
   int line = 0, file = 0;  // where it was written first; not part of its identity
@@ -108,6 +116,8 @@ class Graph {
   Id reduce(ReduceKind kind, Id index, Id body);
   Id at_index(Id node, Id index, Id key);
   Id scatter(Id value, Id index, Id key, Id target);
+  Id order(Id body, Id index, Id target, bool rank);
+  Id prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed);
   Id straight_through(Id value, Id surrogate);
   Id intern(Node node);  // the raw form of all of the above
 

@@ -311,6 +311,7 @@ Expr acos(Arg a) { return unary(Op::Acos, a); }
 Expr asin(Arg a) { return unary(Op::Asin, a); }
 Expr atan2(Arg y, Arg x) { return {G().binary(Op::Atan2, B().as_float(y), B().as_float(x))}; }
 Expr lgamma(Arg a) { return unary(Op::Lgamma, a); }
+Expr to_int(Arg a) { return {G().unary(Op::ToInt, B().as_float(a))}; }
 Expr floor(Arg a) { return unary(Op::Floor, a); }
 Expr round(Arg a) { return unary(Op::Round, a); }
 Expr is_nan(Arg a) { return unary(Op::IsNan, a); }

@@ -114,7 +114,7 @@ const Array& Oracle::stored(Id node) {
   const Op op = graph_.at(node).op;
   const std::vector<Id> indices = oracle::members(graph_.free(node));
   Array out{shape_of(indices), {}};
-  if (op == Op::Reduce || op == Op::Scatter) {
+  if (op == Op::Reduce || op == Op::Scatter || ir::whole_axis(op)) {
     fill(node, out);
   } else {
     out = evaluate(node, indices);
@@ -126,6 +126,7 @@ void Oracle::fill(Id node, Array& out) {
   const ir::Node n = graph_.at(node);
   std::vector<Id> loops = oracle::members(n.free);
   if (n.op == Op::Scatter) return fill_scatter(n, node, out);
+  if (ir::whole_axis(n.op)) return fill_axis(n, node, out);
   out.data.resize(count(out.shape));
   loops.push_back(n.sym);
   Nest& nest = this->nest({-1 - node, loops}, {n.args[0]});

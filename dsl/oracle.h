@@ -61,6 +61,7 @@ class Oracle {
  private:
   const Array& stored(ir::Id node);  // over its free indices in ascending order
   void fill(ir::Id node, Array& out);
+  void fill_axis(const ir::Node& n, ir::Id node, Array& out);
   void fill_scatter(const ir::Node& n, ir::Id node, Array& out);
   // The node, or -1 - node for the nest that computes a stored node from its operands; and the loops, outermost first.
   using NestKey = std::pair<ir::Id, std::vector<ir::Id>>;

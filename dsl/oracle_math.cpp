@@ -1,4 +1,5 @@
 // What each operation of the oracle does to one strip of values.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -96,6 +97,8 @@ bool unary(Nest& nest, const Instruction& i, int64_t n) {
       return map([](double x) { return x == 0; });
     case Op::ToFloat:
       return map([](double x) { return x; });
+    case Op::ToInt:
+      return map([](double x) { return std::isnan(x) ? -1 : std::min(std::max(std::floor(x), -0x1p30), 0x1p30); });
     default:
       return false;
   }

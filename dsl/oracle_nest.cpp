@@ -109,6 +109,8 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
     }
     case Op::Reduce:
     case Op::Scatter:
+    case Op::Order:
+    case Op::Prefix:
       return stored(node, env, false);
     case Op::At: {
       Environment inside = env;

@@ -44,12 +44,13 @@ struct Buffer {
   bool chunk = false;     // ... of a chunk instead of T lanes (Step::heap)
 };
 
-enum class StepKind : uint8_t { Map, Reduce, Scatter, ContractNN, ContractTN };
+enum class StepKind : uint8_t { Map, Reduce, Scatter, Walk, ContractNN, ContractTN };
 
 // One kernel: a serial function over a box.
 //  Map      outputs(domain) = nodes
 //  Reduce   outputs(domain without `over`) = reductions over index `over` (the nodes are Reduce nodes)
 //  Scatter  output = a Scatter node
+//  Walk     output = an Order or Prefix node, of the one buffer read (runtime/walk.h)
 //  Contract output = A B (NN: C(r,c) = sum_k A(r,k) B(k,c)) or A' B (TN: C(r,c) = sum_k A(k,r) B(k,c))
 struct Step {
   StepKind kind = StepKind::Map;

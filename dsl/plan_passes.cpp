@@ -214,7 +214,7 @@ std::string describe(const Plan& p, int b) {
 }  // namespace
 
 std::string print(const Plan& p) {
-  static const char* kKind[] = {"map", "reduce", "scatter", "contract A B", "contract A' B"};
+  static const char* kKind[] = {"map", "reduce", "scatter", "walk", "contract A B", "contract A' B"};
   std::string out;
   auto line = [&](int s, const char* indent) {
     const Step& step = p.steps[s];

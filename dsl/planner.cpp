@@ -58,7 +58,7 @@ Id Planner::choose_row(Id loss) const {
 bool Planner::needs_every_row(Id node) const {
   const ir::Node& n = g_.at(node);
   if (plan_.row == kNone) return false;
-  return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At) && n.sym == plan_.row;
+  return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row;
 }
 
 // Passes, as late as the users allow: what a wide loop computes is then computed where it is used, and a cheap sum over
@@ -140,7 +140,7 @@ bool Planner::like_a_tensor(IndexSet set) const {
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter ||
+  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || ir::whole_axis(n.op) ||
                    std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
   return reaches_[node] = yes;
 }
@@ -175,7 +175,8 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
 
 Layout Planner::default_layout(Id node) const {
   const IndexSet free = g_.free(node);
-  if (g_.at(node).op == Op::Scatter) return {false, natural_order(free)};  // its rows come in any order
+  // A scatter's rows come in any order; a walk along an axis wants it in one piece.
+  if (g_.at(node).op == Op::Scatter || ir::whole_axis(g_.at(node).op)) return {false, natural_order(free)};
   if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
   return {false, natural_order(free)};
 }
@@ -184,7 +185,7 @@ Layout Planner::default_layout(Id node) const {
 void Planner::choose_tiles(const std::vector<Id>& roots) {
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
-    if (n.op == Op::At && n.sym == plan_.row) whole_.insert(n.args[0]);
+    if ((n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row) whole_.insert(n.args[0]);
     Contraction c;
     if (!match_contraction(g_, node, &c)) continue;
     plan_.contracts = true;
@@ -205,6 +206,7 @@ void Planner::choose_tiles(const std::vector<Id>& roots) {
 
 Storage Planner::storage_of(Id node) const {
   const ir::Node& n = g_.at(node);
+  if (ir::whole_axis(n.op) && (needs_every_row(node) || n.sym2 == plan_.row)) return Storage::Whole;
   if (needs_every_row(node) && n.op != Op::At) return Storage::Accumulator;
   if (!row_bound(node) || members(n.free).size() <= 1 || whole_.count(node)) return Storage::Whole;
   if (n.op == Op::Reduce && like_a_tensor(n.free)) return Storage::Whole;
@@ -280,6 +282,7 @@ void Planner::build(Id node, int buffer, int pass) {
   if (match_contraction(g_, node, &c)) return build_contraction(node, buffer, pass, c);
   const ir::Node n = g_.at(node);
   if (n.op == Op::Reduce) return build_reduce(node, buffer, pass);
+  if (ir::whole_axis(n.op)) return build_walk(node, buffer, pass);
   const Layout layout = plan_.buffers[buffer].layout;
   Kernel k{.step = {.outputs = {buffer}, .nodes = {node}}, .pass = pass, .in_loop = row_bound(node)};
   if (n.op == Op::Scatter) {
@@ -324,6 +327,21 @@ void Planner::build_contraction(Id node, int buffer, int pass, const Contraction
   const int right = operand(b, pass, c.k, column);
   k.step.reads = {left, right};
   k.step.text = ir::print(g_, node, 4);
+  add_step(std::move(k));
+}
+
+// A library step of the runtime: from the operand, in memory, to the result.
+void Planner::build_walk(Id node, int buffer, int pass) {
+  const ir::Node n = g_.at(node);
+  // A rank is the order the other way round.
+  const bool rank = n.op == Op::Order && n.value != 0;
+  const Id from = rank ? g_.order(n.args[0], n.sym, n.sym, false) : n.args[0];
+  const Layout operand{false, natural_order(g_.free(from))};
+  if (rank) pass_.try_emplace(from, pass_of(node));
+  Kernel k{.step = {.kind = StepKind::Walk, .domain = operand.order, .over = n.sym, .outputs = {buffer}, .nodes = {node}},
+           .pass = pass, .in_loop = plan_.row != kNone && n.sym != plan_.row && row_bound(node)};
+  read(k, require(from, pass, &operand));
+  k.step.text = ir::print(g_, node, 5);
   add_step(std::move(k));
 }
 
@@ -396,7 +414,7 @@ void Planner::scan(Kernel& k, Id node, bool root) {
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   if (leaf(n.op)) return false;
-  if (n.op == Op::Scatter || whole_.count(node)) return true;  // kept whole in any case
+  if (n.op == Op::Scatter || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
     return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));

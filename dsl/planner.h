@@ -48,6 +48,7 @@ class Planner {
   void build_transposed(Id node, int buffer, int pass);
   void build_contraction(Id node, int buffer, int pass, const Contraction& c);
   int operand(Id node, int pass, Id row, Id column);
+  void build_walk(Id node, int buffer, int pass);
   void build_reduce(Id node, int buffer, int pass);
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void scan(Kernel& k, Id node, bool root);

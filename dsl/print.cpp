@@ -9,11 +9,11 @@ namespace {
 constexpr const char* kOpNames[] = {
     "const",  "param",   "index",    "extent", "load",   "neg",      "abs",      "sign",   "exp",      "expm1",
     "log",    "log1p",   "sqrt",     "tanh",   "sigmoid", "softplus", "erf",      "sin",    "cos",      "acos",
-    "asin",   "lgamma",  "digamma",  "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",
+    "asin",   "lgamma",  "digamma",  "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",  "int",
     "stop_gradient", "+", "-",       "*",      "/",      "mod",      "pow",      "atan2",  "max",      "min",
     "<",      "<=",      "==",       "!=",     "&&",     "||",       "select",   "reduce", "straight_through", "at",
-    "scatter"};
-constexpr const char* kReduceNames[] = {"sum", "prod", "max", "min", "maxnum", "argmax", "argmin", "any", "all"};
+    "scatter", "order", "prefix"};
+constexpr const char* kReduceNames[] = {"sum", "prod", "max", "min", "maxnum", "argmax", "argmin", "any", "all", "logsumexp"};
 
 std::string join(const Graph& g, const std::vector<Id>& args, int depth) {
   std::string out;
@@ -52,6 +52,11 @@ std::string print(const Graph& g, Id node, int depth) {
     case Op::Scatter:
       return fmt::format("scatter({}, {} -> {})", print(g, n.args[0], depth - 1), print(g, n.args[1], depth - 1),
                          g.indices[n.sym2].name);
+    case Op::Order:
+      return fmt::format("{}({}, {})", n.value != 0 ? "rank" : "argsort", g.indices[n.sym].name, print(g, n.args[0], depth - 1));
+    case Op::Prefix:
+      return fmt::format("{}_{}({}, {})", n.value != 0 ? "suffix" : "prefix", name(n.kind), g.indices[n.sym].name,
+                         print(g, n.args[0], depth - 1));
     default: break;
   }
   if (infix(n.op) || infix_logic(n.op))

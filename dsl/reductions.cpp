@@ -66,6 +66,7 @@ Id gather(Id node, Id index, Id key) {
   auto& g = G();
   if (!(g.free(node) & ir::bit(index))) return node;
   const ir::Node n = g.at(node);
+  if ((ir::whole_axis(n.op) || n.op == Op::Scatter) && n.sym2 == index) return g.at_index(node, index, key);
   if (n.op == Op::Load || n.op == Op::Index) return g.at_index(node, index, key);
   if (!(g.free(node) & g.free(key))) {
     // All of it is looked up: the value is stored once, under the canonical index, whoever reads it.
@@ -142,6 +143,64 @@ Expr top_k_sum(Index over, int k, Arg e, Mask m) {
   for (int q = 1; q <= k; q++)
     total = total + select(n >= static_cast<double>(q), at(e, over, kth_argmax(over, q, e, m)), 0.0);
   return total;
+}
+
+// ---- order and sequence ------------------------------------------------------------------------------------------
+
+namespace {
+// The operand of a word over a whole axis, under one canonical name.
+Id along(Index over, Arg e, Mask where, double otherwise, const char* word) {
+  Id x = masked(B().as_float(e), where, otherwise);
+  if (!(G().free(x) & ir::bit(over.id)))
+    B().fail(fmt::format("{}: index '{}' does not occur in `{}`, which depends on {}", word, G().indices[over.id].name,
+                         B().show(x), B().list(G().free(x))));
+  return x;
+}
+Expr running(ReduceKind kind, Index over, Arg e, Mask where, bool reversed, const char* word) {
+  const bool sums = kind == ReduceKind::Sum;
+  if (B().absent(over.id)) return {masked(B().as_float(e), where, sums ? 0 : ir::identity(ReduceKind::Max))};
+  const Id x = along(over, e, where, sums ? 0 : kind == ReduceKind::ArgMin ? ir::identity(ReduceKind::Min) : ir::identity(ReduceKind::Max), word);
+  return {G().prefix(kind, x, over.id, over.id, reversed)};
+}
+Id order_node(Index over, Arg e, Mask where, bool rank, const char* word) {
+  if (B().absent(over.id)) return G().constant(0, Type::Int);
+  return G().order(along(over, e, where, ir::identity(ReduceKind::Min), word), over.id, over.id, rank);
+}
+Expr lookup(Arg e, Index over, Expr key) {
+  if (B().absent(over.id)) return {e.node};
+  return {G().at_index(B().as_float(e), over.id, key.node)};
+}
+}  // namespace
+
+Expr argsort(Index over, Arg e, Mask m) { return {order_node(over, e, m, false, "argsort")}; }
+Expr rank(Index over, Arg e, Mask m) { return {order_node(over, e, m, true, "rank")}; }
+Expr sort(Index over, Arg e, Mask m) {
+  Expr x{masked(B().as_float(e), m, ir::identity(ReduceKind::Min))};
+  return lookup(x, over, argsort(over, x));
+}
+Expr argsort_descending(Index over, Arg e, Mask m) { return argsort(over, -Expr{B().as_float(e)}, m); }
+Expr sort_descending(Index over, Arg e, Mask m) {
+  Expr x{masked(B().as_float(e), m, ir::identity(ReduceKind::Max))};
+  return lookup(x, over, argsort(over, -x));
+}
+Expr cumsum(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, false, "cumsum"); }
+Expr cumsum_from(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, true, "cumsum_from"); }
+Expr cumlogsumexp(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, false, "cumlogsumexp"); }
+Expr cumlogsumexp_from(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, true, "cumlogsumexp_from"); }
+Expr cummax(Index over, Arg e) {
+  if (B().absent(over.id)) return {B().as_float(e)};
+  return lookup(e, over, running(ReduceKind::ArgMax, over, e, {}, false, "cummax"));
+}
+Expr cummin(Index over, Arg e) {
+  if (B().absent(over.id)) return {B().as_float(e)};
+  return lookup(e, over, running(ReduceKind::ArgMin, over, e, {}, false, "cummin"));
+}
+Expr quantile(Index over, Arg e, Arg q) {
+  const Expr x = sort(over, e);
+  const Expr place = Expr{B().as_float(q)} * (Expr{B().as_float(extent(over))} - 1.0), low = floor(place);
+  if (B().absent(over.id)) return x;
+  const Expr a = at(x, over, to_int(low)), b = at(x, over, min(to_int(low) + 1, extent(over) - 1));
+  return a + (place - low) * (b - a);
 }
 
 Expr dot(Index over, Arg a, Arg b) { return sum(over, Expr{B().as_float(a)} * Expr{B().as_float(b)}); }

@@ -7,6 +7,7 @@
 #include "runtime/kernel_heap.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
+#include "runtime/walk.h"
 
 namespace lossc::rt {
 namespace {
@@ -150,13 +151,15 @@ struct Executor {
       }
       args[k] = &buffers[k];
       // The transposed contraction sums over the rows of its first argument's box.
-      const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0);
+      const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0) || step.kind == StepKind::Walk;
       fill(step, arg, cropped, call, &buffers[k], dims[k]);
       if (!arg.written) continue;
-      if (step.kind != StepKind::Kernel)
+      if (step.kind == StepKind::ContractNN || step.kind == StepKind::ContractTN)
         dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));
       if (call.pieces > 1 && !split(step, call, arg.id, &buffers[k])) return;
     }
+    if (step.kind == StepKind::Walk)
+      return walk(step.walk, buffers[0], step.walk_in, buffers[1], step.walk_out);
     const int code = v.kernels[step.kernel]->by_isa[run.plan.isa](args);
     if (code != 0 && error.exchange(code) == 0) failed.store(s);
   }

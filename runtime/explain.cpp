@@ -10,7 +10,7 @@ void explain_step(const Form& form, int s, Text* text) {
                      : step.kind == StepKind::ContractTN ? "contract' "
                                                          : "";
   text->add("    %s%s", kind, step.text);
-  text->add("  (%s, ~%.3g us)\n", form.variant->kernels[step.kernel]->name,
+  text->add("  (%s, ~%.3g us)\n", step.kernel < 0 ? "in the runtime" : form.variant->kernels[step.kernel]->name,
             1e-3 * static_cast<double>(form.step_ns[s]));
 }
 

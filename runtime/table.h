@@ -72,11 +72,13 @@ struct Arg {
   int8_t own = -1;
 };
 
-enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN };
+enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN, Walk };
+// What a Walk step, the runtime's own code, does along one axis of its two arguments (walk.h).
+enum class Walk : uint8_t { None, Order, Inverse, Sum, SumBack, LogSumExp, LogSumExpBack, ArgMax, ArgMaxBack, ArgMin, ArgMinBack };
 struct Step {
   const char* text;  // what it computes, for `lossc explain`
   StepKind kind;
-  int16_t kernel;    // index into Variant::kernels
+  int16_t kernel;    // index into Variant::kernels; a Walk has none: -1
   uint16_t first_arg, n_args;  // in Variant::args
   // Parallel steps: dimension of every written buffer that may be cropped to split the work (-1: run by one worker).
   // Buffers that begin with lanes ({TileInner, -1}) have it one further out.
@@ -85,6 +87,8 @@ struct Step {
   float flops;             // per element of the iteration domain, transcendental functions counted as 10
   uint8_t n_domain;        // axes of the iteration domain (reduced ones included), for cost and explain
   int8_t domain[4];
+  Walk walk;
+  int8_t walk_in, walk_out;  // the dimension walked, of the buffer read and of the one written
 };
 
 // Once steps run before the panel loop, each split among the workers; then the loop over row panels of `row_axis`.

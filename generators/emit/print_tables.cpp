@@ -36,8 +36,13 @@ const char* name(rt::ArgKind k) {
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::StepKind k) {
-  constexpr const char* kNames[] = {"Kernel", "ContractNN", "ContractTN"};
+  constexpr const char* kNames[] = {"Kernel", "ContractNN", "ContractTN", "Walk"};
   return kNames[static_cast<int>(k)];
+}
+const char* name(rt::Walk w) {
+  constexpr const char* kNames[] = {"None", "Order", "Inverse", "Sum", "SumBack", "LogSumExp", "LogSumExpBack",
+                                    "ArgMax", "ArgMaxBack", "ArgMin", "ArgMinBack"};
+  return kNames[static_cast<int>(w)];
 }
 const char* name(lossc::Fact::Kind k) {
   constexpr const char* kNames[] = {"Option", "InputGiven", "AxisGiven", "ParamZero"};
@@ -126,9 +131,9 @@ Rows step_rows(const Form& f) {
     const std::vector<int> domain(r.domain, r.domain + r.n_domain);
     rows.push_back(
         fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
-                    ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}}}",
+                    ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}, .walk = Walk::{}, .walk_in = {}, .walk_out = {}}}",
                     quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis, r.flops,
-                    r.n_domain, list(domain)));
+                    r.n_domain, list(domain), name(r.walk), r.walk_in, r.walk_out));
   }
   return rows;
 }

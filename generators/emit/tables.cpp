@@ -159,16 +159,38 @@ class FormMaker {
     rt::Step row{};
     row.kind = s.kind == plan::StepKind::ContractNN   ? rt::StepKind::ContractNN
                : s.kind == plan::StepKind::ContractTN ? rt::StepKind::ContractTN
+               : s.kind == plan::StepKind::Walk       ? rt::StepKind::Walk
                                                       : rt::StepKind::Kernel;
-    row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_));
+    if (s.kind == plan::StepKind::Walk)
+      set_walk(s, &row);
+    else
+      row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_));
     row.first_arg = static_cast<uint16_t>(form_.args.size());
     row.n_args = static_cast<uint16_t>(sig.args.size());
     for (const lower::KernelArg& a : sig.args) form_.args.push_back(arg(a, index));
     row.split_dim = static_cast<int8_t>(sig.split_dim);
-    row.k_axis = row.kind == rt::StepKind::Kernel ? int8_t{-1} : axis_of(s.over);
+    row.k_axis = s.kind < plan::StepKind::ContractNN ? int8_t{-1} : axis_of(s.over);
     row.flops = sig.flops;
     set_domain(s, &row);
     form_.steps.push_back({s.text, row});
+  }
+
+  void set_walk(const plan::Step& s, rt::Step* row) const {
+    const ir::Node& n = plan_.graph.at(s.nodes[0]);
+    const bool back = n.value != 0;
+    const auto either = [&](rt::Walk forward, rt::Walk backward) { return back ? backward : forward; };
+    row->kernel = -1;
+    row->walk = n.op == ir::Op::Order                        ? either(rt::Walk::Order, rt::Walk::Inverse)
+                : n.kind == ir::ReduceKind::Sum       ? either(rt::Walk::Sum, rt::Walk::SumBack)
+                : n.kind == ir::ReduceKind::LogSumExp ? either(rt::Walk::LogSumExp, rt::Walk::LogSumExpBack)
+                : n.kind == ir::ReduceKind::ArgMax    ? either(rt::Walk::ArgMax, rt::Walk::ArgMaxBack)
+                                                      : either(rt::Walk::ArgMin, rt::Walk::ArgMinBack);
+    const auto dimension = [&](int buffer, ir::Id index) {
+      const auto& order = plan_.buffers[buffer].layout.order;
+      return static_cast<int8_t>(order.end() - std::find(order.begin(), order.end(), index) - 1);
+    };
+    row->walk_in = dimension(s.reads[0], n.sym);
+    row->walk_out = dimension(s.outputs[0], n.sym2);
   }
 
   void set_domain(const plan::Step& s, rt::Step* row) const {

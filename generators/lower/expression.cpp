@@ -240,6 +240,9 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::IsNan: return strict::is_nan(x);
     case Op::IsFinite: return strict::is_finite(x);
     case Op::Not: return !x;
+    case Op::ToInt:
+      return Halide::select(strict::is_nan(x), -1, Halide::cast<int32_t>(Halide::floor(
+                 strict::max_nan(strict::min_nan(strict::select(strict::is_nan(x), c(0), x), c(0x1p30)), c(-0x1p30)))));
     case Op::ToFloat: return operand == ir::Type::Float ? x : Halide::cast(real, x);
     default: break;
   }

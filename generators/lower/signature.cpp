@@ -17,6 +17,7 @@ using rt::ArgKind;
 
 std::vector<Id> StepReader::expressions() const {
   if (step.kind == StepKind::Map) return step.nodes;
+  if (step.kind == StepKind::Walk) return {};  // the runtime's own
   if (step.kind == StepKind::Scatter) return g.at(step.nodes[0]).args;
   std::vector<Id> out;
   for (Id n : step.nodes) out.push_back(g.at(n).args[0]);
@@ -71,6 +72,8 @@ Uses StepReader::uses() const {
 
 std::vector<KernelArg> StepReader::args() const {
   std::vector<KernelArg> out;
+  if (step.kind == StepKind::Walk)
+    return {{ArgKind::Buffer, step.reads[0], false}, {ArgKind::Buffer, step.outputs[0], true}};
   for (int b : step.reads) out.push_back({ArgKind::Buffer, b, false});
   if (contract()) {
     if (step.kind == StepKind::ContractTN)
@@ -179,6 +182,7 @@ class Canonical {
 
 float cost(const StepReader& r) {
   if (r.contract()) return 2;
+  if (r.step.kind == StepKind::Walk) return 20;  // a sort's log n comparisons, a log-sum's exp and log
   float total = 0;
   r.walk([&](Id node) {
     if (r.buffer_of(node) >= 0) return;
@@ -195,6 +199,7 @@ float cost(const StepReader& r) {
 int split_dimension(const StepReader& r) {
   const plan::Buffer& first = r.plan.buffers[r.step.outputs[0]];
   if (r.step.kind == StepKind::Scatter) return -1;
+  if (r.step.kind == StepKind::Walk && first.layout.order[0] == r.g.at(r.step.nodes[0]).sym2) return -1;  // one piece
   if (!r.step.scratch.empty() && !r.plan.in_panel(static_cast<int>(&r.step - r.plan.steps.data()))) return -1;
   if (r.step.kind == StepKind::ContractNN) return 1;
   if (first.layout.order.empty()) return -1;
@@ -204,12 +209,12 @@ int split_dimension(const StepReader& r) {
 }  // namespace
 
 Signature signature(const plan::Plan& plan, int step) {
-  static const char* kKinds[] = {"map", "reduce", "scatter", "contract_nn", "contract_tn"};
+  static const char* kKinds[] = {"map", "reduce", "scatter", "walk", "contract_nn", "contract_tn"};
   const StepReader r(plan, step);
   Signature s;
   s.kind = kKinds[static_cast<int>(r.step.kind)];
   s.args = r.args();
-  s.structure = r.contract() ? s.kind : Canonical(r).text();
+  s.structure = r.contract() || r.step.kind == StepKind::Walk ? s.kind : Canonical(r).text();
   s.split_dim = split_dimension(r);
   s.flops = cost(r);
   return s;

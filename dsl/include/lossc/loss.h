@@ -167,6 +167,7 @@ Expr asin(Arg a);
 Expr atan2(Arg y, Arg x);
 Expr lgamma(Arg a);
 Expr floor(Arg a);
+Expr to_int(Arg a);  // floor as an integer, within +-2^30; NaN: -1. Derivative 0
 Expr round(Arg a);
 Expr relu(Arg a);    // derivative 0 at 0
 Expr clamp(Arg a, Arg low, Arg high);  // derivative 1 at the bounds
@@ -201,6 +202,23 @@ Expr kth_argmax(Index over, int k, Arg e, Mask where = {});
 Expr kth_largest(Index over, int k, Arg e, Mask where = {});
 // Sum of the k largest.
 Expr top_k_sum(Index over, int k, Arg e, Mask where = {});
+
+// ---- order and sequence: of one index as a whole; the result is a function of that index again --------------------
+// Ascending, NaN last, ties by position; masked-out elements count as +inf (descending: -inf). A sorted value passes
+// its derivative to the element that it is.
+
+Expr argsort(Index over, Arg e, Mask where = {});             // at place k: which element comes there
+Expr argsort_descending(Index over, Arg e, Mask where = {});
+Expr rank(Index over, Arg e, Mask where = {});                // of each element: its place, from 0
+Expr sort(Index over, Arg e, Mask where = {});
+Expr sort_descending(Index over, Arg e, Mask where = {});
+Expr quantile(Index over, Arg e, Arg q);                      // linear between the two places around q (n - 1)
+Expr cumsum(Index over, Arg e, Mask where = {});              // of the elements up to and with this one
+Expr cumsum_from(Index over, Arg e, Mask where = {});         // of this one and those after it
+Expr cumlogsumexp(Index over, Arg e, Mask where = {});
+Expr cumlogsumexp_from(Index over, Arg e, Mask where = {});
+Expr cummax(Index over, Arg e);  // derivative to the first element that is the maximum so far
+Expr cummin(Index over, Arg e);
 
 // Contractions over an index.
 Expr dot(Index over, Arg a, Arg b);
