@@ -175,10 +175,17 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
 
 Layout Planner::default_layout(Id node) const {
   const IndexSet free = g_.free(node);
-  // A scatter's rows come in any order; a walk along an axis wants it in one piece.
-  if (g_.at(node).op == Op::Scatter || ir::whole_axis(g_.at(node).op)) return {false, natural_order(free)};
+  if (g_.at(node).op == Op::Scatter) return {false, natural_order(free)};  // its rows come in any order
+  if (ir::whole_axis(g_.at(node).op)) return walk_layout(free, g_.at(node).sym2);
   if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
   return {false, natural_order(free)};
+}
+
+// What a walk reads and writes: the index walked innermost, in one piece.
+Layout Planner::walk_layout(IndexSet free, Id index) const {
+  std::vector<Id> order = natural_order(free & ~ir::bit(index));
+  order.push_back(index);
+  return {false, order};
 }
 
 // Which index pairs live in tiles, and with which index as the column: forced by the contractions they take part in.
@@ -275,11 +282,24 @@ void Planner::build_transposed(Id node, int buffer, int pass) {
   add_step(std::move(k));
 }
 
+// A product is written in tiles; who wants it otherwise gets a copy.
+void Planner::build_copy(Id node, int buffer, int pass) {
+  Kernel k{.step = {.domain = plan_.buffers[buffer].layout.order, .outputs = {buffer}, .nodes = {node}}, .pass = pass,
+           .in_loop = row_bound(node)};
+  const Layout tiles = default_layout(node);
+  read(k, require(node, pass, &tiles));
+  k.step.text = "in rows " + ir::print(g_, node, 4);
+  add_step(std::move(k));
+}
+
 void Planner::build(Id node, int buffer, int pass) {
   const Layout& wanted = plan_.buffers[buffer].layout;
   if (wanted.tiled && wanted.order[1] == plan_.row && row_bound(node)) return build_transposed(node, buffer, pass);
   Contraction c;
-  if (match_contraction(g_, node, &c)) return build_contraction(node, buffer, pass, c);
+  if (match_contraction(g_, node, &c)) {
+    if (wanted.tiled) return build_contraction(node, buffer, pass, c);
+    return build_copy(node, buffer, pass);
+  }
   const ir::Node n = g_.at(node);
   if (n.op == Op::Reduce) return build_reduce(node, buffer, pass);
   if (ir::whole_axis(n.op)) return build_walk(node, buffer, pass);
@@ -336,7 +356,7 @@ void Planner::build_walk(Id node, int buffer, int pass) {
   // A rank is the order the other way round.
   const bool rank = n.op == Op::Order && n.value != 0;
   const Id from = rank ? g_.order(n.args[0], n.sym, n.sym, false) : n.args[0];
-  const Layout operand{false, natural_order(g_.free(from))};
+  const Layout operand = walk_layout(g_.free(from), n.sym);
   if (rank) pass_.try_emplace(from, pass_of(node));
   Kernel k{.step = {.kind = StepKind::Walk, .domain = operand.order, .over = n.sym, .outputs = {buffer}, .nodes = {node}},
            .pass = pass, .in_loop = plan_.row != kNone && n.sym != plan_.row && row_bound(node)};

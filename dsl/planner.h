@@ -45,6 +45,8 @@ class Planner {
   int input(Id tensor);
   void add_step(Kernel k);
   void build(Id node, int buffer, int pass);
+  void build_copy(Id node, int buffer, int pass);
+  Layout walk_layout(ir::IndexSet free, Id index) const;
   void build_transposed(Id node, int buffer, int pass);
   void build_contraction(Id node, int buffer, int pass, const Contraction& c);
   int operand(Id node, int pass, Id row, Id column);

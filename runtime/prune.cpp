@@ -5,7 +5,7 @@ namespace lossc::rt {
 namespace {
 
 // Walks the steps from the last to the first. A buffer once needed stays so: later steps may write it in parts.
-struct Walk {
+struct Backwards {
   const Variant& variant;
   const Bits& available;
   Bits needed;
@@ -35,7 +35,7 @@ struct Walk {
 }  // namespace
 
 Active active_steps(const Variant& variant, const Bits& roots, const Bits& available) {
-  Walk walk{variant, available, roots, {}};
+  Backwards walk{variant, available, roots, {}};
   for (int p = variant.n_passes - 1; p >= 0; --p) {
     const Pass& pass = variant.passes[p];
     for (int k = pass.n_panel - 1; k >= 0; --k) walk.visit(pass.first_panel + k);

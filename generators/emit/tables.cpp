@@ -47,9 +47,10 @@ rt::Merge merge(ir::ReduceKind k) {
       return rt::Merge::And;
     case ir::ReduceKind::ArgMax:
     case ir::ReduceKind::ArgMin:
+    case ir::ReduceKind::LogSumExp:
       break;
   }
-  throw std::logic_error("an argmax over panels cannot be merged from its values alone");
+  throw std::logic_error("an argmax over panels cannot be merged from its values alone, a prefix not at all");
 }
 
 rt::ShapeOp shape_op(ir::Op op) {

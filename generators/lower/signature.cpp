@@ -199,7 +199,7 @@ float cost(const StepReader& r) {
 int split_dimension(const StepReader& r) {
   const plan::Buffer& first = r.plan.buffers[r.step.outputs[0]];
   if (r.step.kind == StepKind::Scatter) return -1;
-  if (r.step.kind == StepKind::Walk && first.layout.order[0] == r.g.at(r.step.nodes[0]).sym2) return -1;  // one piece
+  if (r.step.kind == StepKind::Walk && first.layout.order.size() == 1) return -1;  // one piece
   if (!r.step.scratch.empty() && !r.plan.in_panel(static_cast<int>(&r.step - r.plan.steps.data()))) return -1;
   if (r.step.kind == StepKind::ContractNN) return 1;
   if (first.layout.order.empty()) return -1;
