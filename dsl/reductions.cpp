@@ -31,7 +31,7 @@ Id reduce_constant(ReduceKind kind, Id n, Id body) {
     case ReduceKind::ArgMax: case ReduceKind::ArgMin: return g.constant(0, Type::Int);
     case ReduceKind::Any: return g.binary(Op::And, body, g.unary(Op::Not, none));
     case ReduceKind::All: return g.binary(Op::Or, body, none);
-    case ReduceKind::Max: case ReduceKind::Min: case ReduceKind::MaxNum: break;
+    case ReduceKind::Max: case ReduceKind::Min: case ReduceKind::MaxNum: case ReduceKind::LogSumExp: break;
   }
   return g.select(none, g.constant(ir::identity(kind)), body);
 }
@@ -148,23 +148,22 @@ Expr top_k_sum(Index over, int k, Arg e, Mask m) {
 // ---- order and sequence ------------------------------------------------------------------------------------------
 
 namespace {
-// The operand of a word over a whole axis, under one canonical name.
-Id along(Index over, Arg e, Mask where, double otherwise, const char* word) {
-  Id x = masked(B().as_float(e), where, otherwise);
-  if (!(G().free(x) & ir::bit(over.id)))
-    B().fail(fmt::format("{}: index '{}' does not occur in `{}`, which depends on {}", word, G().indices[over.id].name,
-                         B().show(x), B().list(G().free(x))));
-  return x;
+// The operand of a word over a whole axis. One that is the same everywhere is given the index: it is walked all the same.
+Id along(Index over, Arg e, Mask where, double otherwise) {
+  auto& g = G();
+  const Id x = masked(B().as_float(e), where, otherwise);
+  if (g.free(x) & ir::bit(over.id)) return x;
+  return g.binary(Op::Add, x, g.binary(Op::Mul, g.constant(0), g.unary(Op::ToFloat, g.index(over.id))));
 }
-Expr running(ReduceKind kind, Index over, Arg e, Mask where, bool reversed, const char* word) {
+Expr running(ReduceKind kind, Index over, Arg e, Mask where, bool reversed) {
   const bool sums = kind == ReduceKind::Sum;
   if (B().absent(over.id)) return {masked(B().as_float(e), where, sums ? 0 : ir::identity(ReduceKind::Max))};
-  const Id x = along(over, e, where, sums ? 0 : kind == ReduceKind::ArgMin ? ir::identity(ReduceKind::Min) : ir::identity(ReduceKind::Max), word);
+  const Id x = along(over, e, where, sums ? 0 : kind == ReduceKind::ArgMin ? ir::identity(ReduceKind::Min) : ir::identity(ReduceKind::Max));
   return {G().prefix(kind, x, over.id, over.id, reversed)};
 }
-Id order_node(Index over, Arg e, Mask where, bool rank, const char* word) {
+Id order_node(Index over, Arg e, Mask where, bool rank) {
   if (B().absent(over.id)) return G().constant(0, Type::Int);
-  return G().order(along(over, e, where, ir::identity(ReduceKind::Min), word), over.id, over.id, rank);
+  return G().order(along(over, e, where, ir::identity(ReduceKind::Min)), over.id, over.id, rank);
 }
 Expr lookup(Arg e, Index over, Expr key) {
   if (B().absent(over.id)) return {e.node};
@@ -172,8 +171,8 @@ Expr lookup(Arg e, Index over, Expr key) {
 }
 }  // namespace
 
-Expr argsort(Index over, Arg e, Mask m) { return {order_node(over, e, m, false, "argsort")}; }
-Expr rank(Index over, Arg e, Mask m) { return {order_node(over, e, m, true, "rank")}; }
+Expr argsort(Index over, Arg e, Mask m) { return {order_node(over, e, m, false)}; }
+Expr rank(Index over, Arg e, Mask m) { return {order_node(over, e, m, true)}; }
 Expr sort(Index over, Arg e, Mask m) {
   Expr x{masked(B().as_float(e), m, ir::identity(ReduceKind::Min))};
   return lookup(x, over, argsort(over, x));
@@ -183,17 +182,17 @@ Expr sort_descending(Index over, Arg e, Mask m) {
   Expr x{masked(B().as_float(e), m, ir::identity(ReduceKind::Max))};
   return lookup(x, over, argsort(over, -x));
 }
-Expr cumsum(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, false, "cumsum"); }
-Expr cumsum_from(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, true, "cumsum_from"); }
-Expr cumlogsumexp(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, false, "cumlogsumexp"); }
-Expr cumlogsumexp_from(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, true, "cumlogsumexp_from"); }
+Expr cumsum(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, false); }
+Expr cumsum_from(Index over, Arg e, Mask m) { return running(ReduceKind::Sum, over, e, m, true); }
+Expr cumlogsumexp(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, false); }
+Expr cumlogsumexp_from(Index over, Arg e, Mask m) { return running(ReduceKind::LogSumExp, over, e, m, true); }
 Expr cummax(Index over, Arg e) {
   if (B().absent(over.id)) return {B().as_float(e)};
-  return lookup(e, over, running(ReduceKind::ArgMax, over, e, {}, false, "cummax"));
+  return lookup(e, over, running(ReduceKind::ArgMax, over, e, {}, false));
 }
 Expr cummin(Index over, Arg e) {
   if (B().absent(over.id)) return {B().as_float(e)};
-  return lookup(e, over, running(ReduceKind::ArgMin, over, e, {}, false, "cummin"));
+  return lookup(e, over, running(ReduceKind::ArgMin, over, e, {}, false));
 }
 Expr quantile(Index over, Arg e, Arg q) {
   const Expr x = sort(over, e);
