@@ -44,15 +44,15 @@ Planner::Planner(const Program& program, std::map<int, std::set<Id>> shared)
 // Rows of the loss, or, for a total, the outermost index it sums over.
 Id Planner::choose_row(Id loss) const {
   if (!program_.rows.empty()) return program_.rows[0];
-  for (Id n = loss;;) {
+  std::function<Id(Id)> outermost = [&](Id n) {
     const ir::Node& node = g_.at(n);
     if (node.op == Op::Reduce) return node.sym;
-    Id next = kNone;
     for (Id a : node.args)
-      if (g_.type(a) == Type::Float && !leaf(g_.at(a).op) && next == kNone) next = a;
-    if (next == kNone) return kNone;
-    n = next;
-  }
+      if (g_.type(a) == Type::Float)
+        if (const Id found = outermost(a); found != kNone) return found;
+    return kNone;
+  };
+  return outermost(loss);
 }
 
 bool Planner::needs_every_row(Id node) const {
