@@ -82,7 +82,11 @@ class Differencer {
 std::vector<Difference> finite_difference(const Program& program, const Inputs& inputs, Id tensor) {
   Program p = program;
   const Id node = objective(p);
-  Oracle base(p.graph, inputs), oracle(p.graph, inputs);
+  return finite_difference_of(p.graph, node, inputs, tensor);
+}
+
+std::vector<Difference> finite_difference_of(const ir::Graph& graph, Id node, const Inputs& inputs, Id tensor) {
+  Oracle base(graph, inputs), oracle(graph, inputs);
   oracle.freeze_at(base);
   Differencer differencer(oracle, node, tensor);
   std::vector<Difference> out;

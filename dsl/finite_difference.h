@@ -17,5 +17,7 @@ struct Difference {
 // Program::gradients holds. The factors and the set of kept rows count as constants, and so does what stop_gradient
 // covers; straight_through counts as its surrogate.
 std::vector<Difference> finite_difference(const Program& program, const Inputs& inputs, ir::Id tensor);
+// d(node)/d(each element of the tensor), for a scalar of the program's graph.
+std::vector<Difference> finite_difference_of(const ir::Graph& graph, ir::Id node, const Inputs& inputs, ir::Id tensor);
 
 }  // namespace lossc
