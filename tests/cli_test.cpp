@@ -189,6 +189,32 @@ TEST_F(Cli, CheckTakesAFilesLossForABuiltInOneOfItsName) {
   EXPECT_EQ(lossc_json("check " + file)["results"][0]["loss"], "huber");
 }
 
+TEST_F(Cli, AnOptionAtRunTimeAndARequirementReachTheKernel) {
+  const fs::path path = folder_ / "powers.cpp";
+  std::ofstream(path) << R"(#include <lossc/loss.h>
+using namespace lossc;
+LOSSC_LOSS(powers, "regression") {
+  about({.title = "Powers", .paper = "none", .equation = "e", .edges = "none"});
+  auto i = axis("N", "elements").flat(), k = axis("K", "views");
+  auto power = option("power", {"one", "two"}, "exponent").at_runtime();
+  auto x = tensor("input", {k, i}, "prediction");
+  require(extent(k) > 1, "two views or more");
+  loss_per(i, mean(k, select(power.chosen("one"), abs(x(k, i)), sq(x(k, i)))));
+})";
+  const std::string file = path;
+  const Json checked = lossc_json("check " + file)["results"][0];
+  EXPECT_EQ(checked["ok"], true) << checked;
+  EXPECT_EQ(checked["forms"], 1);
+  EXPECT_EQ(lossc_json("describe " + file)["wants"], Json({"two views or more"}));
+  EXPECT_EQ(lossc_json("explain " + file + " --shape N=4,K=2 --option power=two")["form"], "power=two");
+  EXPECT_TRUE(has(lossc("describe " + file).out, "[K, N...]"));
+  const Ran one = lossc("explain " + file + " --shape N=4,K=1"), three = lossc("bench " + file + " --shape N=4,K=2 --option power=three");
+  EXPECT_EQ(one.code, 2);
+  EXPECT_TRUE(has(one.out, "powers: wants two views or more; K is 1")) << one.out;
+  EXPECT_EQ(three.code, 2);
+  EXPECT_TRUE(has(three.out, "option power is one of one, two, not 'three'")) << three.out;
+}
+
 TEST_F(Cli, AWrongDefinitionIsExplained) {
   const Ran compiler = lossc("check " + definition("wrong", "sq(x(i) - z(i))"));
   EXPECT_EQ(compiler.code, 2);

@@ -124,7 +124,7 @@ Json explain(const Words& words) {
                  {"shape", form.shape_json()},
                  {"dtype", words.dtype},
                  {"mode", words.mode},
-                 {"form", form_text(form.program)},
+                 {"form", form.text()},
                  {"threads", threads},
                  {"steps", steps_json(plan, cost)},
                  {"buffers", buffers_json(plan, cost)},

@@ -207,6 +207,15 @@ int Form::choice(const std::string& option) const {
   return 0;
 }
 
+std::string Form::text() const {
+  std::string text = form_text(program);
+  for (const OptionInfo& o : program.options) {
+    if (o.param == ir::kNone) continue;
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", o.name, o.choices[static_cast<size_t>(choice(o.name))]);
+  }
+  return text;
+}
+
 std::string Form::shape_text() const {
   std::string text;
   for (const ir::Axis& a : program.graph.axes) {
