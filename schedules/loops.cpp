@@ -8,7 +8,7 @@ using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
-void dense_loop(Func f, Var x, int block, int lanes) {
+void dense_loop(Halide::Stage f, Var x, int block, int lanes) {
   Var xo("xo"), xi("xi");
   f.split(x, xo, xi, block, TailStrategy::GuardWithIf).vectorize(xi, lanes).unroll(xi);
 }

@@ -10,7 +10,7 @@
 namespace lossc::schedules {
 
 // f(x, ...): x in blocks of `block` (a multiple of `lanes`), vectorised and unrolled, the rest element by element.
-void dense_loop(Halide::Func f, Halide::Var x, int block, int lanes);
+void dense_loop(Halide::Stage f, Halide::Var x, int block, int lanes);
 
 // f(ci, row, co) over tiles of `tile` columns: a tile's row is consecutive memory, rows follow each other.
 void tile_loop(Halide::Func f, Halide::Var ci, Halide::Var row, Halide::Var co, int tile, int lanes);

@@ -39,9 +39,9 @@ bool reads_tiles_along(const Lowering& l, Id index) {
   return false;
 }
 
-// The caller's tensors may have any stride along the vectorised index. Three versions of the loop: rows without weights
-// (their stand-in has stride 0), all dense, and any stride.
-void specialise(Lowering& l, Func f, Id index, int stages) {
+// The caller's tensors may have any stride along the vectorised index. What makes a fast version of the loop: rows without
+// weights (their stand-in has stride 0), or all dense. Empty: no tensor of the caller's is touched.
+std::vector<Expr> fast_cases(Lowering& l, Func f, Id index) {
   const auto images = f.output_buffers();
   Expr out;
   for (size_t k = 0; k < images.size(); k++) {
@@ -50,15 +50,14 @@ void specialise(Lowering& l, Func f, Id index, int stages) {
     Expr here = image.dim(0).stride() == 1;
     out = out.defined() ? out && here : here;
   }
+  std::vector<Expr> cases;
   for (int implicit : {0, 1}) {
     Expr c = l.dense(index, implicit);
     if (out.defined()) c = c.defined() ? c && out : out;
-    if (!c.defined()) return;
-    f.specialize(c);
-    for (int s = 0; s < stages; s++) f.update(s).specialize(c);
-    Expr other = l.dense(index, 1 - implicit);
-    if (!other.defined()) return;
+    if (!c.defined()) break;
+    if (cases.empty() || !Halide::Internal::equal(cases[0], c)) cases.push_back(c);
   }
+  return cases;
 }
 
 // While exp and the like keep the cores busy, memory is idle: the next row of what is read is fetched meanwhile, so that
@@ -118,13 +117,18 @@ std::vector<Func> map_kernel(Lowering& l) {
   constrain_output(l, f, l.reader.step.outputs);
   if (vars.empty()) return {f};
   const bool in_tiles = reads_tiles_along(l, domain.back());
-  if (l.inner.empty()) {
-    schedules::dense_loop(f, vars[0], in_tiles ? l.tile : 4 * l.lanes, l.lanes);
-    if (vars.size() == 2) prefetch_next_row(l, f);
-  } else {
+  const std::vector<Expr> fast = fast_cases(l, f, domain.back());
+  if (!l.inner.empty()) {
     schedules::chunk_loop(f, vars, l.chunked(), l.chunk, l.lanes);
+    for (const Expr& c : fast) f.specialize(c);
+    return {f};
   }
-  specialise(l, f, domain.back(), 0);
+  // Any other stride goes element by element: as vectors it would be gathers, hardly faster, and a third of the time that
+  // a kernel takes to compile.
+  const int block = in_tiles ? l.tile : 4 * l.lanes;
+  if (fast.empty()) schedules::dense_loop(f, vars[0], block, l.lanes);
+  for (const Expr& c : fast) schedules::dense_loop(f.specialize(c), vars[0], block, l.lanes);
+  if (vars.size() == 2) prefetch_next_row(l, f);
   return {f};
 }
 
