@@ -7,7 +7,9 @@ namespace {
 
 using Halide::Expr;
 using Halide::Internal::Call;
+using Halide::Internal::For;
 using Halide::Internal::Let;
+using Halide::Internal::LetStmt;
 using Halide::Internal::Load;
 using Halide::Internal::Ramp;
 using Halide::Internal::Stmt;
@@ -24,17 +26,20 @@ class DenseLoads : public Halide::Internal::IRVisitor {
   using IRVisitor::visit;
   void visit(const Let* op) override {
     op->value.accept(this);
-    inside_++;
+    bound_.insert(op->name);
     op->body.accept(this);
-    inside_--;
   }
+  void visit(const Variable* op) override { uses_bound_ |= bound_.count(op->name) > 0; }
   void visit(const Load* op) override {
-    IRVisitor::visit(op);
     const Ramp* ramp = op->index.as<Ramp>();
-    if (op->name == image_ && inside_ == 0 && ramp && Halide::Internal::is_const_one(ramp->stride)) found.push_back(op);
+    if (op->name != image_ || !ramp || !Halide::Internal::is_const_one(ramp->stride)) return IRVisitor::visit(op);
+    uses_bound_ = false;
+    ramp->base.accept(this);
+    if (!uses_bound_) found.push_back(op);
   }
   const std::string& image_;
-  int inside_ = 0;
+  std::set<std::string> bound_;
+  bool uses_bound_ = false;
 };
 
 class Prefetches : public Halide::Internal::IRMutator {
@@ -43,12 +48,21 @@ class Prefetches : public Halide::Internal::IRMutator {
 
  private:
   using IRMutator::visit;
-  Stmt visit(const Store* op) override {
-    Stmt out = op;
+  // Halide binds what it reads in statements around the store, so both are looked at; whose they are, the loop says.
+  Stmt visit(const For* op) override {
+    loops_.push_back(op->name);
+    Stmt s = IRMutator::visit(op);
+    loops_.pop_back();
+    return s;
+  }
+  Stmt visit(const Store* op) override { return with_prefetches(op->value, op); }
+  Stmt visit(const LetStmt* op) override { return with_prefetches(op->value, IRMutator::visit(op)); }
+
+  Stmt with_prefetches(const Expr& value, Stmt out) {
     for (const Ahead& a : list_) {
-      if (op->name != a.func) continue;
+      if (loops_.empty() || loops_.back().rfind(a.func + ".s", 0) != 0) continue;
       DenseLoads loads(a.image);
-      op->value.accept(&loads);
+      value.accept(&loads);
       for (const Load* l : loads.found) {
         const Expr first = l->index.as<Ramp>()->base;
         const Expr base = Variable::make(Halide::type_of<void*>(), a.image, l->param);
@@ -60,6 +74,7 @@ class Prefetches : public Halide::Internal::IRMutator {
     }
     return out;
   }
+  std::vector<std::string> loops_;
   std::vector<Ahead> list_;
 };
 

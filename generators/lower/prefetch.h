@@ -12,8 +12,8 @@
 namespace lossc::lower {
 
 struct Ahead {
-  std::string func;      // whose stores
-  std::string image;     // read this
+  std::string func;      // in whose loops
+  std::string image;     // what is read
   Halide::Expr elements;  // so far ahead
 };
 
