@@ -215,6 +215,18 @@ LOSSC_LOSS(powers, "regression") {
   EXPECT_TRUE(has(three.out, "option power is one of one, two, not 'three'")) << three.out;
 }
 
+TEST_F(Cli, NewWritesADefinitionThatChecks) {
+  const std::string file = folder_ / "first_try.cpp";
+  EXPECT_EQ(lossc("new first_try -o " + file).code, 0);
+  const Ran checked = lossc("check " + file);
+  EXPECT_EQ(checked.code, 0) << checked.out;
+  const Ran again = lossc("new first_try -o " + file);
+  EXPECT_EQ(again.code, 2);
+  EXPECT_TRUE(has(again.out, "exists already")) << again.out;
+  EXPECT_TRUE(has(lossc("new Huber -o " + file).out, "'Huber' is no name for a loss")) << "upper case";
+  EXPECT_TRUE(has(lossc("new huber -o " + file).out, "there is a loss 'huber' already"));
+}
+
 TEST_F(Cli, AWrongDefinitionIsExplained) {
   const Ran compiler = lossc("check " + definition("wrong", "sq(x(i) - z(i))"));
   EXPECT_EQ(compiler.code, 2);
