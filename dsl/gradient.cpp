@@ -23,7 +23,8 @@ std::vector<Gradient> Differentiator::run(Id value, Id seed, Id mask) {
   std::vector<Id> order = ir::topological(g_, {value});
   std::reverse(order.begin(), order.end());
   mark_active(order);
-  terms_[value].push_back({g_.at(mask).op == Op::Const ? kNone : mask, seed});
+  // Every row has the value, also where it does not depend on the row: then all of them flow into one.
+  give(value, {g_.at(mask).op == Op::Const ? kNone : mask, seed}, g_.free(seed) | g_.free(mask));
   for (Id node : order) {
     if (!terms_.count(node) || !active_.count(node)) continue;
     const Flow a = combined(node);
