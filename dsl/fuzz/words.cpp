@@ -2,7 +2,7 @@
 
 // The text of a word and what it does are the same characters, so that a printed definition is the one that failed.
 // Operands are kept where a word is finite and smooth almost everywhere: log(0.1 + softplus(a)) and not log(a), or most
-// programs would be NaN and say nothing.
+// programs would be NaN and say nothing. The maximum of nothing is -inf; clamped, it must leave no NaN in the gradient.
 #define WORD(result, args, axes, binds, ...) \
   Word { #__VA_ARGS__, result, args, axes, Binds::binds, [](const Names& in, At n, Operands a, double v) -> Expr { \
     (void)in, (void)n, (void)a, (void)v; \
@@ -91,10 +91,10 @@ const std::vector<Word>& words() {
       WORD('f', "fb", "*", Reduces, mean(n[0], a[0], a[1])),
       WORD('f', "fb", "*", Reduces, prod(n[0], 1.2 * tanh(a[0]), a[1])),
       WORD('f', "f", "*", Reduces, max(n[0], a[0])),
-      WORD('f', "fb", "*", Reduces, max(n[0], a[0], a[1])),
+      WORD('f', "fb", "*", Reduces, clamp(max(n[0], a[0], a[1]), -4.0, 4.0)),
       WORD('f', "f", "*", Reduces, min(n[0], a[0])),
       WORD('f', "f", "*", Reduces, logsumexp(n[0], a[0])),
-      WORD('f', "fb", "*", Reduces, logsumexp(n[0], a[0], a[1])),
+      WORD('f', "fb", "*", Reduces, clamp(logsumexp(n[0], a[0], a[1]), -8.0, 8.0)),
       WORD('f', "b", "*", Reduces, count(n[0], a[0])),
       WORD('f', "f", "*", Reduces, kth_largest(n[0], 2, a[0])),
       WORD('f', "f", "*", Reduces, top_k_sum(n[0], 2, a[0])),
