@@ -25,6 +25,14 @@ bool has(const char* word) {
   return std::string(lossc_loss_arg(lossc_loss_at(0), 0)->dtypes).find(word) != std::string::npos;
 }
 
+// Float inputs that a case of the form gives.
+std::vector<std::string> floats_of(const Program& p, const Case& c) {
+  std::vector<std::string> names;
+  for (const ir::Tensor& t : p.graph.tensors)
+    if (t.type == ir::Type::Float && t.role == ir::TensorRole::Input && c.inputs.count(t.name)) names.push_back(t.name);
+  return names;
+}
+
 class Dtypes : public testing::TestWithParam<const Definition*> {
  protected:
   void SetUp() override {
@@ -108,23 +116,16 @@ TEST_P(Dtypes, TypesMix) {
   const DLDataType types[] = {kBF16, kF32, kF16};
   for (const Program& p : forms_) {
     for (int turn = 0; turn < 3; turn++) {
+      const Case c = sample(p, {.extent = 9, .seed = 6, .row_inputs = true});
       KernelCall call{.threads = 1, .panel_rows = 5};
       std::vector<DLDataType> there{kF32};
       int k = turn;
-      for (const ir::Tensor& t : p.graph.tensors) {
-        if (t.type != ir::Type::Float || t.role != ir::TensorRole::Input) continue;
-        there.push_back(call.types[t.name] = types[k++ % 3]);
-      }
+      for (const std::string& input : floats_of(p, c)) there.push_back(call.types[input] = types[k++ % 3]);
       for (const std::string& out : {std::string("loss"), std::string("row_weight"), std::string("grad_output")})
         call.types[out] = there[static_cast<size_t>(k++) % there.size()];
       for (const Gradient& g : p.gradients)
         call.types["grad_" + p.graph.tensors[g.tensor].name] = there[static_cast<size_t>(k++) % there.size()];
-      const Case c = sample(p, {.extent = 9, .seed = 6, .row_inputs = true});
-      // Optional inputs that this form lacks are no types of the plan.
-      bool given = true;
-      for (const ir::Tensor& t : p.graph.tensors)
-        if (call.types.count(t.name) && t.role == ir::TensorRole::Input) given &= c.inputs.count(t.name) > 0;
-      if (given) compare(p, c, call, fmt::format("mixed, turn {}", turn));
+      compare(p, c, call, fmt::format("mixed, turn {}", turn));
     }
   }
 }
@@ -156,6 +157,10 @@ TEST_P(Dtypes, ComputesInDoubleWhereAskedTo) {
     const KernelCall call{.bits = 64, .real = type, .threads = 1, .panel_rows = 4, .flags = LOSSC_PLAN_F64};
     compare(p, c, call, "computed in f64");
   }
+  const std::vector<std::string> inputs = floats_of(p, c);
+  if (inputs.size() < 2) return;
+  for (const std::string& input : inputs)  // one f64 input is enough
+    compare(p, c, {.bits = 64, .real = kBF16, .types = {{input, kF64}}, .threads = 1, .panel_rows = 4}, input + " in f64");
 }
 
 std::vector<const Definition*> all() {

@@ -125,7 +125,7 @@ class Header {
       if (axis.flat) text += "; any number of dimensions";
       s += filled(fmt::format(" * {}: ", axis.name), " *   ", text);
     }
-    s += filled(" * ", " *   ",
+    s += filled(" *\n * ", " *   ",
                 "Float tensors may differ in type; what is computed in, and what outputs may be, is in lossc.h.");
     return s + usage() + " *\n * Emitted by lossc: changes here are lost. */\n";
   }
