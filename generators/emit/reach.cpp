@@ -23,7 +23,9 @@ Id cut_index(const plan::Plan& plan, int step) {
 int own_dim(const plan::Plan& plan, int step, int buffer) {
   const plan::Buffer& b = plan.buffers[buffer];
   const Id cut = cut_index(plan, step);
-  if (b.storage != plan::Storage::Input || cut == kNone) return -1;
+  // A walk goes along a whole axis, and has no expression to look at.
+  const bool walk = plan.steps[step].kind == plan::StepKind::Walk;
+  if (b.storage != plan::Storage::Input || cut == kNone || walk) return -1;
   const size_t rank = b.layout.order.size();
   std::vector<bool> own(rank, true);
   const lower::StepReader reader(plan, step);
