@@ -141,7 +141,12 @@ void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
     const Id v = collect(masked(a), key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
     return give(n.args[0], {kNone, g_.at_index(v, t, g_.index(n.sym))}, 0);
   }
-  give(n.args[0], {kNone, collect(masked(a), n.args[1], n.sym, g_.free(n.args[0]))}, 0);
+  // A mask that does not concern the place looked up (a dropped row) holds for what is looked up, too.
+  std::vector<Id> kept;
+  const IndexSet other = g_.free(key) | ir::bit(n.sym) | ~g_.free(n.args[0]);
+  for (Id m : conjuncts(a.mask))
+    if (!(g_.free(m) & other)) kept.push_back(m);
+  give(n.args[0], {all_of(kept), collect(masked(a), key, n.sym, g_.free(n.args[0]))}, 0);
 }
 
 // v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may

@@ -41,18 +41,28 @@ Planner::Planner(const Program& program, std::map<int, std::set<Id>> shared)
 
 // ---- facts about nodes -----------------------------------------------------------------------------------------
 
-// Rows of the loss, or, for a total, the outermost index it sums over.
-Id Planner::choose_row(Id loss) const {
+// Rows of the loss, or, for a total, the outermost index it sums over; of several the one that most wide values have, for
+// what is not cut into panels is stored whole.
+Id Planner::choose_row(const std::vector<Id>& roots) const {
   if (!program_.rows.empty()) return program_.rows[0];
-  std::function<Id(Id)> outermost = [&](Id n) {
-    const ir::Node& node = g_.at(n);
-    if (node.op == Op::Reduce) return node.sym;
-    for (Id a : node.args)
-      if (g_.type(a) == Type::Float)
-        if (const Id found = outermost(a); found != kNone) return found;
-    return kNone;
+  std::vector<Id> sums;
+  std::set<Id> seen;
+  std::function<void(Id)> collect = [&](Id node) {
+    if (!seen.insert(node).second) return;
+    const ir::Node& n = g_.at(node);
+    if (n.op == Op::Reduce) return sums.push_back(n.sym);
+    for (Id a : n.args)
+      if (g_.type(a) == Type::Float) collect(a);
   };
-  return outermost(loss);
+  collect(roots[0]);
+  std::map<Id, int> wide;
+  for (Id node : ir::topological(g_, roots)) {
+    const std::vector<Id> free = members(g_.free(node));
+    if (free.size() < 2 || like_a_tensor(g_.free(node))) continue;
+    for (Id k : free) wide[k]++;
+  }
+  auto best = std::max_element(sums.begin(), sums.end(), [&](Id a, Id b) { return wide[a] < wide[b]; });
+  return best == sums.end() ? kNone : *best;
 }
 
 bool Planner::needs_every_row(Id node) const {
@@ -145,14 +155,15 @@ bool Planner::reaches_buffer(Id node) const {
   return reaches_[node] = yes;
 }
 
-// A reduction over a short inner axis of given data, with the result as wide as the vectorised axis (softmax over the
-// classes of a pixel): computed again where it is used, a chunk of the vectorised axis at a time, and never stored.
+// A reduction over a short inner axis of given data, computed again where it is used, a chunk of the vectorised axis at a
+// time, and never stored: if the result is as wide as the vectorised axis (softmax over the classes of a pixel), or wider
+// than any tensor (distance of two points of a set of sets, over the coordinates).
 bool Planner::chunk_inline(Id reduce) const {
   const ir::Node& n = g_.at(reduce);
   const IndexSet domain = n.free | ir::bit(n.sym);
-  if (n.sym == plan_.row || !like_a_tensor(domain)) return false;
-  const std::vector<Id> order = natural_order(domain);
-  return order.back() != n.sym && members(domain).size() >= 3;
+  if (n.sym == plan_.row || members(domain).size() < 3) return false;
+  if (like_a_tensor(domain)) return natural_order(domain).back() != n.sym;
+  return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
 }
 
 // Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration.
@@ -378,11 +389,14 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
                                       program_.name, ir::print(g_, node, 4)));
   Kernel k;
   auto tile = tiles_.find(domain);
+  // Into tiles the columns of the result are what is vectorised.
+  const Layout out = plan_.buffers[buffer].layout;
+  const std::vector<Id> linear = out.tiled ? std::vector<Id>{out.order[0], n.sym, out.order[1]} : natural_order(domain);
   for (bool tiled : {false, true}) {
     k = Kernel{.step = {.kind = StepKind::Reduce, .over = n.sym, .accumulates = accumulates, .outputs = {buffer}, .nodes = {node}},
                .pass = pass, .in_loop = in_loop};
     k.step.tiled = tiled;
-    k.step.domain = tiled ? tile->second.order : natural_order(domain);
+    k.step.domain = tiled ? tile->second.order : linear;
     scan(k, n.args[0], false);
     auto in_tiles = [&](int b) {
       return plan_.buffers[b].layout.tiled && g_.free(plan_.buffers[b].node) == domain;
@@ -455,7 +469,7 @@ Plan Planner::run() {
   for (const Gradient& gr : program_.gradients) roots.push_back(gr.node);
   for (const NamedOutput& o : program_.outputs) roots.push_back(o.node);
   roots = normalise_contractions(g_, roots);
-  plan_.row = choose_row(roots[0]);
+  plan_.row = choose_row(roots);
   choose_tiles(roots);
   root_rows_ = {false, true};
   for (const Gradient& gr : program_.gradients)

@@ -25,7 +25,7 @@ class Planner {
   };
 
   // Facts about nodes.
-  Id choose_row(Id loss) const;
+  Id choose_row(const std::vector<Id>& roots) const;
   void choose_passes(const std::vector<Id>& roots);
   void gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early);
   int pass_of(Id node) const;

@@ -65,7 +65,8 @@ TEST_P(EveryForm, HasTheGradientOfItsValue) {
 // Ties, zero vectors and the like sit on kinks, where only the elements that are smooth can be compared.
 TEST_P(EveryForm, HasTheGradientOfItsValueUnderStress) {
   for (Stress stress : all_stresses()) {
-    if (stress == Stress::None) continue;
+    // A step is 1e16 times tiny inputs, and across it kinks that cancel, |x| - |x|, look smooth.
+    if (stress == Stress::None || stress == Stress::Tiny) continue;
     check_gradients(forms_[0], sample(forms_[0], {.extent = 4, .stress = stress, .seed = 2}), 0);
   }
 }

@@ -56,6 +56,13 @@ std::vector<int> dtypes(const Definition& definition) {
   return out;
 }
 
+// Does it choose among elements, so that it matters which of equal ones wins?
+bool selects(const Program& p) {
+  return std::any_of(p.graph.nodes.begin(), p.graph.nodes.end(), [](const ir::Node& n) {
+    return n.op == ir::Op::Reduce && n.kind != ir::ReduceKind::Sum && n.kind != ir::ReduceKind::MaxNum;
+  });
+}
+
 class Kernels : public testing::TestWithParam<const Definition*> {
  protected:
   void SetUp() override {
@@ -132,7 +139,7 @@ TEST_P(Kernels, Stress) {
       const Program& p = forms_[0];
       for (int bits : dtypes(*GetParam())) {
         const Case c = check::rounded(sample(p, {.extent = extent, .stress = stress, .seed = 11}), bits);
-        const bool ties = stress == Stress::Ties || stress == Stress::Duplicates;
+        const bool ties = (stress == Stress::Ties || stress == Stress::Duplicates) && selects(p);
         const check::Expectation e = check::expectation(p, c, bits, 4, ties);
         for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, name(stress));
       }
@@ -147,7 +154,8 @@ TEST_P(Kernels, ReductionsModesAndMemory) {
       if (reduction == Reduction::Mean && row_inputs) exact.denominator = 12.5;
       const Case c = check::rounded(exact, 32);
       const check::Expectation e = check::expectation(p, c, 32, 4);
-      for (int32_t mode : {LOSSC_FORWARD | LOSSC_BACKWARD, static_cast<int>(LOSSC_FORWARD), 0}) compare(p, c, e, {.mode = mode}, "mode");
+      for (int32_t mode : {LOSSC_FORWARD | LOSSC_BACKWARD, static_cast<int>(LOSSC_FORWARD), 0})
+        if (mode != 0 || !p.gradients.empty()) compare(p, c, e, {.mode = mode}, "mode");
       for (Strides s : {Strides::RowPadded, Strides::Reversed, Strides::InnerTwo}) compare(p, c, e, {.strides = s}, "strides");
       compare(p, c, e, {.wide_labels = true}, "i64 labels");
       compare(p, c, e, {.threads = 1}, "one thread");

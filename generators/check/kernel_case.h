@@ -282,7 +282,8 @@ class KernelRun {
       return &own(call_.type_of(a->name), c_.inputs.at(t.name).shape);
     }
     for (const NamedOutput& o : p_.outputs)
-      if (o.name == a->name && mode & LOSSC_FORWARD) return &own(call_.type_of(a->name), shape(o.indices));
+      if (o.name == a->name && mode & LOSSC_FORWARD)
+        return &own(a->integer ? DLDataType{kDLInt, 32, 1} : call_.type_of(a->name), shape(o.indices));
     return nullptr;
   }
   static std::string gradient_name(const std::string& tensor) { return "grad_" + tensor; }
