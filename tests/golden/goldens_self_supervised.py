@@ -1,0 +1,171 @@
+"""Golden vectors of self-supervision: losses on views and on statistics of a batch."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from common import *
+
+
+# ---- vicreg ----------------------------------------------------------------------------------------------------------
+
+
+def vicreg(x, p, o):
+    def spread(z):
+        n, d = z.shape
+        centred = z - z.mean(0)
+        cov = centred.T @ centred / max(n - 1, 1)
+        hinge = torch.relu(p["gamma"] - (cov.diagonal() + p["eps"]).sqrt()).mean()
+        return p["mu"] * hinge + p["nu"] * (cov**2 * (1 - torch.eye(d).double())).sum() / d
+
+    if "z2" not in x:
+        return Rows(spread(x["z1"]))
+    return Rows(p["lambda"] * ((x["z1"] - x["z2"]) ** 2).mean() + spread(x["z1"]) + spread(x["z2"]))
+
+
+def vicreg_library(x, p, o):
+    from lightly.loss import VICRegLoss
+
+    if "z2" not in x or len(x["z1"]) < 2 or p["gamma"] != 1:
+        return None
+    # The library halves the variance terms.
+    loss = VICRegLoss(lambda_param=p["lambda"], mu_param=2 * p["mu"], nu_param=p["nu"], eps=p["eps"])
+    return Library("lightly.loss.VICRegLoss with mu doubled", None, loss(x["z1"], x["z2"]))
+
+
+def vicreg_cases():
+    g = Draw("vicreg")
+    x = {"z1": g.normal(7, 4, scale=0.75), "z2": g.normal(7, 4)}
+    alone = {"z1": x["z1"]}
+    yield Case("default", x)
+    yield Case("scaled", x, grad_output=-2.0)
+    yield Case("weight", x, reduction="sum", row_weight=[0.5])
+    yield Case("masked", x, row_mask=[0])
+    yield Case("authors_code", x, {"mu": 12.5})
+    yield Case("params", x, {"lambda": 1.0, "mu": 4.0, "nu": 0.5, "eps": 0.25})
+    yield Case("gamma", x, {"gamma": 2.0})
+    yield Case("alone", alone, why="regulariser of another loss")
+    yield Case("alone_gamma", alone, {"gamma": 1.5, "nu": 4.0})
+    flat_column = x["z1"].clone()
+    flat_column[:, 2] = 0.375
+    yield Case("constant_column", {"z1": flat_column, "z2": x["z2"]})
+    yield Case("constant_column_eps", {"z1": flat_column, "z2": x["z2"]}, {"eps": 0.0625})
+    yield Case("equal_views", {"z1": x["z2"], "z2": x["z2"]})
+    yield Case("offset", {"z1": x["z1"] + 64, "z2": x["z2"] + 64})
+    yield Case("one_row", {k: v[:1] for k, v in x.items()}, why="variance and covariance are 0")
+    yield Case("one_feature", {k: v[:, :1] for k, v in x.items()})
+
+
+LOSSES["vicreg"] = Loss(
+    "vicreg", "lightly VICRegLoss; catalogue/feature_statistics.md vicreg", vicreg, vicreg_library, ["z1", "z2"],
+    {"lambda": 25, "mu": 25, "nu": 1, "gamma": 1, "eps": 1e-4}, {}, list(vicreg_cases()), ["lightly"])
+
+
+# ---- koleo -----------------------------------------------------------------------------------------------------------
+
+
+def koleo(x, p, o):
+    u, rows = unit_rows(x["embedding"]), []
+    n = len(u)
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        cos = [(u[i] @ u[j]).item() for j in others]
+        nearest = max(cos, default=0)
+        assert all(nearest - c < 1e-12 or nearest - c > 1e-3 for c in cos)
+        j = next((j for j, c in zip(others, cos) if nearest - c < 1e-12), i)
+        square = ((u[i] - u[j]) ** 2).sum()
+        some = square > 1e-24  # duplicates are at distance 0, with gradient 0
+        rows.append(-torch.log(torch.where(some, torch.where(some, square, 1).sqrt(), 0) + p["eps"]))
+    return Rows(torch.stack(rows) if rows else torch.zeros(0).double(), torch.full((n,), n > 1))
+
+
+def koleo_library(x, p, o):
+    from lightly.loss import KoLeoLoss
+
+    if len(x["embedding"]) < 2:
+        return None
+    loss = KoLeoLoss(eps=p["eps"])
+    loss.pairwise_distance.eps = 0.0  # it is added inside the distance, too
+    return Library("lightly.loss.KoLeoLoss without the eps inside its distance", None, loss(x["embedding"]))
+
+
+def koleo_cases():
+    g = Draw("koleo/2")
+    x = {"embedding": g.normal(8, 4)}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.25)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(8)))
+    yield Case("eps", x, {"eps": 0.5})
+    yield Case("row_weight", x, row_weight=flat(g.weight(8)), row_mask=[1, 0, 1, 1, 1, 0, 1, 1])
+    yield Case("denominator", x, denominator=16.0)
+    yield Case("all_masked", x, row_mask=[0] * 8)
+    # Rows 1 and 2 are duplicates up to length, and exactly so in floating point; of equals the lowest index is taken.
+    same = floats([[0, 1, 0], [3, 0, 0], [1.5, 0, 0], [0, -2, 0], [0, 1, 1]])
+    yield Case("duplicates", {"embedding": same}, library=False, why="-log eps with gradient 0")
+    zero = floats([[0, 2, 0], [0, 0, 0], [0, -1, 0]])
+    yield Case("zero_vector", {"embedding": zero}, library=False, why="gradient 0 there")
+    yield Case("two_rows", {"embedding": x["embedding"][:2]})
+    yield Case("one_row", {"embedding": x["embedding"][:1]}, why="nothing kept: 0")
+    yield Case("large", {"embedding": x["embedding"] * 2.0**12})
+
+
+LOSSES["koleo"] = Loss(
+    "koleo", "lightly KoLeoLoss; catalogue/feature_statistics.md koleo", koleo, koleo_library, ["embedding"], {"eps": 1e-8},
+    {}, list(koleo_cases()), ["lightly"])
+
+
+# ---- dino ------------------------------------------------------------------------------------------------------------
+
+
+def dino(x, p, o):
+    s, t, center = x["student"], x["teacher"], x["center"]
+    target = torch.softmax((t - center) / p["teacher_temperature"], 2)
+    log_q = torch.log_softmax(s / p["student_temperature"], 2)
+    rows, (views, n, _) = [], s.shape
+    for i in range(n):
+        pairs = [(g, v) for g in range(len(t)) for v in range(views) if g != v]
+        ce = [-torch.where(target[g, i] > 0, target[g, i] * log_q[v, i], 0).sum() for g, v in pairs]
+        rows.append(sum(ce) / len(ce) if ce else 0 * s[:, i].sum())
+    new = p["momentum"] * center + (1 - p["momentum"]) * t.mean((0, 1))
+    return Rows(torch.stack(rows), outputs={"new_center": new})
+
+
+def dino_library(x, p, o):
+    from lightly.loss import DINOLoss
+
+    if min(len(x["student"]), len(x["teacher"])) < 2:
+        return None
+    loss = DINOLoss(x["center"].numel(), student_temp=p["student_temperature"], center_momentum=p["momentum"]).double()
+    loss.center[...] = x["center"]
+    torch.set_default_dtype(torch.float64)  # in which it keeps the temperature
+    value = loss(list(x["teacher"]), list(x["student"]), teacher_temp=p["teacher_temperature"])
+    torch.set_default_dtype(torch.float32)
+    assert_same("new_center", loss.center.flatten(), dino(x, p, o).outputs["new_center"])
+    return Library("lightly.loss.DINOLoss", None, value)
+
+
+def dino_cases():
+    g = Draw("dino")
+    x = {"student": g.normal(4, 3, 5), "teacher": g.normal(2, 3, 5), "center": g.normal(5, scale=0.25)}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.25)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(3)))
+    yield Case("temperatures", x, {"student_temperature": 0.5, "teacher_temperature": 0.0703125})
+    yield Case("soft", x, {"student_temperature": 1.0, "teacher_temperature": 1.0, "momentum": 0.5})
+    yield Case("row_weight", x, row_weight=flat(g.weight(3)), row_mask=[1, 0, 1])
+    yield Case("denominator", x, denominator=8.0)
+    yield Case("all_masked", x, row_mask=[0] * 3)
+    yield Case("global_views_only", x | {"student": x["student"][:2]})
+    yield Case("one_teacher_view", x | {"teacher": x["teacher"][:1]})
+    yield Case("one_view", x | {"teacher": x["teacher"][:1], "student": x["student"][:1]}, why="no pair: 0")
+    yield Case("one_output", {"student": x["student"][..., :1], "teacher": x["teacher"][..., :1], "center": x["center"][:1]}, why="0")
+    yield Case("saturated", x | {"student": x["student"] * 256})
+    ruled_out = x["teacher"].clone()
+    ruled_out[:, 1, 2] = -math.inf
+    yield Case("teacher_minus_infinity", x | {"teacher": ruled_out}, library=False, why="the library's centre is compared, too")
+
+
+LOSSES["dino"] = Loss(
+    "dino", "lightly DINOLoss; catalogue/self_supervised.md dino", dino, dino_library, ["student"],
+    {"student_temperature": 0.1, "teacher_temperature": 0.04, "momentum": 0.9}, {}, list(dino_cases()), ["lightly"])
