@@ -89,7 +89,7 @@ def grpo(x, p, o):
             total = total / p["max_length"]
         rows.append(total)
     if o["loss_type"] in ("bnpo", "dapo"):
-        return Rows(torch.stack(rows), mean_weight=floats(counts), at_least=1)
+        return Rows(torch.stack(rows), mean_weight=floats(counts))
     return Rows(torch.stack(rows))
 
 

@@ -11,7 +11,8 @@ LOSSC_LOSS(ciou, "detection") {
                "one without both sides has v = 0.",
   });
   auto n = axis("N", "boxes"), k = axis("4", "x1, y1, x2, y2");
-  auto gradient = option("gradient", {"exact", "paper"}, "of v; paper: the factor 1 / (w^2 + h^2) left out, as its code");
+  auto gradient = option("gradient", {"exact", "paper"}, "of v; paper: the factor 1 / (w^2 + h^2) left out, as its code")
+                      .at_runtime();
   auto box = tensor("box", {n, k}, "predicted corners; x1 <= x2, y1 <= y2");
   auto target = tensor("target", {n, k}, "true corners").constant();
   auto eps = param("eps", 1e-7, "added to divisors, in squared units of the boxes; > 0").positive();
@@ -27,8 +28,8 @@ LOSSC_LOSS(ciou, "detection") {
   auto iou = shared / (side(box, 0) * side(box, 1) + side(target, 0) * side(target, 1) - shared + eps);
   auto w = side(box, 0), h = side(box, 1), w_g = side(target, 0), h_g = side(target, 1);
   // The difference of the two angles, both between 0 and pi/2, as the angle of one quotient: no cancellation.
-  Expr turn = atan2(w_g * h - w * h_g, h_g * h + w_g * w);
-  if (gradient.is("paper")) turn = custom_gradient(turn, {{w, -h}, {h, w}});
+  auto exact = atan2(w_g * h - w * h_g, h_g * h + w_g * w);
+  auto turn = select(gradient.chosen("paper"), custom_gradient(exact, {{w, -h}, {h, w}}), exact);
   auto v = 0.405284734569351086 * sq(turn);
   auto alpha = stop_gradient(select(iou < iou_from, 0, v / (1 - iou + v + eps)));
   loss_per(n, 1 - iou + (sq(off(0)) + sq(off(1))) / (sq(span(0)) + sq(span(1)) + eps) + alpha * v);

@@ -11,7 +11,7 @@ LOSSC_LOSS(kd_kl, "distillation") {
                "The mean divides by the rows (batchmean); for the mean over elements give N C as the denominator.",
   });
   auto n = axis("N", "rows").flat(), c = axis("C", "classes");
-  auto divergence = option("divergence", {"kl", "cross_entropy"}, "with the teacher's entropy taken off, or not");
+  auto divergence = option("divergence", {"kl", "cross_entropy"}, "with the teacher's entropy taken off, or not").at_runtime();
   auto student = tensor("student_logits", {n, c}, "unnormalised log-probabilities; any real");
   auto teacher = tensor("teacher_logits", {n, c}, "the same of the teacher; any real, -inf rules a class out").constant();
   auto ignore_index = param("ignore_index", -100, "label of the rows without one").integer();
@@ -22,7 +22,7 @@ LOSSC_LOSS(kd_kl, "distillation") {
 
   auto s = student(n, c), t = teacher(n, c);
   auto p = softmax(c, t / T), log_r = log_softmax(c, s / T);
-  auto kl = sq(T) * sum(c, p * (divergence.is("kl") ? log_softmax(c, t / T) - log_r : -log_r), p != 0);
+  auto kl = sq(T) * sum(c, p * (select(divergence.chosen("kl"), log_softmax(c, t / T), 0) - log_r), p != 0);
   if (!label.given()) return loss_per(n, kl);
   auto ce = logsumexp(c, s) - at(s, c, label(n));
   loss_per(n, alpha * kl + select(label(n) == ignore_index || alpha == 1, 0, (1 - alpha) * ce));

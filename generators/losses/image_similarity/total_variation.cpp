@@ -10,12 +10,13 @@ LOSSC_LOSS(total_variation, "image_similarity") {
                "in that direction: 0.",
   });
   auto n = axis("N", "images"), c = axis("C", "channels"), h = axis("H", "height"), w = axis("W", "width");
-  auto over = option("over", {"sum", "mean"}, "sums over the pixels of an image's channel, or means over the differences");
+  auto over = option("over", {"sum", "mean"}, "sums over the pixels of an image's channel, or means over the differences")
+                  .at_runtime();
   auto x = tensor("input", {n, c, h, w}, "any real");
 
   auto down = abs(x(n, c, min(h + 1, extent(h) - 1), w) - x(n, c, h, w));
   auto right = abs(x(n, c, h, min(w + 1, extent(w) - 1)) - x(n, c, h, w));
   auto total = [&](Expr e) { return sum(h, sum(w, e)); };
-  if (over.is("sum")) return loss_per({n, c}, total(down + right));
-  loss_per({n, c}, total(down) / max((extent(h) - 1) * extent(w), 1) + total(right) / max(extent(h) * (extent(w) - 1), 1));
+  auto size = [&](Expr pairs) { return select(over.chosen("sum"), 1, max(pairs, 1)); };
+  loss_per({n, c}, total(down) / size((extent(h) - 1) * extent(w)) + total(right) / size(extent(h) * (extent(w) - 1)));
 }

@@ -13,7 +13,8 @@ LOSSC_LOSS(asl, "multilabel") {
   });
   auto n = axis("N", "rows"), c = axis("C", "labels or classes");
   auto form = option("form", {"multi", "single"}, "any number of labels per row, or one class");
-  auto detach = option("detach_focus", {"off", "on"}, "on: the focusing factors count as constants in the gradient");
+  auto detach = option("detach_focus", {"off", "on"}, "on: the focusing factors count as constants in the gradient")
+                    .at_runtime();
   auto logits = tensor("logits", {n, c}, "log-odds (multi) or unnormalised log-probabilities (single); any real");
   auto g_pos = param("gamma_positive", 1, "focusing exponent of the positives (paper: 0); >= 0").at_least(0);
   auto g_neg = param("gamma_negative", 4, "focusing exponent of the negatives; >= 0").at_least(0);
@@ -24,7 +25,7 @@ LOSSC_LOSS(asl, "multilabel") {
   auto x = logits(n, c);
   auto focus = [&](Arg gamma, Expr log_miss) {  // miss^gamma; by the logarithm, so that 0^(gamma - 1) is not met
     auto w = select(gamma == 0, 1, exp(gamma * log_miss));
-    return detach.is("on") ? stop_gradient(w) : w;
+    return select(detach.chosen("on"), stop_gradient(w), w);
   };
   if (form.is("multi")) {
     auto y = tensor("target", {n, c}, "1 positive, 0 negative, between: soft label").constant()(n, c);

@@ -14,8 +14,10 @@ LOSSC_LOSS(grpo, "reinforcement") {
   });
   auto b = axis("N", "completions"), t = axis("T", "tokens");
   auto type = option("loss_type", {"grpo", "bnpo", "dr_grpo", "dapo"},
-                     "mean over tokens, then completions; over all tokens (bnpo, dapo); sum over max_length (dr_grpo)");
-  auto level = option("importance", {"token", "sequence"}, "rho per token, or its geometric mean over the completion");
+                     "mean over tokens, then completions; over all tokens (bnpo, dapo); sum over max_length (dr_grpo)")
+                  .at_runtime();
+  auto level = option("importance", {"token", "sequence"}, "rho per token, or its geometric mean over the completion")
+                   .at_runtime();
   auto logp = tensor("logp", {b, t}, "log-probability of each token under the policy");
   auto old = tensor("old_logp", {b, t}, "the same under the policy that sampled them").constant();
   auto ref = tensor("reference_logp", {b, t}, "the same under the reference; not used at beta = 0").constant();
@@ -27,13 +29,12 @@ LOSSC_LOSS(grpo, "reinforcement") {
   auto beta = param("beta", 0.04, "weight of the divergence from the reference; >= 0").at_least(0);
   auto longest = param("max_length", 1, "divisor of dr_grpo, in tokens; > 0").positive();
 
-  auto length = max(count(t, m(b, t)), 1);
-  Expr step = logp(b, t) - old(b, t), d = ref(b, t) - logp(b, t);
-  if (level.is("sequence")) step = sum(t, step, m(b, t)) / length;
-  auto rho = exp(step), a = advantage(b);
+  auto tokens = count(t, m(b, t)), length = max(tokens, 1), a = advantage(b);
+  auto step = logp(b, t) - old(b, t), d = ref(b, t) - logp(b, t);
+  auto rho = exp(select(level.chosen("sequence"), sum(t, step, m(b, t)) / length, step));
   auto gain = min(select(delta > 0, min(rho, delta), rho) * a, clamp(rho, 1 - low, 1 + high) * a);
   auto total = sum(t, select(beta > 0, beta * (expm1(d) - d), 0) - gain, m(b, t));
-  if (type.is("grpo")) return loss_per(b, total / length);
-  if (type.is("dr_grpo")) return loss_per(b, total / longest);
-  loss_per(b, total, {}, {.weight = count(t, m(b, t)), .at_least = 1});
+  auto by_sequence = type.chosen("grpo") || type.chosen("dr_grpo");
+  auto size = select(type.chosen("grpo"), length, select(type.chosen("dr_grpo"), longest, 1));
+  loss_per(b, total / size, {}, {.weight = select(by_sequence, 1, tokens)});
 }
