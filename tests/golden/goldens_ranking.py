@@ -1,0 +1,137 @@
+"""Golden vectors of losses over ranked lists: listmle, ndcg_loss2, approx_ndcg. Loops over lists, items and pairs."""
+
+import math
+
+import torch
+
+from common import *
+
+
+def lists(x):
+    """Scores, relevances of each list without its absent items."""
+    for b, (s, y) in enumerate(zip(x["scores"], x["relevance"])):
+        here = x["mask"][b].nonzero().flatten() if "mask" in x else torch.arange(len(s))
+        yield s[here], y[here]
+
+
+def per_list(x, value, valid):
+    pairs = list(lists(x))
+    keep = torch.tensor([valid(s, y) for s, y in pairs], dtype=torch.bool)
+    zero = (x["scores"] * 0).sum(1)
+    return Rows(torch.stack([value(s, y) if k else zero[b] for b, ((s, y), k) in enumerate(zip(pairs, keep))]), keep)
+
+
+def by_descending(values):
+    return sorted(range(len(values)), key=lambda i: -values[i].item())  # stable
+
+
+def max_dcg(y):
+    return sum((2 ** y[i].item() - 1) / math.log2(2 + k) for k, i in enumerate(by_descending(y)))
+
+
+def list_cases(name):
+    """What a loss over lists may meet; relevances 0 to 4."""
+    g = Draw(name)
+    x = {"scores": g.normal(4, 6), "relevance": g.label(5, 4, 6).double()}
+    mask = {"mask": floats([[1, 1, 0, 1, 1, 0], [1] * 6, [0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 0]])}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.5)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(4)))
+    yield Case("mask", x | mask, reduction="none")
+    yield Case("mask_mean", x | mask)
+    yield Case("mask_empties_a_list", x | {"mask": mask["mask"] * floats([1, 0, 1, 1])[:, None]})
+    yield Case("weights", x, row_weight=flat(g.weight(4)), row_mask=[1, 0, 1, 1])
+    yield Case("denominator", x | mask, denominator=8.0)
+    binary = (x["relevance"] > 2).double()
+    yield Case("binary", x | {"relevance": binary})
+    yield Case("nothing_relevant", x | {"relevance": x["relevance"] * floats([1, 0, 1, 0])[:, None]}, reduction="none")
+    yield Case("nothing_relevant_at_all", x | {"relevance": x["relevance"] * 0})
+    yield Case("equal_scores", x | {"scores": x["scores"] * 0 + 0.5})
+    yield Case("large", x | {"scores": x["scores"] * 256})
+    yield Case("one_item", {"scores": g.normal(3, 1), "relevance": floats([[1], [0], [3]])})
+    yield Case("one_list", {"scores": g.normal(1, 20), "relevance": g.label(5, 1, 20).double()})
+
+
+# ---- listmle ---------------------------------------------------------------------------------------------------------
+
+
+def listmle(x, p, o):
+    def value(s, y):
+        s = s[by_descending(y)]
+        return sum(torch.logsumexp(s[k:], 0) - s[k] for k in range(len(s)))
+
+    return per_list(x, value, lambda s, y: len(s) > 0)
+
+
+LOSSES["listmle"] = Loss(
+    "listmle", "catalogue/ranking.md listmle", listmle, lambda x, p, o: None, ["scores"], {}, {},
+    list(list_cases("listmle")), [])
+
+
+# ---- ndcg_loss2 ------------------------------------------------------------------------------------------------------
+
+
+def ndcg_loss2(x, p, o):
+    def value(s, y):
+        place = {i: 1 + k for k, i in enumerate(by_descending(s))}
+        best, total = max_dcg(y), (s * 0).sum()
+        discount = lambda r: 1 / math.log2(1 + r)
+        for i in range(len(s)):
+            for j in range(len(s)):
+                if not y[i] > y[j]:
+                    continue
+                far = abs(place[i] - place[j])
+                weight = abs(discount(far) - discount(far + 1))
+                if o["form"] == "plus_plus":
+                    weight = p["mu"] * weight + abs(discount(place[i]) - discount(place[j]))
+                gain = (2 ** y[i].item() - 2 ** y[j].item()) / best
+                total = total - weight * gain * F.logsigmoid(p["sigma"] * (s[i] - s[j])) / math.log(2)
+        return total
+
+    return per_list(x, value, lambda s, y: bool((y > 0).any()))
+
+
+def ndcg_loss2_cases():
+    g = Draw("ndcg_loss2 options")
+    x = {"scores": g.normal(3, 7), "relevance": g.label(5, 3, 7).double()}
+    x["mask"] = floats([[1] * 7, [1, 0, 1, 1, 0, 1, 1], [0, 1, 1, 1, 1, 1, 0]])
+    plus = {"form": "plus_plus"}
+    yield from list_cases("ndcg_loss2")
+    yield Case("sigma", x, {"sigma": 2.5})
+    yield Case("plus_plus", x, {}, plus)
+    yield Case("plus_plus_none", x, {}, plus, "none", row_weight=flat(g.weight(3)), row_mask=[1, 1, 0])
+    yield Case("plus_plus_mu", x, {"mu": 0.5, "sigma": 0.5}, plus)
+    yield Case("plus_plus_mu_zero", x, {"mu": 0.0}, plus, why="LambdaRank")
+    yield Case("plus_plus_equal_scores", x | {"scores": x["scores"] * 0}, {}, plus)
+
+
+LOSSES["ndcg_loss2"] = Loss(
+    "ndcg_loss2", "catalogue/ranking.md ndcg_loss2", ndcg_loss2, lambda x, p, o: None, ["scores"],
+    {"sigma": 1, "mu": 10}, {"form": ["loss2", "plus_plus"]}, list(ndcg_loss2_cases()), [])
+
+
+# ---- approx_ndcg -----------------------------------------------------------------------------------------------------
+
+
+def approx_ndcg(x, p, o):
+    def value(s, y):
+        total = (s * 0).sum()
+        for i in range(len(s)):
+            place = 1 + sum(torch.sigmoid(-p["alpha"] * (s[i] - s[j])) for j in range(len(s)) if j != i)
+            total = total - (2 ** y[i].item() - 1) / torch.log2(1 + torch.as_tensor(place, dtype=s.dtype))
+        return total / max_dcg(y)
+
+    return per_list(x, value, lambda s, y: bool((y > 0).any()))
+
+
+def approx_ndcg_cases():
+    g = Draw("approx_ndcg options")
+    x = {"scores": g.normal(3, 7), "relevance": g.label(5, 3, 7).double()}
+    yield from list_cases("approx_ndcg")
+    yield Case("alpha", x, {"alpha": 10.0})
+    yield Case("alpha_small", x, {"alpha": 0.25}, reduction="none")
+
+
+LOSSES["approx_ndcg"] = Loss(
+    "approx_ndcg", "catalogue/ranking.md approx_ndcg", approx_ndcg, lambda x, p, o: None, ["scores"], {"alpha": 1}, {},
+    list(approx_ndcg_cases()), [])
