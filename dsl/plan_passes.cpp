@@ -143,6 +143,24 @@ void Planner::keep_in_chunks() {
   }
 }
 
+// Does the step read the buffer at another place than the one it writes? Then it must not write over it.
+bool Planner::looked_up(const Step& step, int buffer) const {
+  bool found = false;
+  std::set<Id> seen;
+  std::function<void(Id)> visit = [&](Id node) {
+    if (!seen.insert(node).second) return;
+    const ir::Node& n = g_.at(node);
+    if (n.op == ir::Op::At) {
+      found |= plan_.find(step, n.args[0]) == buffer;
+      return visit(n.args[1]);
+    }
+    if (plan_.find(step, node) >= 0) return;
+    for (Id a : n.args) visit(a);
+  };
+  for (Id node : step.nodes) visit(node);
+  return found;
+}
+
 // Panel buffers whose lifetimes do not meet share memory; an elementwise step writes over what it read last, so the
 // panel stays the size of one matrix and hot in the cache.
 void Planner::assign_slots() {
@@ -162,7 +180,7 @@ void Planner::assign_slots() {
           const int o = owner[slot];
           const bool read_here = std::find(s.reads.begin(), s.reads.end(), o) != s.reads.end();
           const bool dead = o < 0 || last[o] < k;
-          const bool same = o >= 0 && last[o] == k && read_here && in_place_allowed && s.kind == StepKind::Map &&
+          const bool same = o >= 0 && last[o] == k && read_here && in_place_allowed && s.kind == StepKind::Map && !looked_up(s, o) &&
                             plan_.buffers[o].layout == buffer.layout && plan_.buffers[o].elem == buffer.elem;
           if (dead || same) buffer.slot = static_cast<int>(slot);
         }

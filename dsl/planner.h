@@ -59,6 +59,7 @@ class Planner {
 
   // Afterwards (plan_passes.cpp).
   void merge_list(std::vector<int>& list);
+  bool looked_up(const Step& step, int buffer) const;
   void keep_in_chunks();
   std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;
