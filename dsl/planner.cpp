@@ -323,7 +323,7 @@ void Planner::build(Id node, int buffer, int pass) {
     k.in_loop |= k.step.accumulates;
     k.step.domain = natural_order(g_.free(n.args[0]) | ir::bit(n.sym));
     scan(k, n.args[0], true);
-    scan(k, n.args[1], true);
+    scan(k, n.args[1], false);  // an order is kept in memory, not computed inside
   } else {
     k.step.domain = layout.order;
     k.step.tiled = layout.tiled;
