@@ -142,16 +142,21 @@ def objective(case, rows):
     return loss, loss * upstream
 
 
-def evaluate(loss, case, compute):
-    """compute: leaves -> (returned loss, scalar). Gives flat loss and gradients; no path means zero."""
-    leaves = {k: v.clone().requires_grad_(k in loss.gradients) for k, v in (case.inputs | case.stand_in).items()}
-    out, scalar = compute(leaves)
+def values_and_gradients(loss, leaves, out, scalar):
+    """The returned loss and d(scalar)/d(leaves), flat; no path means zero."""
     names = [k for k in loss.gradients if k in leaves]
     grads = [None] * len(names)
     if scalar.requires_grad:
         grads = torch.autograd.grad(scalar, [leaves[k] for k in names], allow_unused=True)
     grads = [torch.zeros_like(leaves[k]) if g is None else g for k, g in zip(names, grads)]
     return out.detach().flatten(), {k: g.flatten() for k, g in zip(names, grads)}
+
+
+def evaluate(loss, case, compute):
+    """compute: leaves -> (returned loss, scalar). Gives flat loss and gradients."""
+    leaves = {k: v.clone().requires_grad_(k in loss.gradients) for k, v in (case.inputs | case.stand_in).items()}
+    out, scalar = compute(leaves)
+    return values_and_gradients(loss, leaves, out, scalar)
 
 
 def assert_same(what, a, b):

@@ -77,13 +77,7 @@ def low(loss, case, dtype, by):
         found = library(leaves) if by == "library" else transcription(leaves)
     if found is None:
         return None
-    out, scalar = found
-    names = [k for k in loss.gradients if k in leaves]
-    grads = [None] * len(names)
-    if scalar.requires_grad:
-        grads = torch.autograd.grad(scalar, [leaves[k] for k in names], allow_unused=True)
-    grads = [torch.zeros_like(leaves[k]) if g is None else g for k, g in zip(names, grads)]
-    return out.detach().flatten(), {k: g.flatten() for k, g in zip(names, grads)}
+    return common.values_and_gradients(loss, leaves, *found)
 
 
 def error(got, want, dtype):
