@@ -92,6 +92,9 @@ struct Plan {
 
 Plan make_plan(const Program& program);
 std::string print(const Plan& plan);
+// The first thing in a plan that cannot be run as it stands (a buffer read before it is complete, or in a layout that the
+// step cannot read or write); empty for every plan that make_plan may return (plan_sound.cpp).
+std::string unsound(const Plan& plan);
 
 // Contractions brought into the form outer * sum_k (A * B), A and B of two indices each (contractions.cpp).
 std::vector<Id> normalise_contractions(ir::Graph& graph, const std::vector<Id>& roots);

@@ -1,4 +1,4 @@
-// The planner's working state; see plan.h for what a plan is and planner.cpp for how one is made.
+// The planner's working state; see plan.h for what a plan is and planner.cpp for the order in which one is made.
 #pragma once
 #include <map>
 #include <set>
@@ -7,6 +7,9 @@
 #include "plan.h"
 
 namespace lossc::plan {
+
+std::vector<Id> members(ir::IndexSet set);
+ir::IndexSet set_of(const std::vector<Id>& list);
 
 class Planner {
  public:
@@ -24,37 +27,40 @@ class Planner {
     std::set<Id> seen = {};
   };
 
-  // Facts about nodes.
+  // When: which rows, which pass (planner_order.cpp).
   Id choose_row(const std::vector<Id>& roots) const;
   void choose_passes(const std::vector<Id>& roots);
   void gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early);
   int pass_of(Id node) const;
   bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
   bool needs_every_row(Id node) const;
+
+  // Where: what is stored, and how it lies (planner_layout.cpp).
   bool like_a_tensor(ir::IndexSet set) const;
   bool reaches_buffer(Id node) const;
   bool chunk_inline(Id reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
+  Layout walk_layout(ir::IndexSet free, Id index) const;
   void choose_tiles(const std::vector<Id>& roots);
   Storage storage_of(Id node) const;
+  bool boundary(const Kernel& k, Id node) const;
 
-  // Building.
+  // How: steps and their buffers (planner_build.cpp).
   int require(Id node, int pass, const Layout* want = nullptr);
   int add_buffer(Buffer b);
   int input(Id tensor);
   void add_step(Kernel k);
   void build(Id node, int buffer, int pass);
-  void build_copy(Id node, int buffer, int pass);
-  Layout walk_layout(ir::IndexSet free, Id index) const;
-  void build_transposed(Id node, int buffer, int pass);
+  Layout written_layout(Id node, const Layout& wanted) const;
+  bool columns_are_rows(Id node, const Layout& layout) const;
+  void build_copy(Id node, int buffer, int pass, const Layout& from);
   void build_contraction(Id node, int buffer, int pass, const Contraction& c);
   int operand(Id node, int pass, Id row, Id column);
   void build_walk(Id node, int buffer, int pass);
   void build_reduce(Id node, int buffer, int pass);
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void scan(Kernel& k, Id node, bool root);
-  bool boundary(const Kernel& k, Id node) const;
   void read(Kernel& k, int buffer);
 
   // Afterwards (plan_passes.cpp).

@@ -1,0 +1,108 @@
+// What every plan must satisfy whatever its loss: a step reads what is there by then, in a form that its kind can read.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "plan.h"
+
+namespace lossc::plan {
+namespace {
+
+using ir::kNone;
+using ir::Op;
+
+class Walker {
+ public:
+  explicit Walker(const Plan& plan) : p_(plan) {}
+
+  std::string run() {
+    for (const Pass& pass : p_.passes) {
+      for (int s : pass.once) check(s, false);
+      for (int s : pass.panel) check(s, true);
+      for (int s : pass.panel) {  // what a panel wrote of its own is gone, what it wrote of a whole is whole
+        for (int b : p_.steps[s].outputs) p_.buffers[b].storage == Storage::Panel ? there_.erase(b) : there_.insert(b).second;
+      }
+      here_.clear();
+    }
+    return wrong_;
+  }
+
+ private:
+  bool row_bound(int b) const {
+    const std::vector<Id>& order = p_.buffers[b].layout.order;
+    return p_.row != kNone && std::find(order.begin(), order.end(), p_.row) != order.end();
+  }
+  void fail(int step, int buffer, const char* what) {
+    if (wrong_.empty()) wrong_ = fmt::format("step {} ({}): {} {}", step, p_.steps[step].text, p_.buffers[buffer].name, what);
+  }
+
+  // Buffers that the step reads at other places than its own row.
+  std::set<int> looked_up(const Step& step) const {
+    std::set<int> found;
+    std::set<Id> seen;
+    std::function<void(Id)> visit = [&](Id node) {
+      if (!seen.insert(node).second) return;
+      const ir::Node& n = p_.graph.at(node);
+      if (n.op == Op::At) {
+        if (n.sym == p_.row) found.insert(p_.find(step, n.args[0]));
+        return visit(n.args[1]);
+      }
+      if (p_.find(step, node) >= 0) return;
+      for (Id a : n.args) visit(a);
+    };
+    for (Id node : step.nodes) visit(node);
+    if (step.kind == StepKind::Walk && step.over == p_.row) found.insert(step.reads[0]);
+    return found;
+  }
+
+  void check(int s, bool in_panel) {
+    const Step& step = p_.steps[s];
+    const std::set<int> elsewhere = looked_up(step);
+    for (int b : step.reads) {
+      if (p_.buffers[b].storage == Storage::Input || there_.count(b)) continue;
+      if (!here_.count(b)) fail(s, b, "is read before it is written");
+      else if (!in_panel) fail(s, b, "is read between loops, but only a panel of it is there");
+      else if (elsewhere.count(b)) fail(s, b, "is read at other rows, but only a panel of it is there");
+      else if (p_.buffers[b].storage == Storage::Accumulator) fail(s, b, "is read before all rows are summed");
+    }
+    check_layouts(s);
+    for (int b : step.outputs) {
+      if (in_panel) here_.insert(b);
+      else there_.insert(b);
+      if (in_panel && p_.buffers[b].storage != Storage::Accumulator && !row_bound(b) && !step.accumulates)
+        fail(s, b, "is written again by every panel");
+      if (p_.buffers[b].storage == Storage::Panel && !in_panel) fail(s, b, "is a panel's, outside of the loop");
+    }
+  }
+
+  void check_layouts(int s) {
+    const Step& step = p_.steps[s];
+    const bool contract = step.kind == StepKind::ContractNN || step.kind == StepKind::ContractTN;
+    const bool rows_only = step.kind == StepKind::Walk || step.kind == StepKind::Scatter;
+    for (int b : step.outputs) {
+      const bool tiled = p_.buffers[b].layout.tiled;
+      if (contract && !tiled) fail(s, b, "is a product, but not in tiles");
+      if (rows_only && tiled) fail(s, b, "is in tiles, but the step writes rows");
+    }
+    if (contract)
+      for (int b : step.reads)
+        if (!p_.buffers[b].layout.tiled) fail(s, b, "is multiplied, but not in tiles");
+    if (step.kind == StepKind::Walk && p_.buffers[step.reads[0]].layout.tiled) fail(s, step.reads[0], "is walked, but in tiles");
+    for (int b : step.outputs) {
+      const Layout& l = p_.buffers[b].layout;
+      if (l.tiled && l.order[1] == p_.row && p_.in_panel(s)) fail(s, b, "has rows of a panel as columns of tiles");
+    }
+  }
+
+  const Plan& p_;
+  std::set<int> there_, here_;  // buffers that are complete; written in this loop
+  std::string wrong_;
+};
+
+}  // namespace
+
+std::string unsound(const Plan& plan) { return Walker(plan).run(); }
+
+}  // namespace lossc::plan

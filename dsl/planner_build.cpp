@@ -1,0 +1,239 @@
+// The steps themselves: a node and the layout wanted of it become a kernel, or a step of the runtime, and what that reads.
+#include "planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lossc::plan {
+
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+using ir::ReduceKind;
+using ir::Type;
+
+namespace {
+
+Elem elem_of(Type t) { return t == Type::Float ? Elem::Float : t == Type::Int ? Elem::Int32 : Elem::UInt8; }
+
+}  // namespace
+
+int Planner::add_buffer(Buffer b) {
+  plan_.buffers.push_back(std::move(b));
+  return static_cast<int>(plan_.buffers.size()) - 1;
+}
+
+int Planner::input(Id tensor) {
+  auto [it, fresh] = inputs_.try_emplace(tensor, -1);
+  if (fresh) {
+    const ir::Tensor& t = g_.tensors[tensor];
+    it->second = add_buffer({.name = t.name, .storage = Storage::Input, .elem = elem_of(t.type), .tensor = tensor,
+                             .layout = {false, t.dims}});
+  }
+  return it->second;
+}
+
+// The buffer that holds `node` for a step of `pass`, made if need be (its own operands first, so that the lists of
+// steps come out in order).
+int Planner::require(Id node, int pass, const Layout* want) {
+  const Storage storage = storage_of(node);
+  const Layout layout = want ? *want : default_layout(node);
+  const int key_pass = storage == Storage::Panel ? pass : -1;
+  auto key = std::make_tuple(node, layout.order, layout.tiled, key_pass);
+  if (auto it = made_.find(key); it != made_.end()) return it->second;
+  if (!want)  // a reader takes whatever layout exists
+    for (const auto& [k, b] : made_)
+      if (std::get<0>(k) == node && std::get<3>(k) == key_pass) return b;
+  Buffer b{.name = fmt::format("b{}", plan_.buffers.size()), .storage = storage, .elem = elem_of(g_.type(node)),
+           .node = node, .layout = layout};
+  if (g_.at(node).op == Op::Reduce) b.merge = g_.at(node).kind;
+  const Layout written = written_layout(node, layout);
+  const bool copy = written != layout;
+  if (copy && storage == Storage::Accumulator) b.storage = Storage::Whole;  // of what is complete
+  const int id = add_buffer(b);
+  made_[key] = id;
+  const int at = storage == Storage::Panel ? pass : b.storage == Storage::Accumulator ? pass_of(node) - 1 : pass_of(node);
+  if (copy)
+    build_copy(node, id, at, written);
+  else
+    build(node, id, at);
+  return id;
+}
+
+void Planner::read(Kernel& k, int buffer) {
+  auto& reads = k.step.reads;
+  if (std::find(reads.begin(), reads.end(), buffer) == reads.end()) reads.push_back(buffer);
+}
+
+void Planner::add_step(Kernel k) {
+  if (plan_.passes.size() <= static_cast<size_t>(k.pass)) plan_.passes.resize(k.pass + 1);
+  auto& list = k.in_loop ? plan_.passes[k.pass].panel : plan_.passes[k.pass].once;
+  list.push_back(static_cast<int>(plan_.steps.size()));
+  plan_.steps.push_back(std::move(k.step));
+}
+
+// The layout in which the node's own step writes it, where that cannot write the wanted one. A product is written in
+// tiles; what comes in any order (a scatter) or through the runtime (a walk) is written in rows.
+Layout Planner::written_layout(Id node, const Layout& wanted) const {
+  if (columns_are_rows(node, wanted)) return {true, {wanted.order[1], wanted.order[0]}};
+  const Layout own = default_layout(node);
+  const ir::Node& n = g_.at(node);
+  if (match_contraction(g_, node, nullptr)) return wanted.tiled ? wanted : own;
+  if (n.op == Op::Scatter) return wanted.tiled ? own : wanted;
+  return ir::whole_axis(n.op) ? own : wanted;
+}
+
+// Rows of a panel cannot be columns of a tile (panels do not end on tile borders). A second, transposed copy of a whole
+// matrix is therefore made between the loops, from the first.
+bool Planner::columns_are_rows(Id node, const Layout& layout) const {
+  return layout.tiled && layout.order[1] == plan_.row && row_bound(node);
+}
+
+void Planner::build_copy(Id node, int buffer, int pass, const Layout& from) {
+  const Layout to = plan_.buffers[buffer].layout;
+  const bool transposed = columns_are_rows(node, to);
+  Kernel k{.step = {.domain = to.order, .tiled = to.tiled, .outputs = {buffer}, .nodes = {node}},
+           .pass = transposed ? pass + 1 : pass, .in_loop = !transposed && row_bound(node)};
+  read(k, require(node, pass, &from));
+  k.step.text = (transposed ? "transposed " : to.tiled ? "in tiles " : "in rows ") + ir::print(g_, node, 4);
+  add_step(std::move(k));
+}
+
+void Planner::build(Id node, int buffer, int pass) {
+  Contraction c;
+  if (match_contraction(g_, node, &c)) return build_contraction(node, buffer, pass, c);
+  const ir::Node n = g_.at(node);
+  if (n.op == Op::Reduce) return build_reduce(node, buffer, pass);
+  if (ir::whole_axis(n.op)) return build_walk(node, buffer, pass);
+  const Layout layout = plan_.buffers[buffer].layout;
+  Kernel k{.step = {.outputs = {buffer}, .nodes = {node}}, .pass = pass, .in_loop = row_bound(node)};
+  if (n.op == Op::Scatter) {
+    k.step.kind = StepKind::Scatter;
+    k.step.over = n.sym;
+    k.step.accumulates = n.sym == plan_.row;
+    k.in_loop |= k.step.accumulates;
+    k.step.domain = natural_order(g_.free(n.args[0]) | ir::bit(n.sym));
+    scan(k, n.args[0], true);
+    scan(k, n.args[1], false);  // an order is kept in memory, not computed inside
+  } else {
+    k.step.domain = layout.order;
+    k.step.tiled = layout.tiled;
+    scan(k, node, true);
+  }
+  k.step.text = ir::print(g_, node, 5);
+  add_step(std::move(k));
+}
+
+// A contraction's operand in tiles. A plain twin lookup is the same memory under another index name.
+int Planner::operand(Id node, int pass, Id row, Id column) {
+  const ir::Node n = g_.at(node);
+  if (n.op == Op::At && g_.plain_index(n.args[1]) != kNone && g_.type(n.args[0]) == Type::Float) {
+    const Id twin = g_.plain_index(n.args[1]);
+    const Layout layout{true, {row == twin ? n.sym : row, column == twin ? n.sym : column}};
+    return require(n.args[0], pass, &layout);
+  }
+  const Layout layout{true, {row, column}};
+  return require(node, pass, &layout);
+}
+
+void Planner::build_contraction(Id node, int buffer, int pass, const Contraction& c) {
+  const Layout out = plan_.buffers[buffer].layout;
+  const bool a_rows = c.x == out.order[0];
+  const Id a = a_rows ? c.a : c.b, b = a_rows ? c.b : c.a;
+  const Id row = out.order[0], column = out.order[1];
+  Kernel k{.step = {.domain = {row, column, c.k}, .tiled = true, .over = c.k, .outputs = {buffer}, .nodes = {node}},
+           .pass = pass, .in_loop = row_bound(node) || c.k == plan_.row};
+  k.step.accumulates = c.k == plan_.row;
+  k.step.kind = k.step.accumulates ? StepKind::ContractTN : StepKind::ContractNN;
+  const int left = k.step.accumulates ? operand(a, pass, c.k, row) : operand(a, pass, row, c.k);
+  const int right = operand(b, pass, c.k, column);
+  k.step.reads = {left, right};
+  k.step.text = ir::print(g_, node, 4);
+  add_step(std::move(k));
+}
+
+// A library step of the runtime: from the operand, in memory, to the result.
+void Planner::build_walk(Id node, int buffer, int pass) {
+  const ir::Node n = g_.at(node);
+  // A rank is the order the other way round.
+  const bool rank = n.op == Op::Order && n.value != 0;
+  const Id from = rank ? g_.order(n.args[0], n.sym, n.sym, false) : n.args[0];
+  const Layout operand = walk_layout(g_.free(from), n.sym);
+  if (rank) pass_.try_emplace(from, pass_of(node));
+  Kernel k{.step = {.kind = StepKind::Walk, .domain = operand.order, .over = n.sym, .outputs = {buffer}, .nodes = {node}},
+           .pass = pass, .in_loop = plan_.row != kNone && n.sym != plan_.row && row_bound(node)};
+  read(k, require(from, pass, &operand));
+  k.step.text = ir::print(g_, node, 5);
+  add_step(std::move(k));
+}
+
+// The loop of a reduction goes through tiles if what it reads is kept in tiles over the same indices; given data is
+// read in its own order (a column sum of an input walks rows, whatever its standardised form is kept in).
+void Planner::build_reduce(Id node, int buffer, int pass) {
+  const ir::Node n = g_.at(node);
+  const IndexSet domain = n.free | ir::bit(n.sym);
+  const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row));
+  const bool accumulates = n.sym == plan_.row;
+  const bool selects = n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin;
+  if (accumulates && selects)
+    throw DefinitionError(fmt::format("loss '{}': `{}` selects among the rows that are cut into panels; not supported yet",
+                                      program_.name, ir::print(g_, node, 4)));
+  Kernel k;
+  auto tile = tiles_.find(domain);
+  // Into tiles the columns of the result are what is vectorised.
+  const Layout out = plan_.buffers[buffer].layout;
+  const std::vector<Id> linear = out.tiled ? std::vector<Id>{out.order[0], n.sym, out.order[1]} : natural_order(domain);
+  for (bool tiled : {false, true}) {
+    k = Kernel{.step = {.kind = StepKind::Reduce, .over = n.sym, .accumulates = accumulates, .outputs = {buffer}, .nodes = {node}},
+               .pass = pass, .in_loop = in_loop};
+    k.step.tiled = tiled;
+    k.step.domain = tiled ? tile->second.order : linear;
+    scan(k, n.args[0], false);
+    auto in_tiles = [&](int b) {
+      return plan_.buffers[b].layout.tiled && g_.free(plan_.buffers[b].node) == domain;
+    };
+    if (tile == tiles_.end() || std::none_of(k.step.reads.begin(), k.step.reads.end(), in_tiles)) break;
+  }
+  // Lane accumulators for every combination of the outer indices: more than registers hold, so they get memory.
+  if (k.step.domain.back() == n.sym && k.step.domain.size() >= 3) {
+    std::vector<Id> rest = k.step.domain;
+    rest.pop_back();
+    auto lanes = [&](Elem elem) {
+      k.step.scratch.push_back(add_buffer({.name = fmt::format("lanes{}", plan_.buffers.size()), .storage = Storage::Panel,
+                                           .elem = elem, .node = node, .layout = {false, rest}, .scratch = true}));
+    };
+    lanes(elem_of(g_.type(n.args[0])));
+    if (selects) lanes(Elem::Int32);
+  }
+  k.step.text = ir::print(g_, node, 5);
+  add_step(std::move(k));
+}
+
+void Planner::build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name) {
+  const int buffer = add_buffer({.name = name, .storage = Storage::Output, .elem = elem_of(g_.type(node)), .node = node,
+                                 .tensor = output, .layout = {false, dims}});
+  const bool in_loop = plan_.row != kNone && (set_of(dims) & ir::bit(plan_.row));
+  Kernel k{.step = {.domain = dims, .outputs = {buffer}, .nodes = {node}}, .pass = pass_of(node), .in_loop = in_loop};
+  // Stops at once where the node itself is kept in a buffer: then the step is a copy into the caller's tensor.
+  scan(k, node, false);
+  k.step.text = name + " = " + ir::print(g_, node, 5);
+  add_step(std::move(k));
+}
+
+// Walks an expression down to what it reads.
+void Planner::scan(Kernel& k, Id node, bool root) {
+  if (!k.seen.insert(node).second) return;
+  const ir::Node n = g_.at(node);
+  if (n.op == Op::Load) read(k, input(n.sym));
+  if (n.op == Op::At) {
+    read(k, require(n.args[0], k.pass));
+    return scan(k, n.args[1], false);
+  }
+  if (!root && boundary(k, node)) return read(k, require(node, k.pass));
+  if (ir::transcendental(g_.at(node).op) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
+    inlined_[k.pass][node].insert(k.step.outputs[0]);
+  for (Id a : n.args) scan(k, a, false);
+}
+
+}  // namespace lossc::plan

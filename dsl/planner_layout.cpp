@@ -1,0 +1,144 @@
+// What is kept in memory, where, and in which order its elements lie.
+#include "planner.h"
+
+#include <algorithm>
+
+namespace lossc::plan {
+
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+namespace {
+
+bool leaf(Op op) {
+  return op == Op::Const || op == Op::Param || op == Op::Index || op == Op::Extent || op == Op::Load;
+}
+
+}  // namespace
+
+// Do the axes of these indices occur together in some tensor? Then storing a value over them costs no more than that
+// tensor did; otherwise it is wide.
+bool Planner::like_a_tensor(IndexSet set) const {
+  for (const ir::Tensor& t : g_.tensors) {
+    std::vector<Id> axes;
+    for (Id d : t.dims) axes.push_back(g_.indices[d].axis);
+    bool all = true;
+    for (Id k : members(set)) {
+      auto it = std::find(axes.begin(), axes.end(), g_.indices[k].axis);
+      if (it == axes.end()) {
+        all = false;
+        break;
+      }
+      axes.erase(it);
+    }
+    if (all) return true;
+  }
+  return false;
+}
+
+bool Planner::reaches_buffer(Id node) const {
+  if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
+  const ir::Node& n = g_.at(node);
+  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || ir::whole_axis(n.op) ||
+                   std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
+  return reaches_[node] = yes;
+}
+
+// A reduction over a short inner axis of given data, computed again where it is used, a chunk of the vectorised axis at a
+// time, and never stored: if the result is as wide as the vectorised axis (softmax over the classes of a pixel), or wider
+// than any tensor (distance of two points of a set of sets, over the coordinates).
+bool Planner::chunk_inline(Id reduce) const {
+  const ir::Node& n = g_.at(reduce);
+  const IndexSet domain = n.free | ir::bit(n.sym);
+  if (n.sym == plan_.row || members(domain).size() < 3) return false;
+  if (like_a_tensor(domain)) return natural_order(domain).back() != n.sym;
+  return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
+}
+
+// Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration.
+std::vector<Id> Planner::natural_order(IndexSet set) const {
+  const std::vector<Id> all = members(set);
+  for (const ir::Tensor& t : g_.tensors) {
+    std::vector<Id> order, left = all;
+    for (Id d : t.dims) {
+      auto it = std::find_if(left.begin(), left.end(), [&](Id k) { return g_.indices[k].axis == g_.indices[d].axis; });
+      if (it == left.end()) continue;
+      order.push_back(*it);
+      left.erase(it);
+    }
+    if (left.empty() && order.size() == all.size() && t.dims.size() >= all.size()) return order;
+  }
+  std::vector<Id> order = all;
+  std::stable_sort(order.begin(), order.end(), [&](Id a, Id b) { return (a == plan_.row) > (b == plan_.row); });
+  return order;
+}
+
+Layout Planner::default_layout(Id node) const {
+  const IndexSet free = g_.free(node);
+  if (g_.at(node).op == Op::Scatter) return {false, natural_order(free)};  // its rows come in any order
+  if (ir::whole_axis(g_.at(node).op)) return walk_layout(free, g_.at(node).sym2);
+  if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
+  return {false, natural_order(free)};
+}
+
+// What a walk reads and writes: the index walked innermost, in one piece.
+Layout Planner::walk_layout(IndexSet free, Id index) const {
+  std::vector<Id> order = natural_order(free & ~ir::bit(index));
+  order.push_back(index);
+  return {false, order};
+}
+
+// Which index pairs live in tiles, and with which index as the column: forced by the contractions they take part in.
+void Planner::choose_tiles(const std::vector<Id>& roots) {
+  for (Id node : ir::topological(g_, roots)) {
+    const ir::Node& n = g_.at(node);
+    if ((n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row) whole_.insert(n.args[0]);
+    Contraction c;
+    if (!match_contraction(g_, node, &c)) continue;
+    plan_.contracts = true;
+    if (c.y == plan_.row) std::swap(c.a, c.b), std::swap(c.x, c.y);
+    if (c.k == plan_.row && like_a_tensor(g_.free(c.a)) && !like_a_tensor(g_.free(c.b))) {
+      std::swap(c.a, c.b), std::swap(c.x, c.y);
+    }
+    auto tile = [&](Id row, Id column) { tiles_.try_emplace(ir::bit(row) | ir::bit(column), Layout{true, {row, column}}); };
+    tile(c.x, c.y);
+    if (c.k == plan_.row) {
+      tile(c.k, c.x);
+      tile(c.k, c.y);
+    } else {
+      tile(c.x, c.k);
+    }
+  }
+}
+
+Storage Planner::storage_of(Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (ir::whole_axis(n.op) && (needs_every_row(node) || n.sym2 == plan_.row)) return Storage::Whole;
+  if (needs_every_row(node) && n.op != Op::At) return Storage::Accumulator;
+  if (!row_bound(node) || members(n.free).size() <= 1 || whole_.count(node)) return Storage::Whole;
+  if (n.op == Op::Reduce && like_a_tensor(n.free)) return Storage::Whole;
+  return Storage::Panel;
+}
+
+// Is the node kept in a buffer that this step reads, rather than computed inside it?
+bool Planner::boundary(const Kernel& k, Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (leaf(n.op)) return false;
+  if (n.op == Op::Scatter || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
+  if (n.op == Op::Reduce) {
+    const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
+    return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
+  }
+  if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
+  if (k.step.domain.empty()) return false;
+  const IndexSet inner = ir::bit(k.step.domain.back());
+  // What the vectorised index does not touch is computed once per row, not once per element; in a loop over rows alone
+  // only what some earlier step left in memory is worth a buffer (a number for all rows).
+  if (k.step.domain.size() >= 2 && !(n.free & inner)) return n.free != 0 || reaches_buffer(node);
+  if (!n.free) return reaches_buffer(node);
+  const bool rows_here = plan_.row != kNone && (set_of(k.step.domain) & ir::bit(plan_.row));
+  return k.step.domain.size() >= 2 && rows_here && !row_bound(node) && ir::transcendental(g_.at(node).op);
+}
+
+}  // namespace lossc::plan

@@ -1,0 +1,99 @@
+// In which loop over the rows each value is complete, and which index the rows are.
+#include "planner.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace lossc::plan {
+
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+// Rows of the loss, or, for a total, the outermost index it sums over; of several the one that most wide values have, for
+// what is not cut into panels is stored whole.
+Id Planner::choose_row(const std::vector<Id>& roots) const {
+  if (!program_.rows.empty()) return program_.rows[0];
+  std::vector<Id> sums;
+  std::set<Id> seen;
+  std::function<void(Id)> collect = [&](Id node) {
+    if (!seen.insert(node).second) return;
+    const ir::Node& n = g_.at(node);
+    if (n.op == Op::Reduce) return sums.push_back(n.sym);
+    for (Id a : n.args)
+      if (g_.type(a) == ir::Type::Float) collect(a);
+  };
+  collect(roots[0]);
+  std::map<Id, int> wide;
+  for (Id node : ir::topological(g_, roots)) {
+    const std::vector<Id> free = members(g_.free(node));
+    if (free.size() < 2 || like_a_tensor(g_.free(node))) continue;
+    for (Id k : free) wide[k]++;
+  }
+  auto best = std::max_element(sums.begin(), sums.end(), [&](Id a, Id b) { return wide[a] < wide[b]; });
+  return best == sums.end() ? kNone : *best;
+}
+
+bool Planner::needs_every_row(Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (plan_.row == kNone) return false;
+  return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row;
+}
+
+// Passes, as late as the users allow: what a wide loop computes is then computed where it is used, and a cheap sum over
+// rows that it needs (the divisor of a mean) gets a loop of its own before. As early as possible would read given
+// logits twice: statistics in the first loop, gradient in the second.
+//
+// A value that does not depend on the row is ready "before loop p"; one that does is ready "in loop p".
+void Planner::choose_passes(const std::vector<Id>& roots) {
+  const std::vector<Id> order = ir::topological(g_, roots);
+  std::map<Id, int> early;
+  for (Id node : order) {
+    int p = 0;
+    for (Id a : g_.at(node).args) p = std::max(p, early[a]);
+    early[node] = p + (needs_every_row(node) ? 1 : 0);
+  }
+  int last = 0;  // the last loop
+  for (size_t k = 0; k < roots.size(); k++) {
+    const bool in_loop = row_bound(roots[k]) || (k > 0 && root_rows_[k]);
+    last = std::max(last, in_loop ? early[roots[k]] : early[roots[k]] - 1);
+  }
+  auto lower = [&](Id node, int p) {
+    auto [it, fresh] = pass_.try_emplace(node, p);
+    if (!fresh) it->second = std::min(it->second, p);
+  };
+  for (size_t k = 0; k < roots.size(); k++) lower(roots[k], row_bound(roots[k]) || root_rows_[k] ? last : last + 1);
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {
+    const ir::Node& n = g_.at(*it);
+    for (size_t k = 0; k < n.args.size(); k++) {
+      const bool complete = needs_every_row(*it) && (k == 0 || n.op != Op::At);
+      // A row-free value that is read nowhere but in the loop of pass p is made before that loop.
+      lower(n.args[k], pass_[*it] - (complete ? 1 : 0));
+    }
+  }
+  gather_readers(order, early);
+}
+
+// A wide matrix lives in one loop: whoever reads it does so there, if its other operands are ready, however late its
+// own users would allow. Otherwise the matrix would be computed once more for it.
+void Planner::gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early) {
+  std::function<void(Id, int)> settle = [&](Id node, int p) {
+    if (pass_.at(node) <= p) return;
+    pass_[node] = p;
+    const ir::Node n = g_.at(node);
+    for (size_t k = 0; k < n.args.size(); k++)
+      settle(n.args[k], p - (needs_every_row(node) && (k == 0 || n.op != Op::At) ? 1 : 0));
+  };
+  for (Id node : order) {
+    if (!row_bound(node)) continue;
+    for (Id a : g_.at(node).args) {
+      const IndexSet free = g_.free(a);
+      const bool wide = row_bound(a) && members(free).size() >= 2 && reaches_buffer(a) && !like_a_tensor(free);
+      if (wide && pass_.at(a) < pass_.at(node) && early.at(node) <= pass_.at(a)) settle(node, pass_.at(a));
+    }
+  }
+}
+
+int Planner::pass_of(Id node) const { return pass_.at(node); }
+
+}  // namespace lossc::plan
