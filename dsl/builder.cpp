@@ -48,11 +48,6 @@ Registrar::Registrar(const char* name, const char* family, const char* file, voi
              d);
 }
 const std::vector<Definition>& definitions() { return registry(); }
-int64_t extent_by_name(const std::string& axis) {
-  if (axis.empty() || axis.size() > 9 || axis.find_first_not_of("0123456789") != std::string::npos) return 0;
-  return std::stoll(axis);
-}
-
 void forget(const Definition& definition) {
   std::erase_if(registry(), [&](const Definition& d) { return d.body == definition.body; });
 }
@@ -159,7 +154,7 @@ void check_axes(const Builder& b) {
   }
   for (ir::Id i : b.program.rows) used[g.indices[i].axis] = 1;
   for (size_t a = 0; a < g.axes.size(); a++)
-    if (used[a] && !told[a] && !g.axes[a].optional)
+    if (used[a] && !told[a] && !g.axes[a].optional && g.axes[a].length == ir::kNone)
       b.fail(fmt::format("no tensor has axis '{}', so its length is not known", g.axes[a].name), b.axes_at[a]);
 }
 

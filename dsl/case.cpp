@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace lossc {
 namespace {
@@ -133,6 +134,33 @@ Program program_for(const Definition& definition, const Case& c) {
   throw DefinitionError(why);
 }
 
+namespace {
+
+int count_of(const Program& p, const OptionInfo& o, const std::string& text) {
+  int n = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc() || end != text.data() + text.size() || n < 0)
+    throw DefinitionError(fmt::format("loss '{}': option '{}' is '{}', wanted an integer, 0 or more", p.name, o.name, text));
+  return n;
+}
+
+// By param: what the case says, or the default.
+std::vector<double> params_of(const Program& p, const Case& c) {
+  std::vector<double> params;
+  for (const ir::Param& q : p.graph.params) {
+    auto it = c.params.find(q.name);
+    params.push_back(it == c.params.end() ? q.fallback : it->second);
+  }
+  for (const OptionInfo& o : p.options) {
+    auto it = c.options.find(o.name);
+    if (o.param != ir::kNone && it != c.options.end())
+      params[o.param] = o.is_count() ? count_of(p, o, it->second) : choice_of(p, o, it->second);
+  }
+  return params;
+}
+
+}  // namespace
+
 std::vector<int64_t> extents_of(const Program& p, const Case& c) {
   const auto& g = p.graph;
   std::vector<int64_t> extents(g.axes.size(), -1);
@@ -147,12 +175,15 @@ std::vector<int64_t> extents_of(const Program& p, const Case& c) {
       if (extents[axis] >= 0 && extents[axis] != shape[k])
         throw DefinitionError(fmt::format("loss '{}': axis {} is {} in '{}' but {} elsewhere", p.name,
                                           g.axes[axis].name, shape[k], tensor.name, extents[axis]));
-      if (const int64_t only = extent_by_name(g.axes[axis].name); only && only != shape[k])
-        throw DefinitionError(fmt::format("loss '{}': '{}' has an axis of {}, wanted {}", p.name, tensor.name, shape[k], only));
       extents[axis] = shape[k];
     }
   }
+  std::vector<int64_t> told = extents;
   std::replace(extents.begin(), extents.end(), int64_t{-1}, int64_t{1});
+  derive_extents(g, params_of(p, c), &extents);
+  for (size_t a = 0; a < told.size(); a++)
+    if (told[a] >= 0 && told[a] != extents[a])
+      throw DefinitionError(fmt::format("loss '{}': axis {} is {}, wanted {}", p.name, g.axes[a].name, told[a], extents[a]));
   return extents;
 }
 
@@ -172,14 +203,7 @@ Inputs oracle_inputs(const Program& p, const Case& c) {
   in.tensors[p.row_weight] = per_row(p, "row_weight", c.row_weight, rows);
   in.tensors[p.row_mask] = per_row(p, "row_mask", c.row_mask, rows);
   in.tensors[p.grad_output] = per_row(p, "grad_output", c.grad_output, rows);
-  for (const ir::Param& q : g.params) {
-    auto it = c.params.find(q.name);
-    in.params.push_back(it == c.params.end() ? q.fallback : it->second);
-  }
-  for (const OptionInfo& o : p.options) {
-    auto it = c.options.find(o.name);
-    if (o.param != ir::kNone) in.params[o.param] = it == c.options.end() ? 0 : choice_of(p, o, it->second);
-  }
+  in.params = params_of(p, c);
   in.params[p.reduction] = static_cast<int>(c.reduction);
   in.params[p.denominator] = c.denominator;
   return in;

@@ -67,6 +67,7 @@ struct Axis {
   std::string name, doc;
   bool optional = false;  // the tensors may lack this dimension: extent 1
   bool flat = false;      // stands for any number of dimensions
+  Id length = kNone;      // what its extent is, as an integer node over extents of earlier axes; kNone: a tensor says
 };
 struct IndexInfo {
   std::string name;

@@ -57,6 +57,12 @@ Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* d
   return static_cast<Id>(G().tensors.size() - 1);
 }
 
+// The extent that an axis has by its name: 4 for "4"; 0: any.
+int64_t extent_by_name(const std::string& axis) {
+  if (axis.empty() || axis.size() > 9 || axis.find_first_not_of("0123456789") != std::string::npos) return 0;
+  return std::stoll(axis);
+}
+
 Index add_axis(const char* name, const char* doc, bool optional, Where where) {
   B().locate(where);
   for (const ir::Axis& a : G().axes)
@@ -65,10 +71,26 @@ Index add_axis(const char* name, const char* doc, bool optional, Where where) {
   B().axes_at.push_back(where);
   std::string lower(name);
   std::transform(lower.begin(), lower.end(), lower.begin(), ::tolower);
-  if (extent_by_name(lower)) lower = "k" + lower;
+  if (const int64_t length = extent_by_name(lower)) {
+    lower = "k" + lower;
+    G().axes.back().length = G().constant(static_cast<double>(length), Type::Int);
+  }
   G().indices.push_back({lower, static_cast<Id>(G().axes.size() - 1)});
   if (G().indices.size() > 60) B().fail("more than 60 indices");
   return {static_cast<Id>(G().indices.size() - 1)};
+}
+
+void check_of_extents(const char* word, Id whole, Id node) {
+  const ir::Node& n = G().at(node);
+  switch (n.op) {
+    case Op::Const: case Op::Extent: case Op::Neg: case Op::Not: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div:
+    case Op::Mod: case Op::Max: case Op::Min: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And: case Op::Or:
+      if (n.type != Type::Float) break;
+      [[fallthrough]];
+    default:
+      B().fail(fmt::format("{}: `{}` is not of extents and integers alone, but holds `{}`", word, B().show(whole), B().show(node)));
+  }
+  for (Id a : n.args) check_of_extents(word, whole, a);
 }
 
 }  // namespace
@@ -85,6 +107,24 @@ Arg::Arg(Param p, Where w) : node(G().param(p.id)), where(w) {}
 
 void about(About text) { B().program.about = std::move(text); }
 Index axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, false, w); }
+Index derived_axis(const char* name, Arg length, const char* doc, Where w) {
+  B().locate(w);
+  const Id node = B().as_int(length);
+  check_of_extents("derived_axis", node, node);
+  const Index index = add_axis(name, doc, false, w);
+  G().axes[G().indices[index.id].axis].length = node;
+  return index;
+}
+Index count_axis(const char* name, int fallback, const char* doc, Where w) {
+  const Option o = option(name, {}, doc, w);
+  if (fallback < 0) B().fail(fmt::format("count_axis: the default of '{}' is {}, wanted 0 or more", name, fallback));
+  B().program.options[o.id].fallback = fallback;
+  const Id param = B().program.options[o.id].param = static_cast<Id>(G().params.size());
+  G().params.push_back({.name = name, .doc = doc, .fallback = static_cast<double>(fallback), .low = 0, .integer = true});
+  const Index index = add_axis(name, doc, false, w);
+  G().axes[G().indices[index.id].axis].length = G().param(param);
+  return index;
+}
 Index optional_axis(const char* name, const char* doc, Where w) { return add_axis(name, doc, true, w); }
 Index Index::flat(Where w) {
   B().locate(w);
@@ -234,24 +274,10 @@ Expr Option::chosen(const char* choice, Where w) const {
   return {G().binary(Op::Eq, G().param(o.param), G().constant(n, Type::Int))};
 }
 
-namespace {
-void check_of_extents(Id condition, Id node) {
-  const ir::Node& n = G().at(node);
-  switch (n.op) {
-    case Op::Const: case Op::Extent: case Op::Neg: case Op::Not: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div:
-    case Op::Mod: case Op::Max: case Op::Min: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And: case Op::Or:
-      if (n.type != Type::Float) break;
-      [[fallthrough]];
-    default:
-      B().fail(fmt::format("require: `{}` is not of extents and integers alone, but holds `{}`", B().show(condition), B().show(node)));
-  }
-  for (Id a : n.args) check_of_extents(condition, a);
-}
-}  // namespace
 void require(Arg condition, const char* text, Where w) {
   B().locate(w);
   const Id node = B().as_bool(condition);
-  check_of_extents(node, node);
+  check_of_extents("require", node, node);
   if (!*text) B().fail("require: say in words what is wanted");
   B().program.requirements.push_back({node, text});
 }

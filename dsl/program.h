@@ -12,6 +12,9 @@ struct OptionInfo {
   std::string name, doc;
   std::vector<std::string> choices;
   ir::Id param = ir::kNone;  // at run time: the integer param that holds the choice; kNone: structural
+  int fallback = 0;          // of a count
+  // An integer that the caller chooses, the extent of an axis: no choices by name.
+  bool is_count() const { return choices.empty(); }
 };
 
 // What the extents of a call must satisfy. The node is over extents and integers alone.
@@ -81,8 +84,10 @@ std::vector<Program> build_all(const Definition& definition);
 // One form; choices not listed take their defaults (options: the first; optional things: absent; params: not zero).
 Program build(const Definition& definition, const std::vector<Fact>& choices);
 
-// The extent that an axis has by its name: 4 for "4"; 0: any.
-int64_t extent_by_name(const std::string& axis);
+// Sets the extents (by axis) that follow from others, and from counts (by param). Those that tensors tell are given.
+void derive_extents(const ir::Graph& graph, const std::vector<double>& params, std::vector<int64_t>* extents);
+// The value of each param where nobody chooses: its default, or a count's.
+std::vector<double> default_params(const Program& program);
 
 // Takes a definition out of definitions(): one from outside takes the place of a built-in loss of its name.
 void forget(const Definition& definition);

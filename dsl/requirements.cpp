@@ -1,4 +1,4 @@
-// Requirements of shapes: whether extents meet them.
+// Extents: those that follow from others, and whether they meet what a loss requires.
 #include <algorithm>
 #include <stdexcept>
 
@@ -13,10 +13,11 @@ using ir::Op;
 int64_t floor_div(int64_t a, int64_t b) { return b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
 // The node is over integers and truth values alone (require() sees to it).
-int64_t value(const ir::Graph& g, Id node, const std::vector<int64_t>& extents) {
+int64_t value(const ir::Graph& g, Id node, const std::vector<int64_t>& extents, const std::vector<double>& params = {}) {
   const ir::Node& n = g.at(node);
-  const auto arg = [&](size_t k) { return value(g, n.args[k], extents); };
+  const auto arg = [&](size_t k) { return value(g, n.args[k], extents, params); };
   switch (n.op) {
+    case Op::Param: return static_cast<int64_t>(params.at(static_cast<size_t>(n.sym)));
     case Op::Const: return static_cast<int64_t>(n.value);
     case Op::Extent: return extents[n.sym];
     case Op::Neg: return -arg(0);
@@ -45,6 +46,17 @@ void add_axes(const ir::Graph& g, Id node, std::vector<Id>* axes) {
 }
 
 }  // namespace
+
+std::vector<double> default_params(const Program& p) {
+  std::vector<double> out;
+  for (const ir::Param& q : p.graph.params) out.push_back(q.fallback);
+  return out;
+}
+
+void derive_extents(const ir::Graph& g, const std::vector<double>& params, std::vector<int64_t>* extents) {
+  for (size_t a = 0; a < g.axes.size(); a++)  // a length is made of earlier axes alone
+    if (g.axes[a].length != ir::kNone) (*extents)[a] = std::max<int64_t>(value(g, g.axes[a].length, *extents, params), 0);
+}
 
 const Requirement* unmet(const Program& p, const std::vector<int64_t>& extents) {
   for (const Requirement& r : p.requirements)

@@ -30,16 +30,36 @@ size_t count(const std::vector<int64_t>& shape) {
   return n;
 }
 
+// Counts are small, so that an oracle is not asked to do a hundred iterations; others are the loss's own.
+int64_t count_for(const OptionInfo& option, const SampleOptions& o) {
+  auto given = o.choices.find(option.name);
+  return given != o.choices.end() ? std::stoll(given->second) : std::min(option.fallback, 3 + static_cast<int>(o.seed % 2));
+}
+
+std::vector<int64_t> extents_for(const Program& p, const SampleOptions& o) {
+  std::vector<int64_t> extents;
+  for (const ir::Axis& a : p.graph.axes) {
+    auto it = o.extents.find(a.name);
+    extents.push_back(it == o.extents.end() ? o.extent : it->second);
+  }
+  std::vector<double> params = default_params(p);
+  for (const OptionInfo& option : p.options)
+    if (option.is_count()) params[option.param] = static_cast<double>(count_for(option, o));
+  derive_extents(p.graph, params, &extents);
+  return extents;
+}
+
 class Sampler {
  public:
   Sampler(const Program& p, const SampleOptions& o, std::vector<Domain> domains)
-      : p_(p), o_(o), domains_(std::move(domains)), random_(o.seed) {}
+      : p_(p), o_(o), domains_(std::move(domains)), random_(o.seed), extents_(extents_for(p, o)) {}
 
   Case run() {
     c_.loss = p_.name;
     c_.name = name(o_.stress);
     c_.reduction = o_.reduction;
-    for (const OptionInfo& option : p_.options) c_.options[option.name] = option.choices[0];
+    for (const OptionInfo& option : p_.options)
+      c_.options[option.name] = option.is_count() ? std::to_string(count_for(option, o_)) : option.choices[0];
     for (size_t k = 0; k < p_.options.size(); k++) choose(k);
     for (const Fact& f : p_.facts) {
       if (f.kind == Fact::Option) c_.options[p_.options[f.id].name] = p_.options[f.id].choices[f.value];
@@ -61,12 +81,7 @@ class Sampler {
     return !p_.graph.tensors[t].optional;
   }
 
-  int64_t extent(Id index) const {
-    const std::string& axis = p_.graph.axes[p_.graph.indices[index].axis].name;
-    if (const int64_t only = extent_by_name(axis)) return only;
-    auto it = o_.extents.find(axis);
-    return it == o_.extents.end() ? o_.extent : it->second;
-  }
+  int64_t extent(Id index) const { return extents_[p_.graph.indices[index].axis]; }
   std::vector<int64_t> shape(const std::vector<Id>& indices) const {
     std::vector<int64_t> s;
     for (Id i : indices) s.push_back(extent(i));
@@ -79,7 +94,7 @@ class Sampler {
     if (o.param == ir::kNone) return;
     auto given = o_.choices.find(o.name);
     if (given != o_.choices.end()) c_.options[o.name] = given->second;
-    else if (o_.vary_params) c_.options[o.name] = o.choices[(o_.seed + k) % o.choices.size()];
+    else if (o_.vary_params && !o.is_count()) c_.options[o.name] = o.choices[(o_.seed + k) % o.choices.size()];
   }
 
   // The default, moved a little; where the form is for (not) zero, (not) zero.
@@ -208,6 +223,7 @@ class Sampler {
   const SampleOptions& o_;
   std::vector<Domain> domains_;
   Random random_;
+  std::vector<int64_t> extents_;  // by axis
   Case c_;
 };
 
@@ -217,12 +233,7 @@ SampleOptions that_fit(const Program& p, const SampleOptions& wanted) {
   SampleOptions o = wanted;
   std::vector<int64_t> extents;
   const auto look = [&] {
-    extents.clear();
-    for (const ir::Axis& a : p.graph.axes) {
-      auto it = o.extents.find(a.name);
-      const int64_t only = extent_by_name(a.name);
-      extents.push_back(only ? only : it == o.extents.end() ? o.extent : it->second);
-    }
+    extents = extents_for(p, o);
     return unmet(p, extents);
   };
   for (int64_t tries = 0; const Requirement* r = look(); tries++) {
@@ -297,7 +308,7 @@ const std::vector<Stress>& all_stresses() {
 std::vector<std::map<std::string, std::string>> runtime_choices(const Program& program) {
   std::vector<std::map<std::string, std::string>> all(1);
   for (const OptionInfo& o : program.options) {
-    if (o.param == ir::kNone) continue;
+    if (o.param == ir::kNone || o.is_count()) continue;
     std::vector<std::map<std::string, std::string>> longer;
     for (const auto& chosen : all) {
       for (const std::string& choice : o.choices) {

@@ -3,6 +3,8 @@
 #include <climits>
 #include <initializer_list>
 
+#include "runtime/shape_code.h"
+
 namespace lossc::rt {
 namespace {
 
@@ -110,9 +112,6 @@ lossc_status fix_axis(const Loss& loss, const Argument& a, int axis, const int64
                       lossc_error* err) {
   if (s->from[axis] != nullptr) return match_axis(loss, a, axis, shape, count, *s, err);
   LOSSC_TRY(extent_of(a, loss.axes[axis].name, shape, count, &s->extent[axis], err));
-  if (const int only = extent_by_name(loss.axes[axis].name); only > 0 && s->extent[axis] != only) {
-    return fail(err, LOSSC_E_ARGUMENT, "%s %s: an axis has %d elements, want %d", a.name, a.shape, s->extent[axis], only);
-  }
   s->from[axis] = a.name;
   s->flat_ndim[axis] = count;
   memcpy(s->flat_shape[axis], shape, sizeof(int64_t) * static_cast<size_t>(count));
@@ -159,9 +158,24 @@ lossc_status bind_data(const Argument& a, const DLTensor& t, bool empty, Bound* 
   return LOSSC_OK;
 }
 
+// Of an axis whose length is made of others'. Tensors may have it, too, and then must agree.
+lossc_status derive(const Loss& loss, int axis, const int32_t* choice, Shapes* s, lossc_error* err) {
+  const Axis& a = loss.axes[axis];
+  const int64_t length = evaluate(a.length, a.n_length, s->extent, choice);
+  if (length > INT_MAX)
+    return fail(err, LOSSC_E_UNSUPPORTED, "%s: axis %s would have %lld elements, want at most 2147483647", loss.name, a.name,
+                static_cast<long long>(length));
+  const int32_t want = length > 0 ? static_cast<int32_t>(length) : 0;
+  if (s->from[axis] != nullptr && s->extent[axis] != want)
+    return fail(err, LOSSC_E_ARGUMENT, "%s: axis %s has %d elements, want %d", s->from[axis], a.name, s->extent[axis], want);
+  s->extent[axis] = want;
+  return LOSSC_OK;
+}
+
 }  // namespace
 
-lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shapes* s, lossc_error* err) {
+lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, const int32_t* choice, Shapes* s,
+                         lossc_error* err) {
   memset(s, 0, sizeof *s);
   for (int32_t& extent : s->extent) extent = 1;
   s->dtype_bits = 32;
@@ -185,11 +199,12 @@ lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shape
       if (s->given[axis]) LOSSC_TRY(fix_axis(loss, loss.inputs[i], axis, shape, counts[d], s, err));
     }
   }
-  for (int axis = 0; axis < loss.n_axes; ++axis) {  // known only to absent inputs
+  for (int axis = 0; axis < loss.n_axes; ++axis) {
+    if (loss.axes[axis].n_length > 0) LOSSC_TRY(derive(loss, axis, choice, s, err));
     if (s->from[axis] != nullptr) continue;
-    s->from[axis] = "no input";
+    s->from[axis] = "no input";  // known only to absent ones, or to none
     s->flat_ndim[axis] = loss.axes[axis].flat ? 0 : 1;
-    s->flat_shape[axis][0] = 1;
+    s->flat_shape[axis][0] = s->extent[axis];
   }
   return LOSSC_OK;
 }

@@ -21,8 +21,10 @@ inline bool present(const Loss& loss, const Shapes& shapes, int axis) {
   return shapes.given[axis] && !(loss.axes[axis].flat && shapes.flat_ndim[axis] == 0);
 }
 
-// Fixes the axes by the inputs that are given (tensors[i] may be nullptr).
-lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, Shapes* shapes, lossc_error* err);
+// Fixes the axes by the inputs that are given (tensors[i] may be nullptr), then those whose length follows from others
+// and from the choices of options.
+lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, const int32_t* choice, Shapes* shapes,
+                         lossc_error* err);
 
 // Sees a tensor through an argument's dimensions; checks shape, NULL data (unless shape_only) and alignment. dtype is
 // the caller's to check.

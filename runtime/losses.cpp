@@ -25,6 +25,7 @@ static_assert(offsetof(lossc_axis, doc) == offsetof(Axis, doc) &&
 static_assert(offsetof(lossc_option, doc) == offsetof(Option, doc) &&
               offsetof(lossc_option, choices) == offsetof(Option, choices) &&
               offsetof(lossc_option, n_choices) == offsetof(Option, n_choices) &&
+              offsetof(lossc_option, fallback) == offsetof(Option, fallback) &&
               sizeof(Choice) == sizeof(const char*));
 static_assert(offsetof(lossc_doc, family) == offsetof(Loss, family) &&
               offsetof(lossc_doc, title) == offsetof(Loss, title) &&

@@ -42,18 +42,21 @@ lossc_status check_numbers(const Loss& loss, const lossc_plan_desc& desc, lossc_
   return LOSSC_OK;
 }
 
-lossc_status check_options(const Loss& loss, const lossc_plan_desc& desc, int8_t* choice, lossc_error* err) {
+lossc_status check_options(const Loss& loss, const lossc_plan_desc& desc, int32_t* choice, lossc_error* err) {
+  for (int i = 0; i < loss.n_options; ++i) choice[i] = loss.options[i].n_choices == 0 ? loss.options[i].fallback : 0;
   if (desc.options == nullptr && desc.n_options == 0) return LOSSC_OK;
   if (desc.options == nullptr || desc.n_options != loss.n_options)
     return fail(err, LOSSC_E_ARGUMENT, "options: %zu given, %s has %d", desc.options == nullptr ? 0 : desc.n_options,
                 loss.name, loss.n_options);
   for (int i = 0; i < loss.n_options; ++i) {
     const Option& option = loss.options[i];
-    if (desc.options[i] < 0 || static_cast<size_t>(desc.options[i]) >= option.n_choices) {
+    if (option.n_choices == 0 && desc.options[i] < 0)
+      return fail(err, LOSSC_E_ARGUMENT, "option %s is %d, want 0 or more", option.name, desc.options[i]);
+    if (option.n_choices > 0 && (desc.options[i] < 0 || static_cast<size_t>(desc.options[i]) >= option.n_choices)) {
       return fail(err, LOSSC_E_ARGUMENT, "option %s is %d, want 0 to %zu", option.name, desc.options[i],
                   option.n_choices - 1);
     }
-    choice[i] = static_cast<int8_t>(desc.options[i]);
+    choice[i] = desc.options[i];
   }
   return LOSSC_OK;
 }
@@ -145,7 +148,7 @@ Argument implicit_argument(const Argument& rows, const char* name, const char* d
 
 lossc_status bind_inputs(const lossc_plan_desc& desc, Plan* plan, lossc_error* err) {
   const Loss& loss = *plan->loss;
-  LOSSC_TRY(bind_shapes(loss, desc.inputs, &plan->shapes, err));
+  LOSSC_TRY(bind_shapes(loss, desc.inputs, plan->choice, &plan->shapes, err));
   if (desc.flags & LOSSC_PLAN_F64) plan->shapes.dtype_bits = 64;
   for (int i = 0; i < loss.n_inputs; ++i) {
     plan->labels_at[i] = kNowhere;
@@ -209,7 +212,8 @@ lossc_status no_form(const Plan& plan, lossc_error* err) {
   Text choices{buffer, sizeof buffer};
   choices.add("dtype f%d", plan.shapes.dtype_bits);
   for (int i = 0; i < plan.loss->n_options; ++i)
-    choices.add(", %s %s", plan.loss->options[i].name, plan.loss->options[i].choices[plan.choice[i]].name);
+    if (plan.loss->options[i].n_choices > 0)
+      choices.add(", %s %s", plan.loss->options[i].name, plan.loss->options[i].choices[plan.choice[i]].name);
   for (int i = 0; i < plan.loss->n_inputs; ++i) {
     if (plan.loss->inputs[i].optional)
       choices.add(", %s %s", plan.loss->inputs[i].name, plan.input_given[i] ? "given" : "absent");
@@ -277,7 +281,7 @@ lossc_status lay_out_all(Plan* plan, lossc_error* err) {
   set_rows(plan);
   for (int f = 0; f < plan->n_forms; ++f) {
     LOSSC_TRY(check_limits(*plan, *plan->forms[f].variant, err));
-    LOSSC_TRY(check_requirements(*plan->loss, *plan->forms[f].variant, plan->shapes, err));
+    LOSSC_TRY(check_requirements(*plan->loss, *plan->forms[f].variant, plan->shapes, plan->choice, err));
     LOSSC_TRY(lay_out(*plan, &plan->forms[f], err));
     plan->workspace_size = std::max(plan->workspace_size, plan->forms[f].workspace_size);
     plan->saved_size = std::max(plan->saved_size, plan->forms[f].saved_size);

@@ -109,7 +109,7 @@ struct Plan {
   DLDataType input_type[kMaxInputs];
   bool converts;  // a float input is not of the type that kernels compute in
   bool input_given[kMaxInputs];
-  int8_t choice[kMaxInputs];           // of each option
+  int32_t choice[kMaxInputs];          // of each option
   Argument rows;                       // the unreduced loss, in the form chosen
   Argument implicit[kImplicitInputs];  // row_weight, row_mask, grad_output over the same indices
   size_t labels_at[kMaxInputs];        // i64 index tensors are converted to i32 here; kNowhere: not needed
@@ -152,7 +152,8 @@ struct Crossing {
 };
 
 // Whether the extents are what the form wants.
-lossc_status check_requirements(const Loss& loss, const Variant& v, const Shapes& shapes, lossc_error* err);
+lossc_status check_requirements(const Loss& loss, const Variant& v, const Shapes& shapes, const int32_t* choice,
+                                lossc_error* err);
 
 struct Run {
   const Plan& plan;

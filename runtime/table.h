@@ -119,11 +119,12 @@ struct Fact {
   int8_t value;
 };
 
-// A condition on extents in postfix: each entry pushes, or takes its operands from the stack and pushes the result.
-enum class ShapeOp : uint8_t { Const, Extent, Neg, Not, Add, Sub, Mul, Div, Mod, Max, Min, Lt, Le, Eq, Ne, And, Or };
+// An integer made of extents, a length or a condition, in postfix: each entry pushes, or takes its operands from the stack and pushes the result.
+enum class ShapeOp : uint8_t { Const, Extent, Option, Neg, Not, Add, Sub, Mul, Div, Mod, Max, Min, Lt, Le, Eq, Ne, And, Or };
 struct ShapeCode {
   ShapeOp op;
-  int32_t value;  // Const: itself; Extent: of this axis
+  int32_t value;  // Const: itself; Extent: of this axis; Option: this one's choice
+  bool operator==(const ShapeCode&) const = default;
 };
 inline constexpr int kMaxShapeCode = 64;
 struct Requirement {
@@ -175,23 +176,17 @@ struct Axis {
   const char* doc;
   int32_t optional;
   int32_t flat;  // stands for any number of trailing dimensions, flattened (zero of them: extent 1)
+  // What the extent is, made of those of earlier axes; none: the tensors say it.
+  const ShapeCode* length;
+  uint16_t n_length;
 };
-
-// The extent of an axis whose name is a number, as it is for the corners of a box: 4 for "4"; 0: any.
-constexpr int extent_by_name(const char* axis) {
-  int n = 0;
-  for (; *axis != '\0'; ++axis) {
-    if (*axis < '0' || *axis > '9') return 0;
-    n = 10 * n + (*axis - '0');
-  }
-  return n;
-}
 
 struct Choice { const char* name; };
 struct Option {
   const char *name, *doc;
   const Choice* choices;
-  size_t n_choices;  // choice 0 is the default
+  size_t n_choices;  // choice 0 is the default. 0: a count, any number from 0 on
+  int32_t fallback, reserved;  // of a count
 };
 
 // Implicit inputs, after the declared ones: each over the loss's own indices, innermost last as the loss is.
@@ -244,7 +239,7 @@ struct Registry {
   const Loss* const* losses;
   uint16_t n_losses;
 };
-inline constexpr uint32_t kRegistryVersion = 3;
+inline constexpr uint32_t kRegistryVersion = 4;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

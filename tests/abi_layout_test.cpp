@@ -37,7 +37,7 @@ std::vector<std::string> layout() {
       {MEMBER(lossc_axis, name), MEMBER(lossc_axis, doc), MEMBER(lossc_axis, optional), MEMBER(lossc_axis, flat)});
   add(&out, "lossc_option", sizeof(lossc_option),
       {MEMBER(lossc_option, name), MEMBER(lossc_option, doc), MEMBER(lossc_option, choices),
-       MEMBER(lossc_option, n_choices)});
+       MEMBER(lossc_option, n_choices), MEMBER(lossc_option, fallback), MEMBER(lossc_option, reserved)});
   using D = lossc_plan_desc;
   add(&out, "lossc_plan_desc", sizeof(D),
       {MEMBER(D, struct_size), MEMBER(D, device), MEMBER(D, mode), MEMBER(D, reduction), MEMBER(D, shard),

@@ -498,7 +498,7 @@ inline const Argument outputs[] = {
     {"grad_logits", "[N, C, S...]", "f32", "", Role::Output, 0, 0, 0, 0, 0, 0, 0, 0, 3, {0, 1, 2}, -1, -1, false},
 };
 inline const Choice choices[] = {{"plain"}, {"shifted"}};
-inline const lossc::rt::Option options[] = {{"form", "what is added", choices, 2}};
+inline const lossc::rt::Option options[] = {{"form", "what is added", choices, 2, 0, 0}};
 inline const Loss loss = {"pick", "fake", "",      "", "",      "", axes,     3, inputs, 3,
                           params, 2,      outputs, 3,  options, 1,  variants, 4, &build};
 

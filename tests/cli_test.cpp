@@ -215,6 +215,30 @@ LOSSC_LOSS(powers, "regression") {
   EXPECT_TRUE(has(three.out, "option power is one of one, two, not 'three'")) << three.out;
 }
 
+TEST_F(Cli, AxesThatFollowFromOthersAndCountsReachTheKernel) {
+  const fs::path path = folder_ / "halves.cpp";
+  std::ofstream(path) << R"(#include <lossc/loss.h>
+using namespace lossc;
+LOSSC_LOSS(halves, "regression") {
+  about({.title = "Pairs", .paper = "none", .equation = "e", .edges = "none"});
+  auto n = axis("N", "rows"), h = axis("H", "places"), g = derived_axis("H/2", extent(h) / 2, "pairs");
+  auto t = count_axis("times", 3, "how often");
+  auto x = tensor("input", {n, h}, "prediction");
+  auto pair = 0.5 * (x(n, 2 * g) + x(n, 2 * g + 1));
+  loss_per(n, sum(t, sum(g, sq(pair))) + number(extent(t)) * sum(g, pair));
+})";
+  const std::string file = path;
+  const Json checked = lossc_json("check " + file)["results"][0];
+  EXPECT_EQ(checked["ok"], true) << checked;
+  const Json shape = lossc_json("explain " + file + " --shape N=4,H=7 --option times=5")["shape"];
+  EXPECT_EQ(shape, Json({{"N", 4}, {"H", 7}, {"H/2", 3}, {"times", 5}}));
+  const Ran wrong = lossc("explain " + file + " --shape N=4,H=7,H/2=4"), less = lossc("bench " + file + " --shape N=4,H=7 --option times=-1");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(has(wrong.out, "axis H/2 has 4 elements, want 3")) << wrong.out;
+  EXPECT_EQ(less.code, 2);
+  EXPECT_TRUE(has(less.out, "option times is -1, want 0 or more")) << less.out;
+}
+
 TEST_F(Cli, NewWritesADefinitionThatChecks) {
   const std::string file = folder_ / "first_try.cpp";
   EXPECT_EQ(lossc("new first_try -o " + file).code, 0);

@@ -109,6 +109,47 @@ void even_rows() {
   loss_per(n, sum(d, x(n, d)));
 }
 
+TEST(Axes, MayFollowFromOthers) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), m = axis("M"), d = derived_axis("diagonals", extent(n) + extent(m) - 1);
+    auto x = input("x", {n}), y = input("y", {m});
+    loss_total(sum(d, number(d)) + sum(n, x(n)) + sum(m, y(m)));
+  }), {});
+  Case c = sample(p, {.extents = {{"N", 3}, {"M", 4}}});
+  for (auto& [name, a] : c.inputs) std::fill(a.data.begin(), a.data.end(), 0);
+  Oracle oracle(p.graph, oracle_inputs(p, c));
+  EXPECT_EQ(oracle.scalar(p.loss), 0 + 1 + 2 + 3 + 4 + 5);
+  for (int empty : {0, 1}) {  // a length below 0 is 0
+    c = sample(p, {.extents = {{"N", 0}, {"M", empty}}});
+    for (auto& [name, a] : c.inputs) std::fill(a.data.begin(), a.data.end(), 0);
+    EXPECT_EQ(Oracle(p.graph, oracle_inputs(p, c)).scalar(p.loss), 0);
+  }
+}
+TEST(Axes, FollowFromExtentsAlone) {
+  expect_refused("derived_axis: `x(0)` is not of extents", [] {
+    auto n = axis("N");
+    auto x = labels("x", {n}, "labels");
+    auto d = derived_axis("D", x(0));
+    loss_total(sum(d, 1.0));
+  });
+}
+TEST(Axes, OfACountAreTheCallers) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), t = count_axis("times", 20, "how often");
+    auto x = input("x", {n});
+    loss_total(sum(t, 1.0) + 0.0 * sum(n, x(n)));
+  }), {});
+  Case c = sample(p, {.extent = 2});
+  c.options["times"] = "7";
+  EXPECT_EQ(Oracle(p.graph, oracle_inputs(p, c)).scalar(p.loss), 7);
+  c.options.clear();
+  EXPECT_EQ(Oracle(p.graph, oracle_inputs(p, c)).scalar(p.loss), 20);
+  for (const char* bad : {"-1", "two", "3.5", ""}) {
+    c.options["times"] = bad;
+    EXPECT_THROW(oracle_inputs(p, c), DefinitionError) << bad;
+  }
+}
+
 TEST(Require, IsSeenToBeforeAnythingIsComputed) {
   EXPECT_EQ(evaluate(even_rows, sum_of({{"x", array({2, 1}, {3, 4})}})).loss, 7);
   const auto run = [](std::vector<int64_t> shape) {

@@ -232,7 +232,8 @@ class KernelRun {
     for (size_t k = 0; k < lossc_loss_option_count(loss_); k++) {
       const lossc_option* o = lossc_loss_option(loss_, k);
       auto it = c_.options.find(o->name);
-      int32_t choice = 0;
+      int32_t choice = o->fallback;
+      if (it != c_.options.end() && o->n_choices == 0) choice = std::stoi(it->second);
       if (it != c_.options.end())
         for (size_t n = 0; n < o->n_choices; n++)
           if (it->second == o->choices[n]) choice = static_cast<int32_t>(n);

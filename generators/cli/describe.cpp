@@ -128,7 +128,10 @@ Json describe(const Definition& d) {
     axes.push_back({{"name", a.name}, {"optional", a.optional}, {"flat", a.flat}, {"doc", a.doc}});
   for (const emit::Input& t : all.inputs) inputs.push_back(input_json(all, t));
   for (const ir::Param& p : all.params) params.push_back(param_json(p));
-  for (const OptionInfo& o : all.options) options.push_back({{"name", o.name}, {"choices", o.choices}, {"doc", o.doc}});
+  for (const OptionInfo& o : all.options) {
+    options.push_back({{"name", o.name}, {"choices", o.choices}, {"doc", o.doc}});
+    if (o.is_count()) options.back()["count"] = {{"default", o.fallback}, {"least", 0}};
+  }
   for (size_t k = 1; k < all.outputs.size(); k++) {  // 0 and 1 are the loss, reduced and not
     const emit::Output& o = all.outputs[k];
     outputs.push_back({{"name", o.name},

@@ -53,6 +53,11 @@ Wanted read(const FormWords& words) {
 }
 
 int choice_of(const OptionInfo& o, const std::string& name) {
+  if (o.is_count()) {
+    const int n = number<int>(name, o.name + "=" + name);
+    if (n < 0) throw UsageError(fmt::format("option {} is {}, want 0 or more", o.name, n));
+    return n;
+  }
   auto choice = std::find(o.choices.begin(), o.choices.end(), name);
   if (choice == o.choices.end())
     throw UsageError(fmt::format("option {} is one of {}, not '{}'", o.name, fmt::join(o.choices, ", "), name));
@@ -121,6 +126,25 @@ std::vector<std::string> keys(const Map& map) {
   return list;
 }
 
+// Fills in the axes whose extents follow from others.
+void derive(Form* form) {
+  const ir::Graph& g = form->program.graph;
+  std::vector<int64_t> extents;
+  for (const ir::Axis& a : g.axes) {
+    auto it = form->extents.find(a.name);
+    extents.push_back(it == form->extents.end() ? 1 : it->second);
+  }
+  std::vector<double> params = default_params(form->program);
+  for (const OptionInfo& o : form->program.options)
+    if (o.is_count()) params[o.param] = form->choice(o.name);
+  derive_extents(g, params, &extents);
+  for (size_t a = 0; a < extents.size(); a++) {
+    if (g.axes[a].length == ir::kNone) continue;
+    const int64_t told = form->extents.try_emplace(g.axes[a].name, extents[a]).first->second;
+    if (told != extents[a]) throw UsageError(fmt::format("axis {} has {} elements, want {}", g.axes[a].name, told, extents[a]));
+  }
+}
+
 }  // namespace
 
 void add_form_words(CLI::App* command, FormWords* words, bool shape_required) {
@@ -152,17 +176,14 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   check_names("optional input", w.with, optional);
   std::vector<std::string> missing;
   for (const ir::Axis& a : p.graph.axes) {
-    if (const int64_t only = extent_by_name(a.name)) {
-      if (form.extents.try_emplace(a.name, only).first->second == only) continue;
-      throw UsageError(fmt::format("axis {} has {} elements, want {}", a.name, form.extents[a.name], only));
-    }
-    if (a.optional || form.extents.count(a.name)) continue;
+    if (a.optional || a.length != ir::kNone || form.extents.count(a.name)) continue;
     if (fallback > 0 && words.shape.empty())
       form.extents[a.name] = fallback;
     else
       missing.push_back(fmt::format("{}=... ({})", a.name, a.doc.empty() ? "an extent" : a.doc));
   }
   if (!missing.empty()) throw UsageError(fmt::format("--shape lacks {}", fmt::join(missing, ", ")));
+  derive(&form);
   return form;
 }
 
@@ -201,17 +222,24 @@ std::vector<int64_t> Form::shape(const std::vector<ir::Id>& indices) const {
 int Form::choice(const std::string& option) const {
   auto given = options.find(option);
   for (const OptionInfo& o : program.options) {
-    if (o.name != option || given == options.end()) continue;
+    if (o.name != option) continue;
+    if (given == options.end()) return o.fallback;
+    if (o.is_count()) return choice_of(o, given->second);
     return static_cast<int>(std::find(o.choices.begin(), o.choices.end(), given->second) - o.choices.begin());
   }
   return 0;
+}
+
+std::string Form::choice_text(const OptionInfo& o) const {
+  const int n = choice(o.name);
+  return o.is_count() ? std::to_string(n) : o.choices[static_cast<size_t>(n)];
 }
 
 std::string Form::text() const {
   std::string text = form_text(program);
   for (const OptionInfo& o : program.options) {
     if (o.param == ir::kNone) continue;
-    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", o.name, o.choices[static_cast<size_t>(choice(o.name))]);
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", o.name, choice_text(o));
   }
   return text;
 }
@@ -241,7 +269,7 @@ Case Form::small_case(int64_t most, unsigned seed) const {
   options.seed = seed;
   options.vary_params = false;
   for (const OptionInfo& o : program.options)
-    if (o.param != ir::kNone) options.choices[o.name] = o.choices[static_cast<size_t>(choice(o.name))];
+    if (o.param != ir::kNone) options.choices[o.name] = choice_text(o);
   Case c = sample(program, options);
   for (const auto& [name, value] : params) c.params[name] = value;
   return c;

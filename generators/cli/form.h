@@ -24,6 +24,7 @@ struct Form {
   std::vector<int64_t> shape(const std::vector<ir::Id>& indices) const;
   int choice(const std::string& option) const;  // 0 if this form does not have it
   std::string shape_text() const;               // "N=4096, D=128"
+  std::string choice_text(const OptionInfo& option) const;
   std::string text() const;                     // "target=index, weight absent", choices made at run time included
   Json shape_json() const;
   // A call of exactly this form and its params on small random tensors, for a check: no extent above `most`.

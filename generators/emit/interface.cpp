@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "generators/emit/shape_code.h"
+
 namespace lossc::emit {
 namespace {
 
@@ -24,8 +26,8 @@ class Union {
 
   // In two rounds: outputs come after all inputs are known.
   void declare(const Program& p, FormIds* ids) {
-    for (const ir::Axis& a : p.graph.axes) ids->axes.push_back(add_axis(a));
     for (const OptionInfo& o : p.options) ids->options.push_back(add_option(o));
+    for (const ir::Axis& a : p.graph.axes) ids->axes.push_back(add_axis(p, a, *ids));
     for (const Requirement& r : p.requirements)
       if (std::find(all_.wants.begin(), all_.wants.end(), r.text) == all_.wants.end()) all_.wants.push_back(r.text);
     for (size_t k = 0; k < p.graph.params.size(); k++) ids->params.push_back(add_param(p, static_cast<ir::Id>(k)));
@@ -85,17 +87,24 @@ class Union {
                                       all_.name, what, name));
   }
 
-  int add_axis(const ir::Axis& a) {
+  int add_axis(const Program& p, const ir::Axis& a, const FormIds& ids) {
+    const std::vector<rt::ShapeCode> length =
+        a.length == ir::kNone ? std::vector<rt::ShapeCode>{} : shape_code(p, ids.axes, ids.options, a.length);
     const int k = find(all_.axes, a.name);
-    if (k < 0) return all_.axes.push_back(a), static_cast<int>(all_.axes.size()) - 1;
-    if (all_.axes[k].optional != a.optional || all_.axes[k].flat != a.flat) contradiction("axis", a.name);
+    if (k < 0) {
+      all_.axes.push_back(a);
+      all_.lengths.push_back(length);
+      return static_cast<int>(all_.axes.size()) - 1;
+    }
+    if (all_.axes[k].optional != a.optional || all_.axes[k].flat != a.flat || all_.lengths[k] != length)
+      contradiction("axis", a.name);
     return k;
   }
 
   int add_option(const OptionInfo& o) {
     const int k = find(all_.options, o.name);
     if (k < 0) return all_.options.push_back(o), static_cast<int>(all_.options.size()) - 1;
-    if (all_.options[k].choices != o.choices || (all_.options[k].param == ir::kNone) != (o.param == ir::kNone))
+    if (all_.options[k].choices != o.choices || all_.options[k].fallback != o.fallback || (all_.options[k].param == ir::kNone) != (o.param == ir::kNone))
       contradiction("option", o.name);
     return k;
   }

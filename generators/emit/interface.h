@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dsl/program.h"
+#include "runtime/table.h"
 
 namespace lossc::emit {
 
@@ -41,6 +42,7 @@ struct Interface {
   std::string name, family;
   About about;
   std::vector<ir::Axis> axes;
+  std::vector<std::vector<rt::ShapeCode>> lengths;  // of the axes; empty: tensors say it
   std::vector<Input> inputs;      // declared ones
   std::vector<ir::Param> params;  // declared ones
   std::vector<OptionInfo> options;

@@ -168,6 +168,7 @@ class Header {
   std::string choices() const {
     std::string s;
     for (const OptionInfo& o : all_.options) {
+      if (o.is_count()) continue;
       std::string comment = filled("/* ", " * ", fmt::format("Option {}: {}.", o.name, o.doc));
       comment.insert(comment.size() - 1, " */");
       s += comment + "enum {";
@@ -195,8 +196,8 @@ class Header {
     if (!all_.options.empty()) {
       s += "  struct {\n";
       for (const OptionInfo& o : all_.options)
-        s +=
-            remarked("    ", fmt::format("int32_t {};", member(o.name)), fmt::format("{}_{}_...", big_, upper(o.name)));
+        s += remarked("    ", fmt::format("int32_t {};", member(o.name)),
+                      o.is_count() ? o.doc + ", 0 or more" : fmt::format("{}_{}_...", big_, upper(o.name)));
       s += "  } option;\n";
     }
     s += "  struct {\n";
@@ -219,6 +220,8 @@ class Header {
         id_);
     for (const ir::Param& p : all_.params)
       if (p.fallback != 0) s += fmt::format("  c.param.{} = {};\n", member(p.name), number(p.fallback));
+    for (const OptionInfo& o : all_.options)
+      if (o.fallback != 0) s += fmt::format("  c.option.{} = {};\n", member(o.name), o.fallback);
     return s +
            "  c.plan.struct_size = sizeof c.plan;\n  c.plan.device.device_type = kDLCPU;\n"
            "  c.plan.mode = LOSSC_FORWARD | LOSSC_BACKWARD;\n  c.plan.reduction = LOSSC_REDUCE_MEAN;\n"

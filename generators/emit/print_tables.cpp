@@ -194,11 +194,15 @@ class LossPrinter {
         d_.array("Requirement", "requirements", requirement_rows(f)), f.requirements.size());
   }
 
+  static Rows code_rows(const std::vector<rt::ShapeCode>& code) {
+    Rows rows;
+    for (const rt::ShapeCode& c : code) rows.push_back(fmt::format("{{ShapeOp({}), {}}}", static_cast<int>(c.op), c.value));
+    return rows;
+  }
   Rows requirement_rows(const Form& f) {
     Rows rows;
     for (const auto& [text, condition] : f.requirements) {
-      Rows code;
-      for (const rt::ShapeCode& c : condition) code.push_back(fmt::format("{{ShapeOp({}), {}}}", static_cast<int>(c.op), c.value));
+      const Rows code = code_rows(condition);
       const std::string array = d_.array("ShapeCode", "condition", code);
       rows.push_back(fmt::format("{{{}, {}, {}}}", quote(text), array, code.size()));
     }
@@ -235,13 +239,17 @@ class LossPrinter {
     Rows choices;
     for (const std::string& c : o.choices) choices.push_back(fmt::format("{{{}}}", quote(c)));
     const std::string array = d_.array("Choice", "choices", choices);
-    return fmt::format("{{{}, {}, {}, {}}}", quote(o.name), quote(o.doc), array, choices.size());
+    return fmt::format("{{{}, {}, {}, {}, {}, 0}}", quote(o.name), quote(o.doc), array, choices.size(), o.fallback);
   }
 
   std::string loss_row() {
     Rows axes, inputs, params, outputs, options, variants;
-    for (const ir::Axis& a : all_.axes)
-      axes.push_back(fmt::format("{{{}, {}, {:d}, {:d}}}", quote(a.name), quote(a.doc), a.optional, a.flat));
+    for (size_t k = 0; k < all_.axes.size(); k++) {
+      const ir::Axis& a = all_.axes[k];
+      const Rows length = code_rows(all_.lengths[k]);
+      axes.push_back(fmt::format("{{{}, {}, {:d}, {:d}, {}, {}}}", quote(a.name), quote(a.doc), a.optional, a.flat,
+                                 d_.array("ShapeCode", "length", length), length.size()));
+    }
     for (const Input& t : all_.inputs) inputs.push_back(input_row(t));
     for (const ir::Param& p : all_.params) params.push_back(param_row(p));
     for (const Output& o : all_.outputs) outputs.push_back(output_row(o));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "generators/emit/reach.h"
+#include "generators/emit/shape_code.h"
 #include "generators/lower/lower.h"
 
 namespace lossc::emit {
@@ -51,39 +52,6 @@ rt::Merge merge(ir::ReduceKind k) {
       break;
   }
   throw std::logic_error("an argmax over panels cannot be merged from its values alone, a prefix not at all");
-}
-
-rt::ShapeOp shape_op(ir::Op op) {
-  switch (op) {
-    case ir::Op::Const: return rt::ShapeOp::Const;
-    case ir::Op::Extent: return rt::ShapeOp::Extent;
-    case ir::Op::Neg: return rt::ShapeOp::Neg;
-    case ir::Op::Not: return rt::ShapeOp::Not;
-    case ir::Op::Add: return rt::ShapeOp::Add;
-    case ir::Op::Sub: return rt::ShapeOp::Sub;
-    case ir::Op::Mul: return rt::ShapeOp::Mul;
-    case ir::Op::Div: return rt::ShapeOp::Div;
-    case ir::Op::Mod: return rt::ShapeOp::Mod;
-    case ir::Op::Max: return rt::ShapeOp::Max;
-    case ir::Op::Min: return rt::ShapeOp::Min;
-    case ir::Op::Lt: return rt::ShapeOp::Lt;
-    case ir::Op::Le: return rt::ShapeOp::Le;
-    case ir::Op::Eq: return rt::ShapeOp::Eq;
-    case ir::Op::Ne: return rt::ShapeOp::Ne;
-    case ir::Op::And: return rt::ShapeOp::And;
-    case ir::Op::Or: return rt::ShapeOp::Or;
-    default: throw std::logic_error("requirement");
-  }
-}
-
-// Postfix, for the runtime's stack.
-void add_condition(const Program& p, const FormIds& ids, ir::Id node, std::vector<rt::ShapeCode>* code) {
-  const ir::Node& n = p.graph.at(node);
-  for (ir::Id a : n.args) add_condition(p, ids, a, code);
-  const int32_t value = n.op == ir::Op::Const    ? static_cast<int32_t>(n.value)
-                        : n.op == ir::Op::Extent ? ids.axes[n.sym]
-                                                 : 0;
-  code->push_back({shape_op(n.op), value});
 }
 
 class FormMaker {
@@ -241,10 +209,7 @@ std::unique_ptr<LossTables> make_tables(const Definition& definition, KernelSet*
     t->forms.push_back(FormMaker(t->plans.back(), ids[f], t->interface.name, kernels).make());
     t->forms.back().facts = facts_of(t->programs[f], ids[f], t->interface);
     for (const Requirement& r : t->programs[f].requirements) {
-      auto& added = t->forms.back().requirements.emplace_back(r.text, std::vector<rt::ShapeCode>{});
-      add_condition(t->programs[f], ids[f], r.node, &added.second);
-      if (added.second.size() > rt::kMaxShapeCode)
-        throw DefinitionError(fmt::format("loss '{}': the condition of `{}` is too long", t->interface.name, r.text));
+      t->forms.back().requirements.emplace_back(r.text, shape_code(t->programs[f], ids[f].axes, ids[f].options, r.node));
     }
   }
   return t;

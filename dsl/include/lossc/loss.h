@@ -103,6 +103,12 @@ void about(About text);
 
 // An axis whose name is a number, axis("4", "corners"), has that extent; a call with another is refused.
 Index axis(const char* name, const char* doc = "", Where where = Where::current());
+// An axis whose extent follows from those of others: derived_axis("H/2", extent(h) / 2). No tensor need have it; one that
+// does is checked.
+Index derived_axis(const char* name, Arg length, const char* doc = "", Where where = Where::current());
+// An axis without tensors whose extent the caller chooses when a plan is made, as an option of that name: how often
+// something is done. `fallback`: its default.
+Index count_axis(const char* name, int fallback, const char* doc, Where where = Where::current());
 // An axis the caller's tensors may lack; given() says which form is being compiled.
 Index optional_axis(const char* name, const char* doc = "", Where where = Where::current());
 // Another index over the same axis.

@@ -107,7 +107,9 @@ LOSSC_API const lossc_axis *lossc_loss_axis(const lossc_loss *loss, size_t i);
 typedef struct {
   const char *name, *doc;
   const char *const *choices; /* choice 0 is the default */
-  size_t n_choices;
+  size_t n_choices;           /* 0: a count, any integer from 0 on */
+  int32_t fallback;           /* default of a count */
+  int32_t reserved;           /* 0 */
 } lossc_option;
 LOSSC_API size_t lossc_loss_option_count(const lossc_loss *loss);
 LOSSC_API const lossc_option *lossc_loss_option(const lossc_loss *loss, size_t i);
