@@ -30,7 +30,7 @@ void check_documentation(const Builder& b) {
   };
   need(a.title, "title"), need(a.paper, "paper"), need(a.equation, "equation"), need(a.edges, "edges");
   for (const auto& t : p.graph.tensors)
-    if (t.doc.empty() && t.role != ir::TensorRole::Implicit)
+    if (t.doc.empty() && is_declared(t.role))
       b.fail(fmt::format("tensor '{}' has no documentation: say what it holds, its units and valid range", t.name));
   for (const auto& q : p.graph.params)
     if (q.doc.empty()) b.fail(fmt::format("param '{}' has no documentation", q.name));
@@ -147,7 +147,7 @@ void check_axes(const Builder& b) {
   const ir::Graph& g = b.program.graph;
   std::vector<char> told(g.axes.size(), 0), used(g.axes.size(), 0);
   for (const ir::Tensor& t : g.tensors)
-    for (ir::Id i : t.dims) told[g.indices[i].axis] = 1;
+    for (ir::Id i : is_declared(t.role) ? t.dims : std::vector<ir::Id>{}) told[g.indices[i].axis] = 1;
   for (const ir::Node& n : g.nodes) {
     if (n.op == ir::Op::Index) used[g.indices[n.sym].axis] = 1;
     if (n.op == ir::Op::Extent) used[n.sym] = 1;

@@ -11,7 +11,7 @@ namespace {
 
 using ir::Id;
 
-bool implicit(const Program& p, Id tensor) { return p.graph.tensors[tensor].role == ir::TensorRole::Implicit; }
+bool implicit(const Program& p, Id tensor) { return !is_declared(p.graph.tensors[tensor].role); }
 
 bool used(const Program& p, Id tensor) {
   for (const Fact& f : p.facts) {

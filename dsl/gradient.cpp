@@ -25,19 +25,25 @@ std::vector<Gradient> Differentiator::run(Id value, Id seed, Id mask) {
   mark_active(order);
   // Every row has the value, also where it does not depend on the row: then all of them flow into one.
   give(value, {g_.at(mask).op == Op::Const ? kNone : mask, seed}, g_.free(seed) | g_.free(mask));
-  for (Id node : order) {
-    if (!terms_.count(node) || !active_.count(node)) continue;
-    const Flow a = combined(node);
-    terms_.erase(node);
-    if (g_.at(node).op == Op::Load)
-      into_tensor(node, a);
-    else
-      propagate(node, a);
-  }
+  for (Id node : order) visit(node);
   std::vector<Gradient> out;
   for (Id t = 0; t < static_cast<Id>(g_.tensors.size()); t++)
     if (g_.tensors[t].differentiable && !absent(t)) out.push_back({t, tensor_.count(t) ? tensor_[t] : g_.constant(0)});
   return out;
+}
+
+void Differentiator::visit(Id node) {
+  if (after_.count(node)) return through_scan(node);
+  if (!terms_.count(node) || !active_.count(node)) return;
+  const Flow a = combined(node);
+  terms_.erase(node);
+  const ir::Node n = g_.at(node);
+  if (n.op == Op::Load)
+    into_tensor(node, a);
+  else if (n.op == Op::After)
+    after_[n.args[0]][n.sym] = masked(a);
+  else
+    propagate(node, a);
 }
 
 bool Differentiator::absent(Id tensor) const {

@@ -19,6 +19,7 @@ class Differentiator {
   std::vector<Gradient> run(ir::Id value, ir::Id seed, ir::Id mask);
 
  private:
+  void visit(ir::Id node);
   bool absent(ir::Id tensor) const;  // optional, and not given in this form
   void mark_active(const std::vector<ir::Id>& order);
   ir::Id masked(const Flow& a);
@@ -42,11 +43,22 @@ class Differentiator {
   void through_reduce(ir::Id node, const Flow& a);
   ir::Id slope(ir::Id node, size_t operand);
 
+  // gradient_scan.cpp: recurrences.
+  struct Target {
+    ir::Id node;  // what a step reads that is not carried
+    Flow flow;
+  };
+  std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, const std::vector<ir::Id>& flows);
+  void through_scan(ir::Id scan);
+  ir::Id before(const ir::Node& scan, ir::Id node, ir::Id tensor, const std::vector<ir::Id>& at);
+  ir::Id outside_of(const ir::Node& scan, ir::Id node, ir::Id value, std::map<ir::Id, ir::Id>& done);
+
   Program& p_;
   ir::Graph& g_;
   std::set<ir::Id> active_;
   std::map<ir::Id, std::vector<Flow>> terms_;
   std::map<ir::Id, ir::Id> tensor_;
+  std::map<ir::Id, std::map<ir::Id, ir::Id>> after_;  // scan -> carried tensor -> what flows back to its values
 };
 
 }  // namespace lossc

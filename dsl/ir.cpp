@@ -37,8 +37,20 @@ IndexSet free_indices(const Graph& g, const Node& n) {
     case Op::At: return (g.free(n.args[0]) & ~bit(n.sym)) | g.free(n.args[1]);
     case Op::Order: case Op::Prefix: return (free & ~bit(n.sym)) | bit(n.sym2);
     case Op::Scatter: return (n.sym == kNone ? free : free & ~bit(n.sym)) | bit(n.sym2);
+    case Op::Scan: return free | bit(n.sym);
+    case Op::After:
+      free = 0;
+      for (Id d : g.tensors[n.sym].dims) free |= bit(d);
+      return free;
     default: return free;
   }
+}
+
+uint64_t carried_values(const Graph& g, const Node& n) {
+  if (n.op == Op::Load && g.tensors[n.sym].role == TensorRole::Carried) return uint64_t{1} << n.sym;
+  uint64_t carried = 0;
+  for (Id a : n.args) carried |= g.at(a).carried;
+  return n.op == Op::Scan ? carried & ~g.carries_of(n) : carried;
 }
 
 std::string key_of(const Node& n) {
@@ -82,6 +94,7 @@ bool transcendental(Op op) {
 Id Graph::intern(Node node) {
   node.type = result_type(*this, node);
   node.free = free_indices(*this, node);
+  node.carried = carried_values(*this, node);
   auto [it, fresh] = interned_.try_emplace(key_of(node), static_cast<Id>(nodes.size()));
   if (fresh) {
     node.line = line;
@@ -198,6 +211,11 @@ Id Graph::prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed) {
   return intern({.op = Op::Prefix, .kind = kind, .sym = index, .sym2 = target, .value = reversed ? 1.0 : 0.0, .args = {body}});
 }
 
+Id Graph::scan(Id index, bool backward, Id first_tensor, std::vector<Id> operands) {
+  return intern({.op = Op::Scan, .sym = index, .sym2 = first_tensor, .value = backward ? 1.0 : 0.0, .args = std::move(operands)});
+}
+Id Graph::after(Id scan, Id tensor) { return intern({.op = Op::After, .sym = tensor, .args = {scan}}); }
+
 Id Graph::straight_through(Id value, Id surrogate) {
   return value == surrogate ? value : intern({.op = Op::StraightThrough, .args = {value, surrogate}});
 }
@@ -222,6 +240,8 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::Order: return order(args[0], n.sym, n.sym2, n.value != 0);
     case Op::Prefix: return prefix(n.kind, args[0], n.sym, n.sym2, n.value != 0);
     case Op::StraightThrough: return straight_through(args[0], args[1]);
+    case Op::Scan: return scan(n.sym, n.value != 0, n.sym2, args);
+    case Op::After: return after(args[0], n.sym);
     default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);
   }
 }
@@ -230,6 +250,7 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   auto key = std::make_tuple(node, std::min(a, b), std::max(a, b));
   if (auto it = swapped_.find(key); it != swapped_.end()) return it->second;
   Node n = nodes[node];
+  if (n.op == Op::After) return swapped_[key] = look_up_swapped(node, a, b);
   auto other = [&](Id s) { return s == a ? b : s == b ? a : s; };
   if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || whole_axis(n.op)) n.sym = other(n.sym);
   if (n.op == Op::Scatter || whole_axis(n.op)) n.sym2 = other(n.sym2);
@@ -238,6 +259,16 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   Id result = with_args(n, args);
   swapped_[key] = result;
   return result;
+}
+
+// A recurrence's values keep the indices they were declared over; under other names they are looked up.
+Id Graph::look_up_swapped(Id node, Id a, Id b) {
+  const bool has_a = free(node) & bit(a), has_b = free(node) & bit(b);
+  if (!has_b) return at_index(node, a, index(b));
+  if (!has_a) return at_index(node, b, index(a));
+  indices.push_back(indices[a]);
+  const Id t = static_cast<Id>(indices.size()) - 1;
+  return at_index(at_index(at_index(node, a, index(t)), b, index(a)), t, index(b));
 }
 
 std::vector<Id> topological(const Graph& g, const std::vector<Id>& roots) {

@@ -41,6 +41,10 @@ enum class Op : uint8_t {
   // with value = 1 its inverse, the rank. Prefix(kind, e): e up to and with place sym2, or from it on if value = 1:
   // Sum, LogSumExp (of nothing but -inf: -inf), ArgMax and ArgMin (the first extremum in the direction walked).
   Order, Prefix,
+  // A recurrence along index `sym`, forward or (value = 1) backward, of K carried values. Its operands are K values to
+  // start from and K values after each place, in terms of those before it: Loads of the K tensors of role Carried from
+  // `sym2` on. After(scan): the carried value of tensor `sym` after each place.
+  Scan, After,
 };
 
 // Of one index as a whole, so that its operand must be there first, in memory: a step of its own.
@@ -60,6 +64,7 @@ struct Node {
   double value = 0;       // Const; Order, Prefix: see there
   std::vector<Id> args = {};  // operands; Load: one integer node per dimension of the tensor
   IndexSet free = 0;      // derived
+  uint64_t carried = 0;   // derived: bit t: depends on the carried value of tensor t, as a step of its recurrence does
   int line = 0, file = 0;  // where it was written first; not part of its identity
 };
 
@@ -74,7 +79,9 @@ struct IndexInfo {
   Id axis;
 };
 
-enum class TensorRole : uint8_t { Input, Labels, Mask, Implicit };
+// Implicit: from the compiler. Carried: what a recurrence has before each place, in no caller's memory.
+enum class TensorRole : uint8_t { Input, Labels, Mask, Implicit, Carried };
+inline bool is_declared(TensorRole role) { return role < TensorRole::Implicit; }
 struct Tensor {
   std::string name, doc;
   Type type = Type::Float;
@@ -120,6 +127,8 @@ class Graph {
   Id order(Id body, Id index, Id target, bool rank);
   Id prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed);
   Id straight_through(Id value, Id surrogate);
+  Id scan(Id index, bool backward, Id first_tensor, std::vector<Id> operands);
+  Id after(Id scan, Id tensor);
   Id intern(Node node);  // the raw form of all of the above
 
   bool is_const(Id node, double value) const {
@@ -135,8 +144,12 @@ class Graph {
   Id swap_indices(Id node, Id a, Id b);
   // Rebuilds a node with other operands.
   Id with_args(const Node& like, const std::vector<Id>& args);
+  // The K tensors of a Scan, as bits of Node::carried.
+  uint64_t carries_of(const Node& scan) const { return ((uint64_t{1} << scan.args.size() / 2) - 1) << scan.sym2; }
 
  private:
+  Id look_up_swapped(Id node, Id a, Id b);
+
   std::map<std::string, Id> interned_;
   std::map<std::tuple<Id, Id, Id>, Id> swapped_;
 };

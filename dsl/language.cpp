@@ -357,8 +357,12 @@ Expr min(Arg a, Arg b) { return arithmetic(Op::Min, a, b); }
 
 // ---- derivatives -----------------------------------------------------------------------------------------------
 
-Expr stop_gradient(Arg e) { return {G().unary(Op::StopGradient, e.node)}; }
+Expr stop_gradient(Arg e) {
+  if (G().at(e.node).carried) B().fail("stop_gradient of what a scan carries is not supported inside its step", e.where);
+  return {G().unary(Op::StopGradient, e.node)};
+}
 Expr straight_through(Arg value, Arg surrogate) {
+  if (G().at(value.node).carried) B().fail("straight_through of what a scan carries is not supported inside its step", value.where);
   return {G().straight_through(B().as_float(value), B().as_float(surrogate))};
 }
 Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints) {

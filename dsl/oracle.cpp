@@ -75,6 +75,7 @@ Oracle::~Oracle() = default;
 void Oracle::set(Id tensor, size_t element, double value) {
   inputs_.tensors[tensor].at(element) = value;
   stored_.clear();
+  after_.clear();
 }
 
 std::vector<int64_t> Oracle::shape_of(const std::vector<Id>& indices) const {
@@ -88,7 +89,7 @@ Nest& Oracle::nest(const NestKey& key, const std::vector<Id>& roots) {
   if (fresh) {
     it->second = std::make_unique<Nest>();
     it->second->loops = key.second;
-    oracle::Compiler compiler(graph_, inputs_, *it->second, base_ != nullptr);
+    oracle::Compiler compiler(*this, *it->second);
     for (Id root : roots) it->second->roots.push_back(compiler.compile(root));
     it->second->rounding = rounding_.get();
   }
@@ -97,11 +98,16 @@ Nest& Oracle::nest(const NestKey& key, const std::vector<Id>& roots) {
 
 // Everything a nest reads has to be there before it runs.
 void Oracle::prepare(Nest& nest) {
+  for (auto& [r, value] : nest.bound) nest.values[nest.registers[r].offset] = *value;
   for (auto& level : nest.levels) {
     for (auto& i : level) {
       if (i.op != Op::Load) continue;
-      Oracle& owner = i.frozen ? *base_ : *this;
-      const auto& data = i.node != ir::kNone ? owner.stored(i.node).data : inputs_.tensors[i.tensor];
+      const bool node = i.node != ir::kNone;
+      const uint64_t carried = node ? graph_.at(i.node).carried : i.carried;
+      Oracle& holder = i.frozen ? *base_ : owner(carried);
+      const auto& data = node            ? holder.stored(i.node).data
+                         : carried != 0 ? holder.place_->before.at(i.tensor)
+                                        : inputs_.tensors[i.tensor];
       if (data.size() != count(i.shape))
         throw std::invalid_argument("oracle: tensor '" + graph_.tensors[i.tensor].name + "' is read but was not given");
       i.data = data.data();
@@ -112,9 +118,11 @@ void Oracle::prepare(Nest& nest) {
 const Array& Oracle::stored(Id node) {
   if (auto it = stored_.find(node); it != stored_.end()) return it->second;
   const Op op = graph_.at(node).op;
-  const std::vector<Id> indices = oracle::members(graph_.free(node));
+  const std::vector<Id> indices = oracle::members(graph_.free(node) & ~bound());
   Array out{shape_of(indices), {}};
-  if (op == Op::Reduce || op == Op::Scatter || ir::whole_axis(op)) {
+  if (op == Op::After) {
+    fill_after(graph_.at(node), out);
+  } else if (op == Op::Reduce || op == Op::Scatter || ir::whole_axis(op)) {
     fill(node, out);
   } else {
     out = evaluate(node, indices);
@@ -124,7 +132,7 @@ const Array& Oracle::stored(Id node) {
 
 void Oracle::fill(Id node, Array& out) {
   const ir::Node n = graph_.at(node);
-  std::vector<Id> loops = oracle::members(n.free);
+  std::vector<Id> loops = oracle::members(n.free & ~bound());
   if (n.op == Op::Scatter) return fill_scatter(n, node, out);
   if (ir::whole_axis(n.op)) return fill_axis(n, node, out);
   out.data.resize(count(out.shape));
@@ -144,7 +152,7 @@ void Oracle::fill(Id node, Array& out) {
 // A scatter visits each source element once and adds it where its key says. If value or key themselves depend on the
 // target index, each setting of it takes only what belongs to it.
 void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
-  const std::vector<Id> dims = oracle::members(n.free);
+  const std::vector<Id> dims = oracle::members(n.free & ~bound());
   const bool looped = n.sym != n.sym2 && ((graph_.free(n.args[0]) | graph_.free(n.args[1])) & ir::bit(n.sym2));
   std::vector<Id> loops = dims;
   if (!looped) std::erase(loops, n.sym2);
@@ -182,10 +190,11 @@ void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_plac
   rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single, by_place});
   nests_.clear();
   stored_.clear();
+  after_.clear();
 }
 
 Array Oracle::evaluate(Id node, const std::vector<Id>& indices) {
-  for (Id index : oracle::members(graph_.free(node))) {
+  for (Id index : oracle::members(graph_.free(node) & ~bound())) {
     if (std::find(indices.begin(), indices.end(), index) == indices.end())
       throw std::invalid_argument("oracle: `" + ir::print(graph_, node, 3) + "` depends on '" +
                                   graph_.indices[index].name + "', which is not among the indices asked for");

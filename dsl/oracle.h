@@ -34,6 +34,7 @@ struct Inputs {
 namespace oracle {
 struct Nest;
 struct Rounding;
+class Compiler;
 }
 
 class Oracle {
@@ -59,6 +60,23 @@ class Oracle {
   int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
 
  private:
+  friend class oracle::Compiler;
+  // One place of a recurrence: an oracle of its own, in which the index has one value and the carried tensors hold what
+  // was there before the place. What does not depend on them is the parent's.
+  struct Place {
+    Oracle* parent;
+    ir::Id index;
+    double at = 0;
+    uint64_t carries = 0;                          // of the tensors, as in ir::Node::carried
+    std::map<ir::Id, std::vector<double>> before;  // by tensor
+  };
+  // Who holds what depends on these carried values.
+  Oracle& owner(uint64_t carried);
+  ir::IndexSet bound() const;  // indices that have one value here
+  std::vector<ir::Id> loose(ir::Id tensor, ir::IndexSet bound) const;
+  void run_scan(const ir::Node& scan);
+  void fill_after(const ir::Node& n, Array& out);
+
   const Array& stored(ir::Id node);  // over its free indices in ascending order
   void fill(ir::Id node, Array& out);
   void fill_axis(const ir::Node& n, ir::Id node, Array& out);
@@ -72,6 +90,8 @@ class Oracle {
   const ir::Graph& graph_;
   Inputs inputs_;
   Oracle* base_ = nullptr;
+  std::unique_ptr<Place> place_;
+  std::map<ir::Id, Array> after_;  // by carried tensor, over its dims but those that are bound
   std::unique_ptr<oracle::Rounding> rounding_;
   std::map<ir::Id, Array> stored_;
   std::map<NestKey, std::unique_ptr<oracle::Nest>> nests_;

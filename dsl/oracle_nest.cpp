@@ -26,14 +26,19 @@ void Nest::run_level(size_t level, const std::function<void()>& sink) {
   }
 }
 
-Compiler::Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest, bool freeze)
-    : graph_(graph), inputs_(inputs), nest_(nest), freeze_(freeze), environment_(graph.indices.size(), -1) {
-  for (Id index : nest_.loops) nest_.extents.push_back(inputs.extents[graph.indices[index].axis]);
+Compiler::Compiler(const Oracle& oracle, Nest& nest)
+    : oracle_(oracle), graph_(oracle.graph_), inputs_(oracle.inputs_), nest_(nest), freeze_(oracle.base_ != nullptr),
+      environment_(graph_.indices.size(), -1) {
+  for (Id index : nest_.loops) nest_.extents.push_back(inputs_.extents[graph_.indices[index].axis]);
   nest_.levels.resize(nest_.loops.size() + 1);
   for (size_t l = 0; l < nest_.loops.size(); l++) {
     const int r = add_register(int(l) + 1);
     nest_.loop_registers.push_back(r);
     environment_[nest_.loops[l]] = r;
+  }
+  for (const Oracle* o = &oracle; o->place_; o = o->place_->parent) {
+    environment_[o->place_->index] = add_register(0);
+    nest_.bound.emplace_back(environment_[o->place_->index], &o->place_->at);
   }
   if (nest_.loops.empty()) return;
   double* innermost = &nest_.values[nest_.registers[nest_.loop_registers.back()].offset];
@@ -59,7 +64,8 @@ int Compiler::emit(Instruction i) {
 // A node that is computed once, whole, and looked up here.
 int Compiler::stored(Id node, const Environment& env, bool frozen) {
   Instruction i{.op = Op::Load, .type = graph_.type(node), .out = 0, .args = {}, .node = node, .frozen = frozen};
-  for (Id index : members(graph_.free(node))) {
+  const ir::IndexSet bound = const_cast<Oracle&>(oracle_).owner(graph_.at(node).carried).bound();
+  for (Id index : members(graph_.free(node) & ~bound)) {
     if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
     i.shape.push_back(inputs_.extents[graph_.indices[index].axis]);
     i.args.push_back(env[index]);
@@ -94,7 +100,8 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
       if (env[n.sym] < 0) throw std::logic_error("oracle: index '" + graph_.indices[n.sym].name + "' is not bound");
       return env[n.sym];
     case Op::StopGradient:
-      return freeze_ ? stored(n.args[0], env, true) : compile(n.args[0], env);
+      // Of what is carried only the shift of a log-sum-exp is stopped, whose derivative is 0 either way.
+      return freeze_ && !n.carried ? stored(n.args[0], env, true) : compile(n.args[0], env);
     case Op::StraightThrough: {
       if (!freeze_) return compile(n.args[0], env);
       const int change = emit(
@@ -102,15 +109,23 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
       return emit({.op = Op::Add, .type = n.type, .out = 0, .args = {stored(n.args[0], env, true), change}});
     }
     case Op::Load: {
+      const bool carried = graph_.tensors[n.sym].role == ir::TensorRole::Carried;
       Instruction i{.op = Op::Load, .type = n.type, .out = 0, .args = {}, .tensor = n.sym};
-      for (Id dim : graph_.tensors[n.sym].dims) i.shape.push_back(extent(dim));
-      for (Id a : n.args) i.args.push_back(compile(a, env));
+      if (carried) i.carried = uint64_t{1} << n.sym;
+      // Of what is carried the place is the one at hand.
+      const ir::IndexSet bound = carried ? const_cast<Oracle&>(oracle_).owner(i.carried).bound() : 0;
+      for (size_t k = 0; k < n.args.size(); k++) {
+        if (bound & ir::bit(graph_.tensors[n.sym].dims[k])) continue;
+        i.shape.push_back(extent(graph_.tensors[n.sym].dims[k]));
+        i.args.push_back(compile(n.args[k], env));
+      }
       return emit(std::move(i));
     }
     case Op::Reduce:
     case Op::Scatter:
     case Op::Order:
     case Op::Prefix:
+    case Op::After:
       return stored(node, env, false);
     case Op::At: {
       Environment inside = env;

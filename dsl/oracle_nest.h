@@ -26,6 +26,7 @@ struct Instruction {
   ir::Id tensor = ir::kNone, node = ir::kNone;  // Load: one of them
   std::vector<int64_t> shape = {};              // Load
   bool frozen = false;                          // Load: the node as it was before the inputs were changed
+  uint64_t carried = 0;                         // Load of a tensor: its bit, if a recurrence carries it
   const double* data = nullptr;                 // Load: set before each run
 };
 
@@ -54,6 +55,7 @@ struct Nest {
   std::vector<Register> registers;
   std::vector<int> loop_registers, roots;
   std::vector<double> values;
+  std::vector<std::pair<int, const double*>> bound;  // registers of the indices that have one value, and where that is
 
   int64_t strip_length() const { return loops.empty() ? 1 : extents.back(); }
   Strip strip(int r) const { return {&values[registers[r].offset], registers[r].stride}; }
@@ -68,7 +70,7 @@ struct Nest {
 // Fills a nest with the instructions for its roots.
 class Compiler {
  public:
-  Compiler(const ir::Graph& graph, const Inputs& inputs, Nest& nest, bool freeze);
+  Compiler(const Oracle& oracle, Nest& nest);
   int compile(ir::Id node) { return compile(node, environment_); }
 
  private:
@@ -79,6 +81,7 @@ class Compiler {
   int add_register(int level);
   int emit(Instruction instruction);
 
+  const Oracle& oracle_;
   const ir::Graph& graph_;
   const Inputs& inputs_;
   Nest& nest_;

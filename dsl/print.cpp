@@ -12,7 +12,7 @@ constexpr const char* kOpNames[] = {
     "asin",   "lgamma",  "digamma",  "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",  "int",
     "stop_gradient", "+", "-",       "*",      "/",      "mod",      "pow",      "atan2",  "max",      "min",
     "<",      "<=",      "==",       "!=",     "&&",     "||",       "select",   "reduce", "straight_through", "at",
-    "scatter", "order", "prefix"};
+    "scatter", "order", "prefix", "scan", "after"};
 constexpr const char* kReduceNames[] = {"sum", "prod", "max", "min", "maxnum", "argmax", "argmin", "any", "all", "logsumexp"};
 
 std::string join(const Graph& g, const std::vector<Id>& args, int depth) {
@@ -57,6 +57,13 @@ std::string print(const Graph& g, Id node, int depth) {
     case Op::Prefix:
       return fmt::format("{}_{}({}, {})", n.value != 0 ? "suffix" : "prefix", name(n.kind), g.indices[n.sym].name,
                          print(g, n.args[0], depth - 1));
+    case Op::Scan: {
+      const std::vector<Id> first(n.args.begin(), n.args.begin() + static_cast<long>(n.args.size() / 2)),
+          next(n.args.begin() + static_cast<long>(n.args.size() / 2), n.args.end());
+      return fmt::format("{}({}, {} -> {})", n.value != 0 ? "scan_back" : "scan", g.indices[n.sym].name,
+                         join(g, first, depth - 1), join(g, next, depth - 1));
+    }
+    case Op::After: return fmt::format("{} of {}", g.tensors[n.sym].name, print(g, n.args[0], depth - 1));
     default: break;
   }
   if (infix(n.op) || infix_logic(n.op))

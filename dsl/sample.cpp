@@ -74,7 +74,7 @@ class Sampler {
 
  private:
   bool given(Id t) const {
-    if (p_.graph.tensors[t].role == ir::TensorRole::Implicit) return false;
+    if (!is_declared(p_.graph.tensors[t].role)) return false;
     for (const Fact& f : p_.facts) {
       if (f.kind == Fact::TensorGiven && f.id == t) return f.value != 0;
     }

@@ -34,7 +34,9 @@ class Sharer {
   // values are cheaper to read or recompute than to store.
   Id lookup(Id node) {
     const ir::Node n = g_.at(node);
-    if (n.type != ir::Type::Float || n.op == Op::Load || n.op == Op::At || n.op == Op::Const) return ir::kNone;
+    if (n.type != ir::Type::Float || n.op == Op::Load || n.op == Op::At || n.op == Op::Const || n.op == Op::After ||
+        n.op == Op::Scan)
+      return ir::kNone;
     Id twin = ir::kNone;
     for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
       if (g_.free(node) & ir::bit(k) && g_.canonical(k) != k) {

@@ -25,6 +25,7 @@ Product product_of(const Program& form, const Case& c, unsigned seed) {
   Product p{form, {}, oracle_inputs(form, c)};
   p.product = add_hessian_product(p.program);
   for (const Gradient& g : form.gradients) p.inputs.tensors.push_back(direction(p.inputs.tensors[g.tensor].size(), seed + unsigned(g.tensor)));
+  p.inputs.tensors.resize(p.program.graph.tensors.size());  // what recurrences carry is nobody's input
   return p;
 }
 

@@ -83,7 +83,7 @@ size_t elements(const DLTensor& t) {
 
 const ir::Tensor* find_tensor(const Program& p, const std::string& name) {
   for (const ir::Tensor& t : p.graph.tensors)
-    if (t.name == name && t.role != ir::TensorRole::Implicit) return &t;
+    if (t.name == name && is_declared(t.role)) return &t;
   return nullptr;
 }
 

@@ -164,7 +164,7 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
   for (ir::Id q = static_cast<ir::Id>(params.size()); q-- > 0;)
     if (!is_declared(p, q)) params.erase(params.begin() + q);
   for (const ir::Tensor& t : p.graph.tensors)
-    if (t.optional && t.role != ir::TensorRole::Implicit) optional.push_back(t);
+    if (t.optional && is_declared(t.role)) optional.push_back(t);
   check_names("axis", keys(w.extents), p.graph.axes);
   check_names("option", keys(w.options), p.options);
   check_names("param", keys(w.params), params);

@@ -75,7 +75,7 @@ class Union {
         if (p.options[k].param != ir::kNone) form.params[p.options[k].param] = n_params + 2 + form.options[k];
     }
     for (size_t k = 0; k < forms[0].graph.tensors.size(); k++)
-      if (!forms[0].graph.tensors[k].optional) all_.inputs[(*ids)[0].inputs[k]].by_default = true;
+      if (!forms[0].graph.tensors[k].optional && (*ids)[0].inputs[k] >= 0) all_.inputs[(*ids)[0].inputs[k]].by_default = true;
     for (int k = 0; k < n_inputs; k++) say_when_known(forms, *ids, k);
   }
 
@@ -123,7 +123,7 @@ class Union {
 
   int add_input(const Program& p, ir::Id id, const FormIds& ids) {
     const ir::Tensor& t = p.graph.tensors[id];
-    if (t.role == ir::TensorRole::Implicit) return -1;
+    if (!is_declared(t.role)) return -1;
     const int range_axis = t.range_axis == ir::kNone ? -1 : ids.axes[t.range_axis];
     const int ignore_param = t.ignore_param == ir::kNone ? -1 : ids.params[t.ignore_param];
     int k = find(all_.inputs, t.name);

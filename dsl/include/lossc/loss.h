@@ -17,6 +17,7 @@
 // Every error (an index that is not free, a rank, a type, a missing word of documentation) is a DefinitionError that
 // names the loss, the expression and the source line.
 #pragma once
+#include <functional>
 #include <initializer_list>
 #include <source_location>
 #include <stdexcept>
@@ -226,6 +227,28 @@ Expr cumlogsumexp_from(Index over, Arg e, Mask where = {});
 Expr cummax(Index over, Arg e);  // derivative to the first element that is the maximum so far
 Expr cummin(Index over, Arg e);
 
+// ---- recurrences -------------------------------------------------------------------------------------------------
+
+struct Indices {
+  std::vector<Index> list;
+  Indices(Index i) : list{i} {}
+  Indices(std::initializer_list<Index> l) : list(l) {}
+};
+// A value carried from place to place: over which indices, and what it starts from.
+struct Carried {
+  Indices indices;
+  Arg first;
+};
+using ScanStep = std::function<std::vector<Expr>(const std::vector<Expr>& before)>;
+// Place after place along an index, from the first on or (scan_back) from the last: `step` says the carried values after
+// a place by those before it. Within the step those may be looked up at other positions (at), reduced over, and read
+// together with anything that depends on the place. The result is the values after each place. Every place's are kept,
+// for the derivative, which is a recurrence in the other direction.
+std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+// The values after the last place alone; what they start from where there is none. Over a count_axis: so many iterations.
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+
 // Contractions over an index.
 Expr dot(Index over, Arg a, Arg b);
 Expr norm(Index over, Arg a);                       // derivative 0 at the zero vector
@@ -247,11 +270,6 @@ Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints);
 
 // ---- results ---------------------------------------------------------------------------------------------------
 
-struct Indices {
-  std::vector<Index> list;
-  Indices(Index i) : list{i} {}
-  Indices(std::initializer_list<Index> l) : list(l) {}
-};
 struct MeanRule {
   Expr weight = {};            // what the mean divides by is the sum of this over kept rows (default 1 each)
   double at_least = 0;         // and not less than this

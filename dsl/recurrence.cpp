@@ -1,0 +1,129 @@
+// Recurrences: the words scan, scan_back and iterate.
+#include <fmt/format.h>
+
+#include "builder.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::Op;
+
+namespace {
+
+Builder& B() { return Builder::current(); }
+ir::Graph& G() { return B().program.graph; }
+
+std::vector<Id> present(const Indices& indices) {
+  std::vector<Id> ids;
+  for (Index i : indices.list)
+    if (!B().absent(i.id)) ids.push_back(i.id);
+  return ids;
+}
+
+ir::IndexSet set_of(const std::vector<Id>& list) {
+  ir::IndexSet set = 0;
+  for (Id k : list) set |= ir::bit(k);
+  return set;
+}
+
+void check_free(const char* what, Id node, ir::IndexSet allowed) {
+  if (const ir::IndexSet extra = G().free(node) & ~allowed)
+    B().fail(fmt::format("scan: the {} `{}` depends on {}; list it among the carried value's indices, or reduce over it", what,
+                         B().show(node), B().list(extra)));
+}
+
+// One place at a time: what is carried is not there yet for the places to come.
+void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
+  const ir::Node n = G().at(node);
+  if (seen[static_cast<size_t>(node)]++ || !(n.carried & own)) return;
+  const bool binds = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::Scan ||
+                     ir::whole_axis(n.op);
+  if (binds && (n.sym == along || n.sym2 == along))
+    B().fail(fmt::format("scan: `{}` wants what is carried at other places of '{}' than the one before", B().show(node),
+                         G().indices[along].name));
+  if (n.op == Op::Load && G().plain_index(n.args[0]) != along)
+    B().fail(fmt::format("scan: `{}` looks what is carried up at another place of '{}' than the one before", B().show(node),
+                         G().indices[along].name));
+  for (Id a : n.args) check_step(a, along, own, seen);
+}
+
+struct Recurrence {
+  std::vector<Id> first, next;
+  std::vector<std::vector<Id>> dims;
+  Id tensor = ir::kNone;
+};
+
+// Declares what is carried and asks the writer for one step of it.
+Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep& step) {
+  Recurrence r;
+  r.tensor = static_cast<Id>(G().tensors.size());
+  if (carried.empty()) B().fail("scan: nothing is carried");
+  if (G().tensors.size() + carried.size() > 60) B().fail("scan: more than 60 tensors and carried values");
+  std::vector<Expr> before;
+  for (const Carried& c : carried) {
+    std::vector<Id> dims = present(c.indices);
+    r.first.push_back(B().as_float(c.first));
+    if (set_of(dims) & ir::bit(along.id))
+      B().fail(fmt::format("scan: a carried value has index '{}', along which it is carried", G().indices[along.id].name));
+    check_free("start", r.first.back(), set_of(dims));
+    if (dims.size() > 3) B().fail(fmt::format("scan: a carried value has {} indices; at most 3 are supported", dims.size()));
+    if (!B().absent(along.id)) dims.insert(dims.begin(), along.id);
+    r.dims.push_back(std::move(dims));
+  }
+  if (B().absent(along.id)) {  // one place
+    for (Id first : r.first) before.push_back({first});
+  } else {
+    for (size_t k = 0; k < carried.size(); k++)
+      G().tensors.push_back({.name = fmt::format("carried{}", r.tensor + static_cast<Id>(k)), .type = ir::Type::Float,
+                             .role = ir::TensorRole::Carried, .dims = r.dims[k], .differentiable = false});
+    for (size_t k = 0; k < carried.size(); k++) {
+      std::vector<Id> at;
+      for (Id d : r.dims[k]) at.push_back(G().index(d));
+      before.push_back({G().load(r.tensor + static_cast<Id>(k), at)});
+    }
+  }
+  const std::vector<Expr> next = step(before);
+  if (next.size() != carried.size())
+    B().fail(fmt::format("scan: the step returns {} values, but {} are carried", next.size(), carried.size()));
+  for (const Expr& e : next) r.next.push_back(B().as_float(e));
+  return r;
+}
+
+std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const ScanStep& step, bool backward, Where where) {
+  B().locate(where);
+  const Recurrence r = make(along, carried, step);
+  B().locate(where);
+  std::vector<Expr> out;
+  for (size_t k = 0; k < r.next.size(); k++) check_free("value after a place", r.next[k], set_of(r.dims[k]) | ir::bit(along.id));
+  if (B().absent(along.id)) {
+    for (Id next : r.next) out.push_back({next});
+    return out;
+  }
+  const uint64_t own = ((uint64_t{1} << r.next.size()) - 1) << r.tensor;
+  std::vector<char> seen(G().nodes.size(), 0);
+  for (Id next : r.next) check_step(next, along.id, own, seen);
+  std::vector<Id> operands = r.first;
+  operands.insert(operands.end(), r.next.begin(), r.next.end());
+  const Id scan = G().scan(along.id, backward, r.tensor, operands);
+  for (size_t k = 0; k < r.next.size(); k++) out.push_back({G().after(scan, r.tensor + static_cast<Id>(k))});
+  return out;
+}
+
+}  // namespace
+
+std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
+  return run(along, carried, step, false, w);
+}
+std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
+  return run(along, carried, step, true, w);
+}
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Where w) {
+  std::vector<Expr> out = run(times, carried, step, false, w);
+  if (B().absent(times.id)) return out;
+  const Expr last = extent(times) - 1;
+  for (size_t k = 0; k < out.size(); k++)
+    out[k] = select(extent(times) > 0, Expr{G().at_index(out[k].node, times.id, last.node)}, carried[k].first);
+  return out;
+}
+
+}  // namespace lossc
