@@ -42,15 +42,19 @@ struct Buffer {
   int slot = -1;          // Panel
   bool scratch = false;   // memory of one step, not a node's values: {T lanes, then layout.order}
   bool chunk = false;     // ... of a chunk instead of T lanes (Step::heap)
+  // What a recurrence has before each place (of carried tensor `tensor`): the memory of this buffer, which holds what is
+  // there after each, one place earlier; with one more place for what the recurrence starts from.
+  int continues = -1;
 };
 
-enum class StepKind : uint8_t { Map, Reduce, Scatter, Walk, ContractNN, ContractTN };
+enum class StepKind : uint8_t { Map, Reduce, Scatter, Walk, Loop, ContractNN, ContractTN };
 
 // One kernel: a serial function over a box.
 //  Map      outputs(domain) = nodes
 //  Reduce   outputs(domain without `over`) = reductions over index `over` (the nodes are Reduce nodes)
 //  Scatter  output = a Scatter node
 //  Walk     output = an Order or Prefix node, of the one buffer read (runtime/walk.h)
+//  Loop     steps of its own, one after another for each place of a recurrence
 //  Contract output = A B (NN: C(r,c) = sum_k A(r,k) B(k,c)) or A' B (TN: C(r,c) = sum_k A(k,r) B(k,c))
 struct Step {
   StepKind kind = StepKind::Map;
@@ -66,6 +70,12 @@ struct Step {
   // pixels): these nodes are computed once per chunk into `heap`, a buffer each, and read by all the walks.
   std::vector<Id> kept;
   std::vector<int> heap;
+  // Loop: along index `over`, from its end if `backward`; `first` once, at the place where it begins, `body` at each. Its
+  // outputs, reads, scratch and heap are those of all of them. A step inside has the indices of the loops around it, outermost
+  // first, in `places`: it does its work for one place of each.
+  bool backward = false;
+  std::vector<int> first, body;
+  std::vector<Id> places;
   std::string text;
 };
 
@@ -88,6 +98,8 @@ struct Plan {
   int find(const Step& step, Id node) const;
   // Indices of a step's own rows: does it run inside the panel loop?
   bool in_panel(int step) const;
+  // The steps of a list with those inside its loops, which follow them.
+  std::vector<int> flat(const std::vector<int>& list) const;
 };
 
 Plan make_plan(const Program& program);
@@ -95,6 +107,9 @@ std::string print(const Plan& plan);
 // The first thing in a plan that cannot be run as it stands (a buffer read before it is complete, or in a layout that the
 // step cannot read or write); empty for every plan that make_plan may return (plan_sound.cpp).
 std::string unsound(const Plan& plan);
+
+// The value that a lookup, or one in another, reads in memory.
+Id looked_up_in(const ir::Graph& graph, Id at);
 
 // Contractions brought into the form outer * sum_k (A * B), A and B of two indices each (contractions.cpp).
 std::vector<Id> normalise_contractions(ir::Graph& graph, const std::vector<Id>& roots);

@@ -28,10 +28,11 @@ bool selects(const ir::Graph& g, const Step& s) {
 // each is saved, and a kernel to compile.
 bool Planner::mergeable(const Step& a, const Step& b) const {
   constexpr size_t kMost = 6;  // lane accumulators of one loop that still fit the 16 registers of AVX2, two each
-  if (a.kind != b.kind || a.domain != b.domain || a.over != b.over || a.tiled != b.tiled || a.accumulates != b.accumulates)
+  if (a.kind == StepKind::Loop || a.kind != b.kind || a.domain != b.domain || a.over != b.over || a.tiled != b.tiled || a.accumulates != b.accumulates)
     return false;
   if (a.outputs.size() + b.outputs.size() > kMost) return false;
-  if (a.kind == StepKind::Reduce) return !selects(g_, a) && !selects(g_, b);
+  if (a.kind == StepKind::Reduce)
+    return !selects(g_, a) && !selects(g_, b) && plan_.buffers[a.outputs[0]].layout == plan_.buffers[b.outputs[0]].layout;
   return a.kind == StepKind::Map && a.domain.size() <= 1;
 }
 
@@ -70,7 +71,7 @@ void Planner::drop_unused() {
           return plan_.buffers[o].storage == Storage::Output || wanted.count(o);
         });
         if (!used) continue;
-        steps.insert(*it);
+        for (int inside : plan_.flat({*it})) steps.insert(inside);
         wanted.insert(s.reads.begin(), s.reads.end());
         wanted.insert(s.outputs.begin(), s.outputs.end());
         wanted.insert(s.scratch.begin(), s.scratch.end());
@@ -87,12 +88,16 @@ void Planner::drop_unused() {
     buffer_id[b] = static_cast<int>(buffers.size());
     buffers.push_back(next.buffers[b]);
   }
+  for (Buffer& b : buffers)
+    if (b.continues >= 0) b.continues = buffer_id.at(b.continues);
+  for (int s : steps) step_id.emplace(s, static_cast<int>(step_id.size()));
   std::vector<Step> kept;
   for (int s : steps) {
-    step_id[s] = static_cast<int>(kept.size());
     Step step = next.steps[s];
     for (auto* list : {&step.outputs, &step.reads, &step.scratch})
       for (int& b : *list) b = buffer_id[b];
+    for (auto* list : {&step.first, &step.body})
+      for (int& k : *list) k = step_id.at(k);
     kept.push_back(std::move(step));
   }
   next.buffers = std::move(buffers);
@@ -101,6 +106,32 @@ void Planner::drop_unused() {
     for (auto* list : {&p.once, &p.panel})
       for (int& s : *list) s = step_id[s];
   plan_ = std::move(next);
+}
+
+// A loop touches what its steps touch.
+void Planner::sum_up_loops() {
+  std::vector<int> loops;
+  for (size_t k = 0; k < plan_.steps.size(); k++)
+    if (plan_.steps[k].kind == StepKind::Loop) loops.push_back(static_cast<int>(k));
+  std::stable_sort(loops.begin(), loops.end(),  // those inside before those around them
+                   [&](int a, int b) { return plan_.steps[a].places.size() > plan_.steps[b].places.size(); });
+  for (int l : loops) {
+    std::set<int> outputs, reads, scratch, heap;
+    for (const auto* list : {&plan_.steps[l].first, &plan_.steps[l].body})
+      for (int k : *list) {
+        const Step& s = plan_.steps[k];
+        outputs.insert(s.outputs.begin(), s.outputs.end());
+        reads.insert(s.reads.begin(), s.reads.end());
+        scratch.insert(s.scratch.begin(), s.scratch.end());
+        heap.insert(s.heap.begin(), s.heap.end());
+      }
+    for (int b : outputs) reads.erase(b);
+    Step& loop = plan_.steps[l];
+    loop.outputs.assign(outputs.begin(), outputs.end());
+    loop.reads.assign(reads.begin(), reads.end());
+    loop.scratch.assign(scratch.begin(), scratch.end());
+    loop.heap.assign(heap.begin(), heap.end());
+  }
 }
 
 // A softmax over the classes of pixels walks the classes of a chunk of pixels three times: maximum, sum, and its own
@@ -117,7 +148,10 @@ std::vector<Id> Planner::worth_keeping(const Step& step) const {
     std::function<void(Id, Id)> visit = [&](Id node, Id walk) {
       if (plan_.find(step, node) >= 0 || !seen.insert({node, walk}).second) return;
       const ir::Node& n = g_.at(node);
-      if (n.op == ir::Op::At) return visit(n.args[1], walk);
+      if (n.op == ir::Op::At) {
+        for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1], walk);
+        return;
+      }
       if (ir::transcendental(n.op) && (n.free & walked) == walked) walks[node].insert(walk);
       if (std::find(kept.begin(), kept.end(), node) != kept.end()) walk = node;
       for (Id a : n.args) visit(a, n.op == ir::Op::Reduce ? node : walk);
@@ -151,8 +185,9 @@ bool Planner::looked_up(const Step& step, int buffer) const {
     if (!seen.insert(node).second) return;
     const ir::Node& n = g_.at(node);
     if (n.op == ir::Op::At) {
-      found |= plan_.find(step, n.args[0]) == buffer;
-      return visit(n.args[1]);
+      found |= plan_.find(step, looked_up_in(g_, node)) == buffer;
+      for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1]);
+      return;
     }
     if (plan_.find(step, node) >= 0) return;
     for (Id a : n.args) visit(a);
@@ -175,7 +210,7 @@ void Planner::assign_slots() {
       std::vector<int> owner;  // of each slot, in this loop
       auto place = [&](int b, size_t k, const Step& s, bool in_place_allowed) {
         Buffer& buffer = plan_.buffers[b];
-        if (buffer.storage != Storage::Panel || buffer.slot >= 0) return;
+        if (buffer.storage != Storage::Panel || buffer.slot >= 0 || buffer.continues >= 0) return;
         for (size_t slot = 0; slot < owner.size() && buffer.slot < 0; slot++) {
           const int o = owner[slot];
           const bool read_here = std::find(s.reads.begin(), s.reads.end(), o) != s.reads.end();
@@ -201,6 +236,12 @@ void Planner::assign_slots() {
   }
 }
 
+// What a recurrence has before a place is in the same memory as what it has after one.
+void Planner::share_carried_slots() {
+  for (Buffer& b : plan_.buffers)
+    if (b.continues >= 0) b.slot = plan_.buffers[b.continues].slot;
+}
+
 int Plan::find(const Step& step, Id node) const {
   for (int b : step.reads)
     if (buffers[b].node == node && !buffers[b].scratch) return b;
@@ -208,9 +249,28 @@ int Plan::find(const Step& step, Id node) const {
 }
 
 bool Plan::in_panel(int step) const {
-  for (const Pass& p : passes)
-    if (std::find(p.panel.begin(), p.panel.end(), step) != p.panel.end()) return true;
+  for (const Pass& p : passes) {
+    const std::vector<int> all = flat(p.panel);
+    if (std::find(all.begin(), all.end(), step) != all.end()) return true;
+  }
   return false;
+}
+
+std::vector<int> Plan::flat(const std::vector<int>& list) const {
+  std::vector<int> out;
+  for (int s : list) {
+    out.push_back(s);
+    for (const auto* inside : {&steps[s].first, &steps[s].body}) {
+      const std::vector<int> all = flat(*inside);
+      out.insert(out.end(), all.begin(), all.end());
+    }
+  }
+  return out;
+}
+
+Id looked_up_in(const ir::Graph& g, Id at) {
+  while (g.at(at).op == ir::Op::At) at = g.at(at).args[0];
+  return at;
 }
 
 namespace {
@@ -232,17 +292,23 @@ std::string describe(const Plan& p, int b) {
 }  // namespace
 
 std::string print(const Plan& p) {
-  static const char* kKind[] = {"map", "reduce", "scatter", "walk", "contract A B", "contract A' B"};
+  static const char* kKind[] = {"map", "reduce", "scatter", "walk", "loop", "contract A B", "contract A' B"};
   std::string out;
-  auto line = [&](int s, const char* indent) {
+  std::function<void(int, const std::string&)> line = [&](int s, const std::string& indent) {
     const Step& step = p.steps[s];
+    if (step.kind == StepKind::Loop) {
+      out += indent + step.text + "\n";
+      for (int k : step.first) line(k, indent + "  once  ");
+      for (int k : step.body) line(k, indent + "  ");
+      return;
+    }
     out += fmt::format("{}{} over ({}{}{})", indent, kKind[static_cast<int>(step.kind)], index_list(p, step.domain),
                        step.over == kNone ? "" : "; sum ", step.over == kNone ? "" : p.graph.indices[step.over].name);
     for (size_t k = 0; k < step.outputs.size(); k++) out += fmt::format("{} {}", k ? "," : " ->", describe(p, step.outputs[k]));
     out += " <-";
     for (int b : step.reads) out += " " + p.buffers[b].name;
-    out += "\n" + std::string(indent) + "    " + step.text + "\n";
-    for (Id n : step.kept) out += std::string(indent) + "    once a chunk: " + ir::print(p.graph, n, 4) + "\n";
+    out += "\n" + indent + "    " + step.text + "\n";
+    for (Id n : step.kept) out += indent + "    once a chunk: " + ir::print(p.graph, n, 4) + "\n";
   };
   for (size_t k = 0; k < p.passes.size(); k++) {
     out += fmt::format("pass {}\n", k);

@@ -46,8 +46,11 @@ class Walker {
       if (!seen.insert(node).second) return;
       const ir::Node& n = p_.graph.at(node);
       if (n.op == Op::At) {
-        if (n.sym == p_.row) found.insert(p_.find(step, n.args[0]));
-        return visit(n.args[1]);
+        for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0]) {
+          if (p_.graph.at(at).sym == p_.row) found.insert(p_.find(step, looked_up_in(p_.graph, node)));
+          visit(p_.graph.at(at).args[1]);
+        }
+        return;
       }
       if (p_.find(step, node) >= 0) return;
       for (Id a : n.args) visit(a);
@@ -59,6 +62,11 @@ class Walker {
 
   void check(int s, bool in_panel) {
     const Step& step = p_.steps[s];
+    if (step.kind == StepKind::Loop) {
+      for (const auto* inside : {&step.first, &step.body})
+        for (int k : *inside) check(k, in_panel);
+      return;
+    }
     const std::set<int> elsewhere = looked_up(step);
     for (int b : step.reads) {
       if (p_.buffers[b].storage == Storage::Input || there_.count(b)) continue;
@@ -89,6 +97,12 @@ class Walker {
     if (contract)
       for (int b : step.reads)
         if (!p_.buffers[b].layout.tiled) fail(s, b, "is multiplied, but not in tiles");
+    if (step.kind == StepKind::Reduce && !step.tiled && step.domain.back() == step.over)
+      for (int b : step.outputs) {
+        std::vector<Id> order = p_.buffers[b].layout.order;
+        order.push_back(step.over);
+        if (order != step.domain) fail(s, b, "is a sum along the innermost index, but lies in another order than its loops");
+      }
     if (step.kind == StepKind::Walk && p_.buffers[step.reads[0]].layout.tiled) fail(s, step.reads[0], "is walked, but in tiles");
     for (int b : step.outputs) {
       const Layout& l = p_.buffers[b].layout;

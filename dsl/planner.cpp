@@ -35,6 +35,7 @@ Plan Planner::run() {
   for (const NamedOutput& o : program_.outputs) roots.push_back(o.node);
   roots = normalise_contractions(g_, roots);
   plan_.row = choose_row(roots);
+  choose_scans(roots);
   choose_tiles(roots);
   root_rows_ = {false, true};
   for (const Gradient& gr : program_.gradients)
@@ -55,11 +56,15 @@ Plan Planner::run() {
     build_root(roots[at], at, o.indices, o.name);
     at++;
   }
+  sum_up_loops();
   drop_unused();
   for (Pass& p : plan_.passes) merge_list(p.once), merge_list(p.panel);
+  for (Step& s : plan_.steps) merge_list(s.first), merge_list(s.body);
   drop_unused();
   keep_in_chunks();
+  sum_up_loops();
   assign_slots();
+  share_carried_slots();
   return std::move(plan_);
 }
 

@@ -25,6 +25,7 @@ class Planner {
     int pass = 0;
     bool in_loop = false;
     std::set<Id> seen = {};
+    int loop = -1;  // the Loop step that it belongs to
   };
 
   // When: which rows, which pass (planner_order.cpp).
@@ -34,6 +35,7 @@ class Planner {
   int pass_of(Id node) const;
   bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
   bool needs_every_row(Id node) const;
+  bool completes(Id node, size_t operand) const;
 
   // Where: what is stored, and how it lies (planner_layout.cpp).
   bool like_a_tensor(ir::IndexSet set) const;
@@ -41,7 +43,8 @@ class Planner {
   bool chunk_inline(Id reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
-  Layout walk_layout(ir::IndexSet free, Id index) const;
+  Layout walk_layout(Id node, Id index) const;
+  std::vector<Id> ordered(Id node, ir::IndexSet set) const;
   void choose_tiles(const std::vector<Id>& roots);
   Storage storage_of(Id node) const;
   bool boundary(const Kernel& k, Id node) const;
@@ -50,6 +53,7 @@ class Planner {
   int require(Id node, int pass, const Layout* want = nullptr);
   int add_buffer(Buffer b);
   int input(Id tensor);
+  std::vector<int>& list_of(const Kernel& k);
   void add_step(Kernel k);
   void build(Id node, int buffer, int pass);
   Layout written_layout(Id node, const Layout& wanted) const;
@@ -59,6 +63,15 @@ class Planner {
   int operand(Id node, int pass, Id row, Id column);
   void build_walk(Id node, int buffer, int pass);
   void build_reduce(Id node, int buffer, int pass);
+
+  // Recurrences (planner_scan.cpp).
+  void choose_scans(const std::vector<Id>& roots);
+  bool at_once(Id node) const;   // is it, or is it inside, a recurrence that goes through all rows together?
+  std::vector<Id> places(Id node) const;
+  int loop_of(Id node) const;
+  void build_scan(Id node, int buffer, int pass);
+  void start_loop(Id scan, int loop, const std::vector<int>& after, int pass);
+  bool product(Id node, Contraction* out) const { return !g_.at(node).carried && match_contraction(g_, node, out); }
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void scan(Kernel& k, Id node, bool root);
   void read(Kernel& k, int buffer);
@@ -66,11 +79,13 @@ class Planner {
   // Afterwards (plan_passes.cpp).
   void merge_list(std::vector<int>& list);
   bool looked_up(const Step& step, int buffer) const;
+  void sum_up_loops();
   void keep_in_chunks();
   std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;
   void drop_unused();
   void assign_slots();
+  void share_carried_slots();
 
   const Program& program_;
   Plan plan_;
@@ -82,6 +97,11 @@ class Planner {
   std::map<ir::IndexSet, Layout> tiles_;          // index pairs kept in tiles
   std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, pass or -1) -> buffer
   std::map<Id, int> inputs_;
+  uint64_t at_once_ = 0;                          // carried tensors of recurrences that go through all rows together
+  std::map<Id, Id> scan_index_;                   // carried tensor -> index along which it is carried
+  std::map<Id, int> scan_depth_;                  // carried tensor -> how many recurrences are around its own
+  std::map<Id, int> before_;                      // carried tensor -> buffer of what is there before each place
+  std::map<Id, int> open_;                        // carried tensor -> Loop step being made
   mutable std::map<Id, bool> reaches_;
   std::map<int, std::map<Id, std::set<size_t>>> inlined_;  // pass -> expensive node -> steps that compute it
 };

@@ -25,6 +25,7 @@ int Planner::add_buffer(Buffer b) {
 }
 
 int Planner::input(Id tensor) {
+  if (g_.tensors[tensor].role == ir::TensorRole::Carried) return before_.at(tensor);
   auto [it, fresh] = inputs_.try_emplace(tensor, -1);
   if (fresh) {
     const ir::Tensor& t = g_.tensors[tensor];
@@ -66,10 +67,20 @@ void Planner::read(Kernel& k, int buffer) {
   if (std::find(reads.begin(), reads.end(), buffer) == reads.end()) reads.push_back(buffer);
 }
 
-void Planner::add_step(Kernel k) {
+// The list that a step belongs to.
+std::vector<int>& Planner::list_of(const Kernel& k) {
+  if (k.loop >= 0) return plan_.steps[k.loop].body;
   if (plan_.passes.size() <= static_cast<size_t>(k.pass)) plan_.passes.resize(k.pass + 1);
-  auto& list = k.in_loop ? plan_.passes[k.pass].panel : plan_.passes[k.pass].once;
-  list.push_back(static_cast<int>(plan_.steps.size()));
+  return k.in_loop ? plan_.passes[k.pass].panel : plan_.passes[k.pass].once;
+}
+
+void Planner::add_step(Kernel k) {
+  if (k.loop < 0) k.loop = loop_of(k.step.nodes[0]);
+  if (k.loop >= 0) {
+    k.step.places = plan_.steps[k.loop].places;
+    k.step.places.push_back(plan_.steps[k.loop].over);
+  }
+  list_of(k).push_back(static_cast<int>(plan_.steps.size()));
   plan_.steps.push_back(std::move(k.step));
 }
 
@@ -79,9 +90,9 @@ Layout Planner::written_layout(Id node, const Layout& wanted) const {
   if (columns_are_rows(node, wanted)) return {true, {wanted.order[1], wanted.order[0]}};
   const Layout own = default_layout(node);
   const ir::Node& n = g_.at(node);
-  if (match_contraction(g_, node, nullptr)) return wanted.tiled ? wanted : own;
+  if (product(node, nullptr)) return wanted.tiled ? wanted : own;
   if (n.op == Op::Scatter) return wanted.tiled ? own : wanted;
-  return ir::whole_axis(n.op) ? own : wanted;
+  return ir::whole_axis(n.op) || n.op == Op::After ? own : wanted;
 }
 
 // Rows of a panel cannot be columns of a tile (panels do not end on tile borders). A second, transposed copy of a whole
@@ -102,18 +113,19 @@ void Planner::build_copy(Id node, int buffer, int pass, const Layout& from) {
 
 void Planner::build(Id node, int buffer, int pass) {
   Contraction c;
-  if (match_contraction(g_, node, &c)) return build_contraction(node, buffer, pass, c);
+  if (product(node, &c)) return build_contraction(node, buffer, pass, c);
   const ir::Node n = g_.at(node);
+  if (n.op == Op::After) return build_scan(node, buffer, pass);
   if (n.op == Op::Reduce) return build_reduce(node, buffer, pass);
   if (ir::whole_axis(n.op)) return build_walk(node, buffer, pass);
   const Layout layout = plan_.buffers[buffer].layout;
-  Kernel k{.step = {.outputs = {buffer}, .nodes = {node}}, .pass = pass, .in_loop = row_bound(node)};
+  Kernel k{.step = {.outputs = {buffer}, .nodes = {node}}, .pass = pass, .in_loop = row_bound(node) && !at_once(node)};
   if (n.op == Op::Scatter) {
     k.step.kind = StepKind::Scatter;
     k.step.over = n.sym;
-    k.step.accumulates = n.sym == plan_.row;
+    k.step.accumulates = n.sym == plan_.row && !at_once(node);
     k.in_loop |= k.step.accumulates;
-    k.step.domain = natural_order(g_.free(n.args[0]) | ir::bit(n.sym));
+    k.step.domain = ordered(node, g_.free(n.args[0]) | ir::bit(n.sym));
     scan(k, n.args[0], true);
     scan(k, n.args[1], false);  // an order is kept in memory, not computed inside
   } else {
@@ -159,10 +171,10 @@ void Planner::build_walk(Id node, int buffer, int pass) {
   // A rank is the order the other way round.
   const bool rank = n.op == Op::Order && n.value != 0;
   const Id from = rank ? g_.order(n.args[0], n.sym, n.sym, false) : n.args[0];
-  const Layout operand = walk_layout(g_.free(from), n.sym);
+  const Layout operand = walk_layout(from, n.sym);
   if (rank) pass_.try_emplace(from, pass_of(node));
   Kernel k{.step = {.kind = StepKind::Walk, .domain = operand.order, .over = n.sym, .outputs = {buffer}, .nodes = {node}},
-           .pass = pass, .in_loop = plan_.row != kNone && n.sym != plan_.row && row_bound(node)};
+           .pass = pass, .in_loop = plan_.row != kNone && n.sym != plan_.row && row_bound(node) && !at_once(node)};
   read(k, require(from, pass, &operand));
   k.step.text = ir::print(g_, node, 5);
   add_step(std::move(k));
@@ -173,17 +185,21 @@ void Planner::build_walk(Id node, int buffer, int pass) {
 void Planner::build_reduce(Id node, int buffer, int pass) {
   const ir::Node n = g_.at(node);
   const IndexSet domain = n.free | ir::bit(n.sym);
-  const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row));
-  const bool accumulates = n.sym == plan_.row;
+  const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row)) && !at_once(node);
+  const bool accumulates = n.sym == plan_.row && !at_once(node);
   const bool selects = n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin;
   if (accumulates && selects)
     throw DefinitionError(fmt::format("loss '{}': `{}` selects among the rows that are cut into panels; not supported yet",
                                       program_.name, ir::print(g_, node, 4)));
   Kernel k;
-  auto tile = tiles_.find(domain);
+  auto tile = n.carried ? tiles_.end() : tiles_.find(domain);
   // Into tiles the columns of the result are what is vectorised.
   const Layout out = plan_.buffers[buffer].layout;
-  const std::vector<Id> linear = out.tiled ? std::vector<Id>{out.order[0], n.sym, out.order[1]} : natural_order(domain);
+  std::vector<Id> linear = out.tiled ? std::vector<Id>{out.order[0], n.sym, out.order[1]} : ordered(node, domain);
+  if (!out.tiled && linear.back() == n.sym) {  // a sum along the innermost index is written where its other loops are
+    linear = out.order;
+    linear.push_back(n.sym);
+  }
   for (bool tiled : {false, true}) {
     k = Kernel{.step = {.kind = StepKind::Reduce, .over = n.sym, .accumulates = accumulates, .outputs = {buffer}, .nodes = {node}},
                .pass = pass, .in_loop = in_loop};
@@ -226,11 +242,17 @@ void Planner::scan(Kernel& k, Id node, bool root) {
   if (!k.seen.insert(node).second) return;
   const ir::Node n = g_.at(node);
   if (n.op == Op::Load) read(k, input(n.sym));
+  // At each place of a recurrence again: not out of tiles, which are for products.
+  const bool again = g_.at(k.step.nodes[0]).carried != 0;
+  const auto in_memory = [&](Id value) {
+    const Layout rows = again ? Layout{false, default_layout(value).tiled ? natural_order(g_.free(value)) : default_layout(value).order} : Layout{};
+    read(k, require(value, k.pass, again ? &rows : nullptr));
+  };
   if (n.op == Op::At) {
-    read(k, require(n.args[0], k.pass));
-    return scan(k, n.args[1], false);
+    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) scan(k, g_.at(at).args[1], false);
+    return in_memory(looked_up_in(g_, node));
   }
-  if (!root && boundary(k, node)) return read(k, require(node, k.pass));
+  if (!root && boundary(k, node)) return in_memory(node);
   if (ir::transcendental(g_.at(node).op) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
     inlined_[k.pass][node].insert(k.step.outputs[0]);
   for (Id a : n.args) scan(k, a, false);

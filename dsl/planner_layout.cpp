@@ -40,8 +40,8 @@ bool Planner::like_a_tensor(IndexSet set) const {
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || ir::whole_axis(n.op) ||
-                   std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
+  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::After ||
+                   ir::whole_axis(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
   return reaches_[node] = yes;
 }
 
@@ -51,7 +51,7 @@ bool Planner::reaches_buffer(Id node) const {
 bool Planner::chunk_inline(Id reduce) const {
   const ir::Node& n = g_.at(reduce);
   const IndexSet domain = n.free | ir::bit(n.sym);
-  if (n.sym == plan_.row || members(domain).size() < 3) return false;
+  if (n.sym == plan_.row || n.carried || members(domain).size() < 3) return false;
   if (like_a_tensor(domain)) return natural_order(domain).back() != n.sym;
   return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
 }
@@ -76,15 +76,16 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
 
 Layout Planner::default_layout(Id node) const {
   const IndexSet free = g_.free(node);
-  if (g_.at(node).op == Op::Scatter) return {false, natural_order(free)};  // its rows come in any order
-  if (ir::whole_axis(g_.at(node).op)) return walk_layout(free, g_.at(node).sym2);
+  if (g_.at(node).op == Op::Scatter) return {false, ordered(node, free)};  // its rows come in any order
+  if (ir::whole_axis(g_.at(node).op)) return walk_layout(node, g_.at(node).sym2);
+  if (g_.at(node).carried || g_.at(node).op == Op::After) return {false, ordered(node, free)};
   if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
   return {false, natural_order(free)};
 }
 
 // What a walk reads and writes: the index walked innermost, in one piece.
-Layout Planner::walk_layout(IndexSet free, Id index) const {
-  std::vector<Id> order = natural_order(free & ~ir::bit(index));
+Layout Planner::walk_layout(Id node, Id index) const {
+  std::vector<Id> order = ordered(node, g_.free(node) & ~ir::bit(index));
   order.push_back(index);
   return {false, order};
 }
@@ -93,9 +94,12 @@ Layout Planner::walk_layout(IndexSet free, Id index) const {
 void Planner::choose_tiles(const std::vector<Id>& roots) {
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
-    if ((n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row) whole_.insert(n.args[0]);
+    if (n.op == Op::At && n.sym == plan_.row) whole_.insert(looked_up_in(g_, node));
+    if (ir::whole_axis(n.op) && n.sym == plan_.row) whole_.insert(n.args[0]);
+    for (size_t k = 0; at_once(node) && k < n.args.size(); k++)
+      if (completes(node, k)) whole_.insert(n.args[k]);
     Contraction c;
-    if (!match_contraction(g_, node, &c)) continue;
+    if (!product(node, &c)) continue;
     plan_.contracts = true;
     if (c.y == plan_.row) std::swap(c.a, c.b), std::swap(c.x, c.y);
     if (c.k == plan_.row && like_a_tensor(g_.free(c.a)) && !like_a_tensor(g_.free(c.b))) {
@@ -114,6 +118,7 @@ void Planner::choose_tiles(const std::vector<Id>& roots) {
 
 Storage Planner::storage_of(Id node) const {
   const ir::Node& n = g_.at(node);
+  if (at_once(node)) return Storage::Whole;
   if (ir::whole_axis(n.op) && (needs_every_row(node) || n.sym2 == plan_.row)) return Storage::Whole;
   if (needs_every_row(node) && n.op != Op::At) return Storage::Accumulator;
   if (!row_bound(node) || members(n.free).size() <= 1 || whole_.count(node)) return Storage::Whole;
@@ -125,7 +130,7 @@ Storage Planner::storage_of(Id node) const {
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   if (leaf(n.op)) return false;
-  if (n.op == Op::Scatter || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
+  if (n.op == Op::Scatter || n.op == Op::After || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
     return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));

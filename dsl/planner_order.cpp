@@ -36,8 +36,16 @@ Id Planner::choose_row(const std::vector<Id>& roots) const {
 
 bool Planner::needs_every_row(Id node) const {
   const ir::Node& n = g_.at(node);
-  if (plan_.row == kNone) return false;
+  if (plan_.row == kNone || at_once(node)) return false;
   return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row;
+}
+
+// Is the operand wanted for all rows, so that the loop over them that makes it must be over?
+bool Planner::completes(Id node, size_t operand) const {
+  const ir::Node& n = g_.at(node);
+  const Id a = n.args[operand];
+  if (at_once(node)) return !at_once(a) && row_bound(a) && reaches_buffer(a);
+  return needs_every_row(node) && (operand == 0 || n.op != Op::At);
 }
 
 // Passes, as late as the users allow: what a wide loop computes is then computed where it is used, and a cheap sum over
@@ -50,7 +58,8 @@ void Planner::choose_passes(const std::vector<Id>& roots) {
   std::map<Id, int> early;
   for (Id node : order) {
     int p = 0;
-    for (Id a : g_.at(node).args) p = std::max(p, early[a]);
+    const std::vector<Id>& args = g_.at(node).args;
+    for (size_t k = 0; k < args.size(); k++) p = std::max(p, early[args[k]] + (at_once(node) && completes(node, k) ? 1 : 0));
     early[node] = p + (needs_every_row(node) ? 1 : 0);
   }
   int last = 0;  // the last loop
@@ -66,9 +75,8 @@ void Planner::choose_passes(const std::vector<Id>& roots) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const ir::Node& n = g_.at(*it);
     for (size_t k = 0; k < n.args.size(); k++) {
-      const bool complete = needs_every_row(*it) && (k == 0 || n.op != Op::At);
       // A row-free value that is read nowhere but in the loop of pass p is made before that loop.
-      lower(n.args[k], pass_[*it] - (complete ? 1 : 0));
+      lower(n.args[k], pass_[*it] - (completes(*it, k) ? 1 : 0));
     }
   }
   gather_readers(order, early);
@@ -82,7 +90,7 @@ void Planner::gather_readers(const std::vector<Id>& order, const std::map<Id, in
     pass_[node] = p;
     const ir::Node n = g_.at(node);
     for (size_t k = 0; k < n.args.size(); k++)
-      settle(n.args[k], p - (needs_every_row(node) && (k == 0 || n.op != Op::At) ? 1 : 0));
+      settle(n.args[k], p - (completes(node, k) ? 1 : 0));
   };
   for (Id node : order) {
     if (!row_bound(node)) continue;

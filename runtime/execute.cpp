@@ -22,6 +22,7 @@ struct Call {
   int32_t row0 = 0, row1 = 0;
   int32_t cut0 = 0, cut1 = 0;  // what local tensors hold along the dimension that is cut: the panel's rows, or a piece's
   int piece = 0, pieces = 1;
+  int32_t place[kMaxLoops] = {};  // of the recurrences around
 };
 
 struct Executor {
@@ -65,6 +66,13 @@ struct Executor {
     }
     if (buffer.storage == Storage::Panel) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
     if (call.partial != nullptr && call.partial->test(b)) out->host = copy_of_worker(b, call.worker);
+    for (int k = 0; k < kMaxLoops; ++k) {
+      const int d = arg.place_dim[k];
+      if (d < 0) continue;
+      dims[d].min = call.place[k];
+      dims[d].extent = 1;
+      out->host += int64_t{dims[d].stride} * call.place[k] * l.elem_bytes;
+    }
     if (!call.in_panel || l.row_dim == 4 || !(cropped || buffer.storage == Storage::Panel)) return;
     HalideDim& rows = dims[l.row_dim];
     rows.min = call.row0;
@@ -362,6 +370,38 @@ struct Executor {
     return bits;
   }
 
+  // ---- lists of steps ---------------------------------------------------------------------------------------------
+
+  // f(step, call, share) for the active steps [first, first + n), those of a loop for each of its places; share: the part of
+  // a step's work that is done each time.
+  template <class F>
+  void run_list(int first, int n, const Call& call, float share, const F& f) {
+    for (int s = first; s < first + n; ++s) {
+      const Step& step = v.steps[s];
+      if (step.kind == StepKind::Loop) {
+        if (run.active.steps.test(s)) run_loop(s, call, share, f);
+        s += step.n_first + step.n_body;
+      } else if (run.active.steps.test(s)) {
+        f(s, call, share);
+      }
+    }
+  }
+
+  template <class F>
+  void run_loop(int s, Call call, float share, const F& f) {
+    const Step& loop = v.steps[s];
+    const int32_t n = run.plan.shapes.extent[loop.place_axis];
+    if (n == 0) return;
+    share /= static_cast<float>(n);
+    int32_t& place = call.place[loop.depth];
+    place = loop.backward ? n - 1 : 0;
+    run_list(s + 1, loop.n_first, call, share, f);
+    for (int32_t k = 0; k < n; ++k) {
+      place = loop.backward ? n - 1 - k : k;
+      run_list(s + 1 + loop.n_first, loop.n_body, call, share, f);
+    }
+  }
+
   // ---- passes -----------------------------------------------------------------------------------------------------
 
   Call panel_call(const PassLayout& l, const Bits& sums, int panel, int worker) const {
@@ -383,9 +423,7 @@ struct Executor {
     for (int64_t p = n * worker / l.workers; p < n * (worker + 1) / l.workers; ++p) {
       const Call call = panel_call(l, sums, static_cast<int>(p), worker);
       cross_panel(run, false, border, worker, call.row0, call.row1, false);
-      for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
-        if (run.active.steps.test(s)) run_step(s, call);
-      }
+      run_list(pass.first_panel, pass.n_panel, call, 1, [&](int s, const Call& c, float) { run_step(s, c); });
       cross_panel(run, true, border, worker, call.row0, call.row1, false);
     }
   }
@@ -409,14 +447,13 @@ struct Executor {
   }
 
   void run_serial(const Pass& pass, const PassLayout& l, const Bits& sums) {
+    const auto split = [&](int s, const Call& c, float share) { run_split(s, run.form.step_ns[s] * share, c); };
     const Bits border = run.n_crossings > 0 ? touched(pass) : Bits{};
     for (int p = 0; p < l.n_panels; ++p) {
       const Call call = panel_call(l, sums, p, 0);
       const float share = static_cast<float>(call.row1 - call.row0) / static_cast<float>(l.rows);
       cross_panel(run, false, border, 0, call.row0, call.row1, true);
-      for (int s = pass.first_panel; s < pass.first_panel + pass.n_panel; ++s) {
-        if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s] * share, call);
-      }
+      run_list(pass.first_panel, pass.n_panel, call, share, split);
       cross_panel(run, true, border, 0, call.row0, call.row1, true);
     }
   }
@@ -433,9 +470,8 @@ struct Executor {
     each(sums, start);
     Call call;
     if (pass.row_axis >= 0) call.row1 = run.plan.shapes.extent[pass.row_axis];
-    for (int s = pass.first_once; s < pass.first_once + pass.n_once; ++s) {
-      if (run.active.steps.test(s)) run_split(s, run.form.step_ns[s], call);
-    }
+    run_list(pass.first_once, pass.n_once, call, 1,
+             [&](int s, const Call& c, float share) { run_split(s, run.form.step_ns[s] * share, c); });
     l.serial ? run_serial(pass, l, sums) : run_parallel(pass, l, sums);
   }
 };

@@ -6,6 +6,7 @@ namespace {
 
 void explain_step(const Form& form, int s, Text* text) {
   const Step& step = form.variant->steps[s];
+  if (step.kind == StepKind::Loop) return text->add("    %s, %d steps that follow:\n", step.text, step.n_body);
   const char* kind = step.kind == StepKind::ContractNN   ? "contract  "
                      : step.kind == StepKind::ContractTN ? "contract' "
                                                          : "";

@@ -33,6 +33,7 @@ struct Layouter {
   // Elements (a copy counts as one operation each) per nanosecond and core: a guess within a factor of three, which is
   // all that "is it worth a thread" needs.
   float estimate(const Step& step) const {
+    if (step.kind == StepKind::Loop) return 0;  // its steps are counted themselves
     double operations = std::max(step.flops, 1.0f);
     for (int k = 0; k < step.n_domain; ++k) operations *= extent(step.domain[k]);
     const double rate = (step.kind == StepKind::Kernel ? 4 : 32) / (plan.double_index() + 1);
@@ -88,11 +89,30 @@ struct Layouter {
 
   int64_t row_bytes(int b) const {
     const BufferLayout& l = form.buffers[b];
+    const Buffer& buffer = v.buffers[b];
     int64_t bytes = l.elem_bytes;
-    for (int d = 0; d < v.buffers[b].ndim; ++d) {
-      if (d != l.row_dim) bytes *= l.extent[d];
+    for (int d = 0; d < buffer.ndim; ++d) {
+      if (d != l.row_dim) bytes *= l.extent[d] + (buffer.continues >= 0 && d == buffer.place_dim);
     }
     return bytes;
+  }
+
+  // Has the buffer no memory of its own, but that of what a recurrence has before each place?
+  bool continued(int b) const {
+    for (int k = 0; k < v.n_buffers; ++k)
+      if (v.buffers[k].continues == b && form.active.buffers.test(k)) return true;
+    return false;
+  }
+
+  // What a recurrence has after each place lies one place behind what it has before.
+  void place_continued(int b) {
+    const Buffer& buffer = v.buffers[b];
+    BufferLayout &before = form.buffers[b], &after = form.buffers[buffer.continues];
+    const size_t place = static_cast<size_t>(before.stride[buffer.place_dim]) * before.elem_bytes;
+    std::copy_n(before.stride, 4, after.stride);
+    after.bytes = before.bytes - place;
+    after.at = before.at + (buffer.backward ? 0 : place);
+    if (buffer.backward) before.at += place;
   }
 
   // Strides and bytes of a buffer in the workspace, with room for `rows` of it. Tiled matrices have more rows than
@@ -109,6 +129,7 @@ struct Layouter {
       }
       l.stride[d] = static_cast<int32_t>(size);
       int64_t room = d == l.row_dim ? rows : l.extent[d];
+      if (buffer.continues >= 0 && d == buffer.place_dim) ++room;  // what the recurrence starts from
       if (d == 1 && buffer.dims[0].kind == DimKind::TileInner)
         room = round_up(room + std::max(nn_rows, tn_rows) - 1, 16);
       size *= std::max<int64_t>(room, 1);
@@ -278,7 +299,7 @@ struct Layouter {
   lossc_status place_panels(lossc_error* err) {
     size_t slots[kMaxBuffers] = {};
     for (int b = 0; b < v.n_buffers; ++b) {
-      if (!form.active.buffers.test(b) || v.buffers[b].storage != Storage::Panel) continue;
+      if (!form.active.buffers.test(b) || v.buffers[b].storage != Storage::Panel || continued(b)) continue;
       int workers;
       int64_t rows;
       users(b, &workers, &rows);
@@ -330,7 +351,7 @@ struct Layouter {
       const Storage storage = v.buffers[b].storage;
       const Border border = form.buffers[b].border;
       const bool elsewhere = storage == Storage::Panel || border == Border::Local;
-      if (placed(b) && !elsewhere && (storage != Storage::Input || border == Border::Whole))
+      if (placed(b) && !elsewhere && !continued(b) && (storage != Storage::Input || border == Border::Whole))
         LOSSC_TRY(place_whole(b, err));
     }
     for (int p = 0; p < v.n_passes; ++p) size_panels(p);
@@ -339,6 +360,9 @@ struct Layouter {
     }
     LOSSC_TRY(place_locals(err));
     LOSSC_TRY(place_panels(err));
+    for (int b = 0; b < v.n_buffers; ++b) {
+      if (v.buffers[b].continues >= 0 && form.active.buffers.test(b)) place_continued(b);
+    }
     form.workspace_size = static_cast<size_t>(at);
     if (plan.mode == (LOSSC_FORWARD | LOSSC_BACKWARD) || form.saved == Bits{}) form.saved_size = 0;
     return LOSSC_OK;

@@ -20,8 +20,40 @@ struct Backwards {
   }
 
   void visit(int s) {
+    if (writes_needed(variant.steps[s])) take(s);
+  }
+
+  // A recurrence is run as a whole: each of its steps feeds the next place.
+  void visit_loop(int first, int last) {
+    bool any = false;
+    for (int s = first; s <= last; ++s) any |= writes_needed(variant.steps[s]);
+    for (int s = last; any && s >= first; --s) take(s);
+  }
+
+  // Steps [first, first + n), from the last on. Those of a loop follow it.
+  void visit_list(int first, int n) {
+    int16_t loop_of[kMaxSteps];
+    for (int s = first; s < first + n; ++s) {
+      const Step& step = variant.steps[s];
+      loop_of[s] = static_cast<int16_t>(s);
+      if (step.kind != StepKind::Loop) continue;
+      const int last = s + step.n_first + step.n_body;
+      for (int k = s; k <= last; ++k) loop_of[k] = static_cast<int16_t>(-1 - s);
+      s = last;
+    }
+    for (int s = first + n - 1; s >= first; --s) {
+      if (loop_of[s] >= 0) {
+        visit(s);
+        continue;
+      }
+      const int loop = -1 - loop_of[s];
+      visit_loop(loop, s);
+      s = loop;
+    }
+  }
+
+  void take(int s) {
     const Step& step = variant.steps[s];
-    if (!writes_needed(step)) return;
     active.steps.set(s);
     for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
       const Arg& arg = variant.args[k];
@@ -38,8 +70,8 @@ Active active_steps(const Variant& variant, const Bits& roots, const Bits& avail
   Backwards walk{variant, available, roots, {}};
   for (int p = variant.n_passes - 1; p >= 0; --p) {
     const Pass& pass = variant.passes[p];
-    for (int k = pass.n_panel - 1; k >= 0; --k) walk.visit(pass.first_panel + k);
-    for (int k = pass.n_once - 1; k >= 0; --k) walk.visit(pass.first_once + k);
+    walk.visit_list(pass.first_panel, pass.n_panel);
+    walk.visit_list(pass.first_once, pass.n_once);
   }
   return walk.active;
 }

@@ -49,9 +49,16 @@ struct Buffer {
   int16_t tensor;  // Input, Output: which
   int16_t slot;    // Panel: memory slot, counted from 0
   bool saved;      // small (at most one axis): may be kept from forward to backward instead of computed again
+  // What a recurrence has before each place: the memory of buffer `continues`, which holds what is there after each, one
+  // place earlier along dimension `place_dim`, or (backward) later. -1: memory of its own.
+  int16_t continues = -1;
+  int8_t place_dim = -1;
+  bool backward = false;
 };
 
 // ---- steps -----------------------------------------------------------------------------------------------------
+
+inline constexpr int kMaxLoops = 3;  // recurrences in each other
 
 enum class ArgKind : uint8_t {
   Buffer,    // halide_buffer_t*
@@ -70,9 +77,12 @@ struct Arg {
   // Input read: the dimension along which the step looks only at its own rows, the panel's or (outside a panel loop)
   // those of the piece at hand along split_dim. Such an input can be converted piece by piece. -1: it looks anywhere.
   int8_t own = -1;
+  // Of what is written (or walked) in loops over places: the dimension that each of them goes along, from the outermost.
+  int8_t place_dim[kMaxLoops] = {-1, -1, -1};
 };
 
-enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN, Walk };
+// A Loop has the steps that follow it: n_first at the place where it begins, n_body at each place along place_axis.
+enum class StepKind : uint8_t { Kernel, ContractNN, ContractTN, Walk, Loop };
 // What a Walk step, the runtime's own code, does along one axis of its two arguments (walk.h).
 enum class Walk : uint8_t { None, Order, Inverse, Sum, SumBack, LogSumExp, LogSumExpBack, ArgMax, ArgMaxBack, ArgMin, ArgMinBack };
 struct Step {
@@ -89,6 +99,10 @@ struct Step {
   int8_t domain[4];
   Walk walk;
   int8_t walk_in, walk_out;  // the dimension walked, of the buffer read and of the one written
+  // Loop. `depth`: loops around it.
+  int8_t place_axis = -1, depth = 0;
+  bool backward = false;
+  uint16_t n_first = 0, n_body = 0;
 };
 
 // Once steps run before the panel loop, each split among the workers; then the loop over row panels of `row_axis`.

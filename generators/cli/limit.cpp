@@ -92,7 +92,8 @@ std::vector<int> needed_steps(const plan::Plan& plan, int32_t mode) {
     const plan::Step& step = plan.steps[*s];
     if (std::none_of(step.outputs.begin(), step.outputs.end(), [&](int b) { return needed.count(b); })) continue;
     needed.insert(step.reads.begin(), step.reads.end());
-    steps.insert(steps.begin(), *s);
+    const std::vector<int> all = plan.flat({*s});
+    steps.insert(steps.begin(), all.begin(), all.end());
   }
   return steps;
 }

@@ -19,8 +19,8 @@ class Counter {
     for (size_t k = 0; k < plan_.passes.size(); k++) {
       touched_.clear();
       for (bool panel : {false, true}) {
-        for (int s : panel ? plan_.passes[k].panel : plan_.passes[k].once) {
-          if (std::find(needed.begin(), needed.end(), s) != needed.end()) add(s, static_cast<int>(k), panel);
+        for (int s : plan_.flat(panel ? plan_.passes[k].panel : plan_.passes[k].once)) {
+          if (plan_.steps[s].kind != plan::StepKind::Loop && std::find(needed.begin(), needed.end(), s) != needed.end()) add(s, static_cast<int>(k), panel);
         }
       }
       for (int buffer : touched_) cost_.memory_bytes += bytes(buffer);

@@ -36,7 +36,7 @@ const char* name(rt::ArgKind k) {
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::StepKind k) {
-  constexpr const char* kNames[] = {"Kernel", "ContractNN", "ContractTN", "Walk"};
+  constexpr const char* kNames[] = {"Kernel", "ContractNN", "ContractTN", "Walk", "Loop"};
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::Walk w) {
@@ -118,8 +118,9 @@ Rows buffer_rows(const Form& f) {
       dims.push_back(fmt::format("{{DimKind::{}, {}}}", name(r.dims[d].kind), r.dims[d].axis));
     rows.push_back(fmt::format(
         "{{.name = {}, .storage = Storage::{}, .elem = Elem::{}, .merge = Merge::{}, .ndim = {}, "
-        ".dims = {}, .tensor = {}, .slot = {}, .saved = {}}}",
-        quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor, r.slot, r.saved));
+        ".dims = {}, .tensor = {}, .slot = {}, .saved = {}, .continues = {}, .place_dim = {}, .backward = {}}}",
+        quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor, r.slot, r.saved,
+        r.continues, r.place_dim, r.backward));
   }
   return rows;
 }
@@ -131,16 +132,19 @@ Rows step_rows(const Form& f) {
     const std::vector<int> domain(r.domain, r.domain + r.n_domain);
     rows.push_back(
         fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
-                    ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}, .walk = Walk::{}, .walk_in = {}, .walk_out = {}}}",
+                    ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}, .walk = Walk::{}, .walk_in = {}, .walk_out = {}, "
+                    ".place_axis = {}, .depth = {}, .backward = {}, .n_first = {}, .n_body = {}}}",
                     quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis, r.flops,
-                    r.n_domain, list(domain), name(r.walk), r.walk_in, r.walk_out));
+                    r.n_domain, list(domain), name(r.walk), r.walk_in, r.walk_out, r.place_axis, r.depth, r.backward,
+                    r.n_first, r.n_body));
   }
   return rows;
 }
 
 Rows arg_rows(const Form& f) {
   Rows rows;
-  for (const rt::Arg& a : f.args) rows.push_back(fmt::format("{{ArgKind::{}, {}, {}, {}}}", name(a.kind), a.id, a.written, a.own));
+  for (const rt::Arg& a : f.args) 
+    rows.push_back(fmt::format("{{ArgKind::{}, {}, {}, {}, {}}}", name(a.kind), a.id, a.written, a.own, list(a.place_dim)));
   return rows;
 }
 

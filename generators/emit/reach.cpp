@@ -25,14 +25,16 @@ int own_dim(const plan::Plan& plan, int step, int buffer) {
   const Id cut = cut_index(plan, step);
   // A walk goes along a whole axis, and has no expression to look at.
   const bool walk = plan.steps[step].kind == plan::StepKind::Walk;
-  if (b.storage != plan::Storage::Input || cut == kNone || walk) return -1;
+  // Outside of panels a place of a recurrence is not converted in pieces: it comes again and again.
+  const bool again = !plan.steps[step].places.empty() && !plan.in_panel(step);
+  if (b.storage != plan::Storage::Input || cut == kNone || walk || again) return -1;
   const size_t rank = b.layout.order.size();
   std::vector<bool> own(rank, true);
   const lower::StepReader reader(plan, step);
   reader.walk([&](Id node) {
     const ir::Node& n = plan.graph.at(node);
     const bool elsewhere = n.op == ir::Op::Reduce && n.sym == cut;  // a loop over all of them inside the step
-    if (!elsewhere && (n.op != ir::Op::Load || n.sym != b.tensor)) return;
+    if (!elsewhere && (n.op != ir::Op::Load || reader.buffer_of_tensor(n.sym) != buffer)) return;
     for (size_t k = 0; k < rank; k++)
       if (elsewhere || plan.graph.plain_index(n.args[k]) != cut) own[k] = false;
   });

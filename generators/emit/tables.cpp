@@ -106,20 +106,59 @@ class FormMaker {
     if (b.storage == plan::Storage::Input) row.tensor = static_cast<int16_t>(ids_.inputs[b.tensor]);
     if (b.storage == plan::Storage::Output) row.tensor = static_cast<int16_t>(ids_.outputs[b.tensor]);
     // Small enough to be worth keeping, and finished after the forward pass.
-    row.saved = b.storage == plan::Storage::Whole && b.elem != plan::Elem::Int32 && b.layout.order.size() <= 1;
+    row.saved = b.storage == plan::Storage::Whole && !in_loop(b) && b.elem != plan::Elem::Int32 && b.layout.order.size() <= 1;
+    if (b.continues >= 0) {
+      row.continues = static_cast<int16_t>(b.continues);
+      row.place_dim = dimension(static_cast<int>(&b - plan_.buffers.data()), plan_.graph.tensors[b.tensor].dims[0]);
+      row.backward = goes_backward(b.continues);
+    }
     form_.buffers.push_back({b.name, row});
+  }
+
+  // The loop that writes a buffer; nullptr: none.
+  const plan::Step* loop_of(int buffer) const {
+    for (const plan::Step& s : plan_.steps)
+      if (s.kind == plan::StepKind::Loop && std::find(s.outputs.begin(), s.outputs.end(), buffer) != s.outputs.end()) return &s;
+    return nullptr;
+  }
+  bool in_loop(const plan::Buffer& b) const { return loop_of(static_cast<int>(&b - plan_.buffers.data())) != nullptr; }
+  bool goes_backward(int after) const {
+    const ir::Node& value = plan_.graph.at(plan_.buffers[after].node);
+    return plan_.graph.at(value.args[0]).value != 0;
   }
 
   void add_pass(const plan::Pass& p) {
     rt::Pass row{};
     row.first_once = static_cast<uint16_t>(form_.steps.size());
-    for (int s : p.once) add_step(s);
-    row.n_once = static_cast<uint16_t>(p.once.size());
+    row.n_once = add_steps(p.once);
     row.first_panel = static_cast<uint16_t>(form_.steps.size());
-    for (int s : p.panel) add_step(s);
-    row.n_panel = static_cast<uint16_t>(p.panel.size());
+    row.n_panel = add_steps(p.panel);
     row.row_axis = p.panel.empty() ? int8_t{-1} : axis_of(plan_.row);
     form_.passes.push_back(row);
+  }
+
+  // How many there are with those inside of loops.
+  uint16_t add_steps(const std::vector<int>& list) {
+    const size_t before = form_.steps.size();
+    for (int s : list) plan_.steps[s].kind == plan::StepKind::Loop ? add_loop(s) : add_step(s);
+    return static_cast<uint16_t>(form_.steps.size() - before);
+  }
+
+  void add_loop(int index) {
+    const plan::Step& s = plan_.steps[index];
+    rt::Step row{};
+    row.kind = rt::StepKind::Loop;
+    row.kernel = -1;
+    row.split_dim = row.k_axis = -1;
+    row.place_axis = axis_of(s.over);
+    row.depth = static_cast<int8_t>(s.places.size());
+    row.backward = s.backward;
+    if (s.places.size() >= rt::kMaxLoops)
+      throw DefinitionError(fmt::format("loss '{}': more than {} recurrences in each other", loss_, rt::kMaxLoops));
+    const size_t at = form_.steps.size();
+    form_.steps.push_back({s.text, row});
+    form_.steps[at].row.n_first = add_steps(s.first);
+    form_.steps[at].row.n_body = add_steps(s.body);
   }
 
   void add_step(int index) {
@@ -154,10 +193,6 @@ class FormMaker {
                 : n.kind == ir::ReduceKind::LogSumExp ? either(rt::Walk::LogSumExp, rt::Walk::LogSumExpBack)
                 : n.kind == ir::ReduceKind::ArgMax    ? either(rt::Walk::ArgMax, rt::Walk::ArgMaxBack)
                                                       : either(rt::Walk::ArgMin, rt::Walk::ArgMinBack);
-    const auto dimension = [&](int buffer, ir::Id index) {
-      const auto& order = plan_.buffers[buffer].layout.order;
-      return static_cast<int8_t>(order.end() - std::find(order.begin(), order.end(), index) - 1);
-    };
     row->walk_in = dimension(s.reads[0], n.sym);
     row->walk_out = dimension(s.outputs[0], n.sym2);
   }
@@ -179,7 +214,18 @@ class FormMaker {
     if (a.kind == rt::ArgKind::Extent) id = ids_.axes[a.id];
     const bool input = a.kind == rt::ArgKind::Buffer && !a.written;
     const int own = input ? own_dim(plan_, step, a.id) : -1;
-    return {a.kind, static_cast<int16_t>(id), a.written, static_cast<int8_t>(own)};
+    rt::Arg out{a.kind, static_cast<int16_t>(id), a.written, static_cast<int8_t>(own), {-1, -1, -1}};
+    const plan::Step& s = plan_.steps[step];
+    if (a.kind == rt::ArgKind::Buffer && (a.written || s.kind == plan::StepKind::Walk))
+      for (size_t k = 0; k < s.places.size(); k++) out.place_dim[k] = dimension(a.id, s.places[k]);
+    return out;
+  }
+
+  // The dimension of a linear buffer that an index is, counted from the innermost; -1: it has none.
+  int8_t dimension(int buffer, ir::Id index) const {
+    const plan::Buffer& b = plan_.buffers[buffer];
+    const auto it = std::find(b.layout.order.begin(), b.layout.order.end(), index);
+    return it == b.layout.order.end() ? int8_t{-1} : static_cast<int8_t>(b.layout.order.end() - it - 1 + b.scratch);
   }
 
   int16_t add_kernel(int kernel) {

@@ -177,21 +177,22 @@ Expr Lowering::compute(Id node, const Positions& at) {
     case Op::Reduce: return from_inner(node, at);
     case Op::Load: {
       const int b = reader.buffer_of_tensor(n.sym);
+      const std::vector<Id> positions = reader.positions(node);
       std::vector<Position> dims;
-      for (size_t k = 0; k < n.args.size(); k++) {
-        const Id plain = reader.g.plain_index(n.args[k]);
+      for (size_t k = 0; k < positions.size(); k++) {
+        const Id plain = reader.g.plain_index(positions[k]);
         if (plain != kNone) {
           dims.push_back(at.at(plain));
           continue;
         }
         // Labels are checked before a run, but rows dropped by their definition may hold anything.
-        Expr last = images_.at(b).dim(static_cast<int>(n.args.size() - 1 - k)).extent() - 1;
-        dims.push_back({Halide::clamp(arg(k), 0, Halide::max(last, 0)), Expr(), Expr()});
+        Expr last = images_.at(b).dim(static_cast<int>(positions.size() - 1 - k)).extent() - 1;
+        dims.push_back({Halide::clamp(value(positions[k], at), 0, Halide::max(last, 0)), Expr(), Expr()});
       }
       return element(b, dims);
     }
     case Op::At: {
-      const int b = reader.buffer_of(n.args[0]);
+      const int b = reader.buffer_of(plan::looked_up_in(reader.g, node));
       Positions there = at;
       const Id plain = reader.g.plain_index(n.args[1]);
       if (plain != kNone) {
@@ -204,7 +205,7 @@ Expr Lowering::compute(Id node, const Positions& at) {
         Expr last = images_.at(b).dim(dim).extent() * (tiled && place == 1 ? tile : 1) - 1;
         there[n.sym] = {Halide::clamp(arg(1), 0, Halide::max(last, 0)), Expr(), Expr()};
       }
-      return load(b, there);
+      return reader.buffer_of(n.args[0]) < 0 ? compute(n.args[0], there) : load(b, there);
     }
     default: break;
   }

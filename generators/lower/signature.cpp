@@ -28,9 +28,10 @@ void StepReader::walk(Id node, std::set<Id>& seen, const std::function<void(Id)>
   if (!seen.insert(node).second) return;
   const ir::Node& n = g.at(node);
   if (buffer_of(node) < 0) {
-    if (n.op == Op::At)
-      walk(n.args[1], seen, visit);  // the other operand is a buffer
-    else
+    if (n.op == Op::At) {
+      walk(n.args[1], seen, visit);
+      if (buffer_of(n.args[0]) < 0) walk(n.args[0], seen, visit);  // a lookup in a lookup; else the operand is a buffer
+    } else
       for (Id a : n.args) walk(a, seen, visit);
   }
   visit(node);
@@ -43,8 +44,17 @@ void StepReader::walk(const std::function<void(Id)>& visit) const {
 
 int StepReader::buffer_of_tensor(Id tensor) const {
   for (int b : step.reads)
-    if (plan.buffers[b].storage == Storage::Input && plan.buffers[b].tensor == tensor) return b;
+    if ((plan.buffers[b].storage == Storage::Input || plan.buffers[b].continues >= 0) && plan.buffers[b].tensor == tensor) return b;
   return -1;
+}
+
+std::vector<Id> StepReader::positions(Id load) const {
+  const ir::Node& n = g.at(load);
+  const std::vector<Id>& dims = g.tensors[n.sym].dims;
+  std::vector<Id> out;
+  for (Id d : plan.buffers[buffer_of_tensor(n.sym)].layout.order)
+    out.push_back(n.args[static_cast<size_t>(std::find(dims.begin(), dims.end(), d) - dims.begin())]);
+  return out;
 }
 
 Uses StepReader::uses() const {
@@ -167,8 +177,14 @@ class Canonical {
       case Op::Extent: out += " " + axis(n.sym); break;
       case Op::Index: out += " " + index(n.sym); break;
       case Op::Reduce: out += " " + ranged(n.sym); break;
-      case Op::Load: out += " " + buffer(r_.buffer_of_tensor(n.sym)); break;
-      case Op::At: return out + " " + index(n.sym) + " " + buffer(r_.buffer_of(n.args[0])) + " " + number(n.args[1]) + "\n";
+      case Op::Load:
+        out += " " + buffer(r_.buffer_of_tensor(n.sym));
+        for (Id a : r_.positions(node)) out += " " + number(a);
+        return out + "\n";
+      case Op::At: {
+        const int b = r_.buffer_of(n.args[0]);
+        return out + " " + index(n.sym) + " " + (b >= 0 ? buffer(b) : number(n.args[0])) + " " + number(n.args[1]) + "\n";
+      }
       default: break;
     }
     for (Id a : n.args) out += " " + number(a);
@@ -199,17 +215,21 @@ float cost(const StepReader& r) {
 int split_dimension(const StepReader& r) {
   const plan::Buffer& first = r.plan.buffers[r.step.outputs[0]];
   if (r.step.kind == StepKind::Scatter) return -1;
-  if (r.step.kind == StepKind::Walk && first.layout.order.size() == 1) return -1;  // one piece
+  const size_t places = static_cast<size_t>(std::count_if(first.layout.order.begin(), first.layout.order.end(), [&](Id k) {
+    return std::find(r.step.places.begin(), r.step.places.end(), k) != r.step.places.end();
+  }));
+  if (first.layout.order.size() == places) return -1;  // one element at a place
+  if (r.step.kind == StepKind::Walk && first.layout.order.size() == places + 1) return -1;  // one piece
   if (!r.step.scratch.empty() && !r.plan.in_panel(static_cast<int>(&r.step - r.plan.steps.data()))) return -1;
   if (r.step.kind == StepKind::ContractNN) return 1;
   if (first.layout.order.empty()) return -1;
-  return first.layout.tiled ? 2 : static_cast<int>(first.layout.order.size()) - 1;
+  return first.layout.tiled ? 2 : static_cast<int>(first.layout.order.size() - places) - 1;
 }
 
 }  // namespace
 
 Signature signature(const plan::Plan& plan, int step) {
-  static const char* kKinds[] = {"map", "reduce", "scatter", "walk", "contract_nn", "contract_tn"};
+  static const char* kKinds[] = {"map", "reduce", "scatter", "walk", "loop", "contract_nn", "contract_tn"};
   const StepReader r(plan, step);
   Signature s;
   s.kind = kKinds[static_cast<int>(r.step.kind)];

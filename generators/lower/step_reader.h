@@ -30,6 +30,8 @@ class StepReader {
   // The buffer at which evaluation of `node` stops, or -1. (A step's own node is computed, unless the step copies it.)
   int buffer_of(ir::Id node) const { return plan.find(step, node); }
   int buffer_of_tensor(ir::Id tensor) const;
+  // The positions that a Load reads at, in the order of its buffer's dimensions, outermost first.
+  std::vector<ir::Id> positions(ir::Id load) const;
   Uses uses() const;
   // Calls `visit` for every node evaluated inside the step, operands before users.
   void walk(const std::function<void(ir::Id)>& visit) const;

@@ -1,0 +1,152 @@
+// Recurrences: a loop over the places of an index, inside a panel of the rows or over all rows together.
+#include "planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lossc::plan {
+
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+// A recurrence runs inside the panels if every row goes its own way: nothing in its step reads another row, and all that
+// it carries has rows. Otherwise its loop is outside, and each place does all rows.
+void Planner::choose_scans(const std::vector<Id>& roots) {
+  const std::vector<Id> order = ir::topological(g_, roots);
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {  // those around come before those inside
+    const ir::Node& n = g_.at(*it);
+    if (n.op != Op::Scan) continue;
+    int depth = 0;
+    for (const auto& [tensor, d] : scan_depth_)
+      if (n.carried >> tensor & 1) depth = std::max(depth, d + 1);
+    for (size_t k = 0; k < n.args.size() / 2; k++) {
+      const Id tensor = n.sym2 + static_cast<Id>(k);
+      scan_index_[tensor] = n.sym;
+      scan_depth_[tensor] = depth;
+    }
+  }
+  if (plan_.row == kNone) return;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Id node : order) {
+      const ir::Node& n = g_.at(node);
+      const uint64_t own = n.op == Op::Scan ? g_.carries_of(n) : 0;
+      uint64_t found = n.sym == plan_.row && (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || n.op == Op::Scan || ir::whole_axis(n.op))
+                           ? n.carried | own : 0;
+      if (n.op == Op::Scan) {
+        const uint64_t around = n.carried;
+        if ((own | around) & at_once_) found |= own | around;
+        for (size_t k = 0; k < n.args.size() / 2; k++) {
+          const std::vector<Id>& dims = g_.tensors[n.sym2 + static_cast<Id>(k)].dims;
+          if (!(set_of(dims) & ir::bit(plan_.row))) found |= own | around;
+        }
+      }
+      // One carried value's recurrence is all of them's.
+      if (n.op == Op::Scan && (found & own)) found |= own;
+      changed |= (found & ~at_once_) != 0;
+      at_once_ |= found;
+    }
+  }
+}
+
+bool Planner::at_once(Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (n.carried & at_once_) return true;
+  if (n.op == Op::Scan) return (g_.carries_of(n) & at_once_) != 0;
+  return n.op == Op::After && (at_once_ >> n.sym & 1);
+}
+
+// Indices of the loops that a value is made in, outermost first.
+std::vector<Id> Planner::places(Id node) const {
+  const ir::Node& n = g_.at(node);
+  std::vector<std::pair<int, Id>> found;
+  for (const auto& [tensor, index] : scan_index_)
+    if ((n.carried >> tensor & 1) || (n.op == Op::After && n.sym == tensor)) found.emplace_back(scan_depth_.at(tensor), index);
+  std::sort(found.begin(), found.end());
+  std::vector<Id> out;
+  for (const auto& [depth, index] : found)
+    if (std::find(out.begin(), out.end(), index) == out.end()) out.push_back(index);
+  return out;
+}
+
+// Outermost first: the places of the loops around, and then as it would be without them.
+std::vector<Id> Planner::ordered(Id node, IndexSet set) const {
+  std::vector<Id> order;
+  for (Id place : places(node))
+    if (set & ir::bit(place)) order.push_back(place);
+  for (Id k : natural_order(set & ~set_of(order))) order.push_back(k);
+  return order;
+}
+
+// The innermost loop being made that the value depends on; -1: none.
+int Planner::loop_of(Id node) const {
+  int loop = -1, depth = -1;
+  for (const auto& [tensor, step] : open_)
+    if ((g_.at(node).carried >> tensor & 1) && scan_depth_.at(tensor) > depth) depth = scan_depth_.at(tensor), loop = step;
+  return loop;
+}
+
+// All carried values of the recurrence at once, whichever is asked for.
+void Planner::build_scan(Id node, int buffer, int pass) {
+  const Id scan = g_.at(node).args[0];
+  const ir::Node s = g_.at(scan);
+  const size_t n = s.args.size() / 2;
+  const int loop = static_cast<int>(plan_.steps.size());
+  const Kernel around{.step = {}, .pass = pass, .in_loop = row_bound(node) && !at_once(node), .seen = {}, .loop = loop_of(node)};
+  plan_.steps.push_back({.kind = StepKind::Loop, .over = s.sym, .backward = s.value != 0});
+  if (around.loop >= 0) {
+    plan_.steps[loop].places = plan_.steps[around.loop].places;
+    plan_.steps[loop].places.push_back(plan_.steps[around.loop].over);
+  }
+  const bool panel = plan_.buffers[buffer].storage == Storage::Panel;
+  std::vector<int> after;
+  for (size_t k = 0; k < n; k++) {
+    const Id value = g_.after(scan, s.sym2 + static_cast<Id>(k));
+    pass_.try_emplace(value, pass_.at(node));
+    const Layout layout = default_layout(value);
+    auto [it, fresh] = made_.try_emplace(std::make_tuple(value, layout.order, false, panel ? pass : -1), -1);
+    if (fresh)
+      it->second = add_buffer({.name = fmt::format("b{}", plan_.buffers.size()), .storage = plan_.buffers[buffer].storage,
+                               .node = value, .layout = layout});
+    after.push_back(it->second);
+  }
+  start_loop(scan, loop, after, pass);
+  for (size_t k = 0; k < n; k++) {
+    Kernel step{.step = {.domain = plan_.buffers[after[k]].layout.order, .outputs = {after[k]}, .nodes = {s.args[n + k]}},
+                .pass = pass, .in_loop = around.in_loop, .seen = {}, .loop = loop};
+    this->scan(step, s.args[n + k], false);
+    step.step.text = fmt::format("{} = {}", g_.tensors[s.sym2 + static_cast<Id>(k)].name, ir::print(g_, s.args[n + k], 5));
+    add_step(std::move(step));
+  }
+  for (size_t k = 0; k < n; k++) open_.erase(s.sym2 + static_cast<Id>(k));
+  plan_.steps[loop].text = fmt::format("for each {}{}", g_.indices[s.sym].name, s.value != 0 ? ", from the last" : "");
+  list_of(around).push_back(loop);
+}
+
+// Memory for what is there before each place, and the steps that say what is there before the first.
+void Planner::start_loop(Id scan, int loop, const std::vector<int>& after, int pass) {
+  const ir::Node s = g_.at(scan);
+  for (size_t k = 0; k < after.size(); k++) {
+    const Id tensor = s.sym2 + static_cast<Id>(k);
+    Buffer b = plan_.buffers[after[k]];
+    b.name = fmt::format("before{}", plan_.buffers.size());
+    b.node = kNone;
+    b.tensor = tensor;
+    b.continues = after[k];
+    before_[tensor] = add_buffer(b);
+    Kernel first{.step = {.domain = b.layout.order, .outputs = {before_[tensor]}, .nodes = {s.args[k]}},
+                 .pass = pass, .in_loop = row_bound(g_.after(scan, tensor)) && !at_once(scan), .seen = {}, .loop = loop};
+    this->scan(first, s.args[k], false);
+    first.step.text = fmt::format("{} starts from {}", g_.tensors[tensor].name, ir::print(g_, s.args[k], 5));
+    first.step.places = plan_.steps[loop].places;
+    first.step.places.push_back(s.sym);
+    plan_.steps[loop].first.push_back(static_cast<int>(plan_.steps.size()));
+    plan_.steps.push_back(std::move(first.step));
+  }
+  // Open only now: what a recurrence starts from is made outside of it.
+  for (size_t k = 0; k < after.size(); k++) open_[s.sym2 + static_cast<Id>(k)] = loop;
+}
+
+}  // namespace lossc::plan
