@@ -71,6 +71,46 @@ TEST(Plan, RunningSumsOfASumOverRows) {
   });
 }
 
+// A recurrence of each row runs inside the panels; one that sums over the rows, outside of them.
+TEST(Plan, Recurrences) {
+  const auto decayed = [](bool over_rows) {
+    return [=] {
+      auto n = axis("N"), t = axis("T"), s = axis("S");
+      auto x = input("x", {n, t, s});
+      const Expr v = scan(t, {{{n, s}, 0.0}}, [&](const std::vector<Expr>& p) {
+        const Expr left = select(s > 0, at(p[0], s, s - 1), 0.5);
+        return std::vector<Expr>{tanh(x(n, t, s) + left) + (over_rows ? mean(n, p[0]) : p[0])};
+      })[0];
+      loss_per(n, sum(t, sum(s, sq(v) * number(t))));
+    };
+  };
+  for (bool over_rows : {false, true}) {
+    expect_sound(decayed(over_rows));
+    const plan::Plan p = plan::make_plan(build(definition(decayed(over_rows)), {}));
+    const auto loops = [&](bool panel) {
+      size_t n = 0;
+      for (const plan::Pass& pass : p.passes)
+        for (int s : panel ? pass.panel : pass.once) n += p.steps[static_cast<size_t>(s)].kind == plan::StepKind::Loop;
+      return n;
+    };
+    EXPECT_EQ(loops(over_rows), 0u) << plan::print(p);
+    EXPECT_EQ(loops(!over_rows), 2u) << plan::print(p);  // the recurrence and its derivative
+  }
+}
+
+// A sum along the innermost index of three is written in the order of its loops, whatever that of a tensor over the others.
+TEST(Plan, SumsLieInTheOrderOfTheirLoops) {
+  expect_sound([] {
+    auto i = axis("I"), j = axis("J"), k = count_axis("times", 3, "-");
+    auto c = input("c", {i, j});
+    const auto u = iterate(k, {{i, 0.0}, {j, 0.0}}, [&](const std::vector<Expr>& p) {
+      const Expr f = sum(j, sin(p[1] - c(i, j)));
+      return std::vector<Expr>{f, sum(i, sin(f - c(i, j)))};
+    });
+    loss_total(sum(j, u[1] * number(j)));
+  });
+}
+
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");
