@@ -18,35 +18,49 @@ int flat_dims(const Loss& loss, const Argument& a) {
 
 // Optional axes of one argument, settled by its rank as far as that goes. Says whether anything new was learnt.
 bool settle(const Loss& loss, const Argument& a, int rank, bool force, Given* given) {
-  int open = 0, certain = 0, present = 0;
+  int open = 0, present = 0;
   for (int d = 0; d < a.ndim; ++d) {
     const int axis = a.dims[d];
     if (loss.axes[axis].flat) continue;
-    if (!loss.axes[axis].optional) {
-      ++certain;
-    } else if (given[axis] == Given::Unknown) {
-      ++open;
-    } else {
-      present += given[axis] == Given::Yes;
-    }
+    open += given[axis] == Given::Unknown;
+    present += given[axis] == Given::Yes;
   }
   if (open == 0) return false;
   const bool flat = flat_dims(loss, a) > 0;
   if (flat && !force) return false;  // a longer rank may as well be more flat dimensions
-  int dims_left = rank - certain - present;
+  int dims_left = rank - present;
   if (!flat && !force && dims_left != 0 && dims_left != open) return false;
   // Forced: dimensions go to the innermost open axes, as a batch dimension is what one leaves out.
   for (int d = a.ndim - 1; d >= 0; --d) {
     const int axis = a.dims[d];
-    if (!loss.axes[axis].optional || loss.axes[axis].flat || given[axis] != Given::Unknown) continue;
+    if (loss.axes[axis].flat || given[axis] != Given::Unknown) continue;
     given[axis] = dims_left > 0 ? Given::Yes : Given::No;
     --dims_left;
   }
   return true;
 }
 
-void settle_optional(const Loss& loss, const DLTensor* const* tensors, Shapes* s) {
+// An axis that tensors have with one choice of an option and lack with another: what the forms of these choices say.
+// Where none says anything, they all have it.
+Given by_choice(const Loss& loss, const int32_t* choice, int axis) {
+  Given given = Given::Unknown;
+  for (int k = 0; k < loss.n_variants; ++k) {
+    const Variant& v = loss.variants[k];
+    bool chosen = true;
+    Given here = Given::Yes;
+    for (int f = 0; f < v.n_facts; ++f) {
+      const Fact& fact = v.facts[f];
+      if (fact.kind == FactKind::Option) chosen &= choice[fact.id] == fact.value;
+      if (fact.kind == FactKind::AxisGiven && fact.id == axis && fact.value == 0) here = Given::No;
+    }
+    if (chosen && given != Given::Yes) given = here;
+  }
+  return given == Given::No ? Given::No : Given::Yes;
+}
+
+void settle_optional(const Loss& loss, const int32_t* choice, const DLTensor* const* tensors, Shapes* s) {
   Given given[kMaxAxes] = {};
+  for (int a = 0; a < loss.n_axes; ++a) given[a] = loss.axes[a].optional ? Given::Unknown : by_choice(loss, choice, a);
   for (const bool force : {false, true}) {
     for (bool learnt = true; learnt;) {
       learnt = false;
@@ -55,8 +69,7 @@ void settle_optional(const Loss& loss, const DLTensor* const* tensors, Shapes* s
       }
     }
   }
-  for (int a = 0; a < loss.n_axes; ++a)
-    s->given[a] = !loss.axes[a].optional || loss.axes[a].flat || given[a] == Given::Yes;
+  for (int a = 0; a < loss.n_axes; ++a) s->given[a] = loss.axes[a].flat || given[a] == Given::Yes;
 }
 
 // "[N, C]" as declared, and what came.
@@ -188,7 +201,7 @@ lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, const
     LOSSC_TRY(check_dtype(*tensors[i], a, err));
     if (elem_of(a) == Elem::Float && tensors[i]->dtype.bits == 64) s->dtype_bits = 64;
   }
-  settle_optional(loss, tensors, s);
+  settle_optional(loss, choice, tensors, s);
   for (int i = 0; i < loss.n_inputs; ++i) {
     if (tensors[i] == nullptr) continue;
     int counts[kMaxDims];

@@ -9,7 +9,7 @@ inline constexpr int kMaxAxes = 16;
 // What all tensors of a plan agree on.
 struct Shapes {
   int32_t extent[kMaxAxes];  // 1 for absent axes
-  bool given[kMaxAxes];      // false: an optional axis that the tensors lack (flat ones are always given: see present)
+  bool given[kMaxAxes];      // false: an axis that the tensors lack (flat ones are always given: see present)
   const char* from[kMaxAxes];  // the argument that fixed the extent; nullptr: none so far
   int flat_ndim[kMaxAxes];     // flat axes: the dimensions they stand for
   int64_t flat_shape[kMaxAxes][kMaxRank];
@@ -21,8 +21,8 @@ inline bool present(const Loss& loss, const Shapes& shapes, int axis) {
   return shapes.given[axis] && !(loss.axes[axis].flat && shapes.flat_ndim[axis] == 0);
 }
 
-// Fixes the axes by the inputs that are given (tensors[i] may be nullptr), then those whose length follows from others
-// and from the choices of options.
+// Fixes the axes by the options' choices and the inputs that are given (tensors[i] may be nullptr), then those whose length
+// follows from others.
 lossc_status bind_shapes(const Loss& loss, const DLTensor* const* tensors, const int32_t* choice, Shapes* shapes,
                          lossc_error* err);
 

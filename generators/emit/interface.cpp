@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
+#include <set>
 
 #include "generators/emit/shape_code.h"
 
@@ -215,6 +217,25 @@ std::string print_shape(const Interface& all, const Shape& s) {
   return "[" + text + "]";
 }
 
+// Axes that this form's tensors have (true) or lack, where the same tensor of another form does otherwise: the choice of
+// an option changes its rank. Flat axes may stand for no dimension at all, and tell forms apart by nothing.
+std::map<int, bool> axes_of_form(const Program& form, const FormIds& ids, const Interface& all) {
+  std::map<int, bool> found;
+  for (size_t k = 0; k < ids.inputs.size(); k++) {
+    if (ids.inputs[k] < 0 || ids.inputs[k] >= static_cast<int>(all.inputs.size())) continue;
+    std::set<int> own;
+    for (ir::Id d : form.graph.tensors[k].dims) own.insert(ids.axes[form.graph.indices[d].axis]);
+    const std::vector<Shape>& shapes = all.inputs[ids.inputs[k]].shapes;
+    for (const Shape& s : shapes)
+      for (int axis : s.axes) {
+        const auto has = [&](const Shape& other) { return std::find(other.axes.begin(), other.axes.end(), axis) != other.axes.end(); };
+        if (!all.axes[axis].optional && !all.axes[axis].flat && !std::all_of(shapes.begin(), shapes.end(), has))
+          found[axis] = own.count(axis) > 0;
+      }
+  }
+  return found;
+}
+
 Shape without_optional(const Interface& all, Shape s) {
   std::erase_if(s.axes, [&](int a) { return all.axes[a].optional; });
   return s;
@@ -249,6 +270,7 @@ std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interf
       facts.push_back({lossc::Fact::TensorGiven, input, 1});
     }
   }
+  for (const auto& [axis, has] : axes_of_form(form, ids, all)) facts.push_back({lossc::Fact::AxisGiven, axis, has});
   return facts;
 }
 

@@ -66,7 +66,7 @@ struct Fact {
 Interface unite(const std::vector<Program>& forms, std::vector<FormIds>* ids);
 
 // The form's facts, and those that follow from what it declares: an input that it needs is given, one that it does not
-// know is absent.
+// know is absent, and so are the axes that its tensors lack and the same tensors of another form have.
 std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interface& all);
 
 // "[N, C, (P)]": an axis in brackets may be lacking, one with dots stands for several dimensions.
