@@ -456,3 +456,69 @@ def fastap_cases():
 LOSSES["fastap"] = Loss(
     "fastap", "pytorch-metric-learning FastAPLoss; catalogue/metric_learning.md fastap", fastap, fastap_library,
     ["embedding"], {}, {}, list(fastap_cases()), ["pytorch-metric-learning"])
+
+
+# ---- margin_loss -----------------------------------------------------------------------------------------------------
+
+
+def margin_loss(x, p, o):
+    d, beta = distances(unit_rows(x["embedding"])), x["beta"]
+    y = x["target" if "target" in x else "label"].tolist()
+    b = lambda i: beta[y[i]] if beta.dim() else beta
+    if o["pairs"] == "given":
+        triplets = list(zip(*(x[k].tolist() for k in ("anchor", "positive", "negative"))))
+        hinges = [v for a, q, n in triplets for v in (p["margin"] + d[a, q] - b(a), p["margin"] + b(a) - d[a, n])]
+    else:
+        pairs = [(i, j) for i in range(len(y)) for j in range(len(y)) if i != j]
+        hinges = [p["margin"] + (d[i, j] - b(i) if y[i] == y[j] else b(i) - d[i, j]) for i, j in pairs]
+    hinges = torch.stack(hinges) if hinges else torch.zeros(0).double()
+    clear_of(hinges)
+    terms = (hinges > 0).sum()
+    return Rows((torch.relu(hinges).sum() / terms if terms else 0 * d.sum()) + p["nu"] * beta.mean())
+
+
+def margin_loss_library(x, p, o):
+    from pytorch_metric_learning import distances as d, losses
+
+    if o["pairs"] != "given" or (p["nu"] and x["beta"].dim()):  # its mean of beta is over triplets
+        return None
+    y = x["target" if "target" in x else "label"]
+    loss = losses.MarginLoss(margin=p["margin"], nu=p["nu"], learn_beta=True, distance=d.LpDistance(),
+                             num_classes=len(x["beta"]) if x["beta"].dim() else None)
+    del loss.beta
+    loss.beta = x["beta"].reshape(-1)
+    value = loss(x["embedding"], y, tuple(x[k] for k in ("anchor", "positive", "negative")))
+    return Library("pytorch_metric_learning.losses.MarginLoss with its triplets given", None, value)
+
+
+def margin_loss_cases():
+    g = Draw("margin_loss")
+    y = [0, 1, 0, 2, 1, 3, 0, 2, 2]
+    x = {"embedding": g.normal(9, 4), "label": ints(y), "beta": floats(1.25)}
+    c = {"embedding": x["embedding"], "target": ints(y), "beta": floats([1.25, 0.75, 1.5, 2.0])}
+    t = {"anchor": ints([0, 0, 1, 2, 3, 7, 8]), "positive": ints([2, 6, 4, 0, 8, 3, 7]), "negative": ints([1, 5, 3, 4, 0, 1, 2])}
+    given = {"pairs": "given"}
+    yield Case("default", x)
+    yield Case("scaled", x, grad_output=-2.0)
+    yield Case("weight", x, reduction="sum", row_weight=[0.5])
+    yield Case("masked", x, {"nu": 0.5}, row_mask=[0])
+    yield Case("params", x, {"margin": 0.5, "nu": 0.25})
+    yield Case("classes", c)
+    yield Case("classes_nu", c, {"nu": 0.5})
+    yield Case("given", x | t, {}, given)
+    yield Case("given_nu", x | t, {"nu": 0.5, "margin": 0.5}, given)
+    yield Case("given_classes", c | t, {}, given)
+    yield Case("given_classes_nu", c | t, {"nu": 0.5}, given, why="the library's nu term is a mean over triplets")
+    apart = {"embedding": floats([[0, 1], [0, 2], [1, -1], [0.5, -0.5]]), "label": ints([0, 0, 1, 1]), "beta": floats(1.25)}
+    yield Case("no_terms", apart, {"nu": 0.5}, why="nu beta only")
+    same = x["embedding"].clone()
+    same[2], same[4] = same[0], same[3]
+    yield Case("duplicates", x | {"embedding": same}, library=False, why="distance 0 has gradient 0")
+    yield Case("duplicates_given", x | t | {"embedding": same}, {}, given, library=False, why="distance 0 has gradient 0")
+    yield Case("one_row", {"embedding": x["embedding"][:1], "label": ints([0]), "beta": floats(1.25)}, why="no pair: 0")
+
+
+LOSSES["margin_loss"] = Loss(
+    "margin_loss", "pytorch-metric-learning MarginLoss; catalogue/metric_learning.md margin_loss", margin_loss,
+    margin_loss_library, ["embedding", "beta"], {"margin": 0.2, "nu": 0}, {"pairs": ["all", "given"]},
+    list(margin_loss_cases()), ["pytorch-metric-learning"])

@@ -9,7 +9,7 @@ LOSSC_LOSS(distance_weighted_miner, "mining") {
                   "cutoff)), 0 from nonzero_loss_cutoff on; draw k takes the first j whose cumulative weight exceeds its "
                   "random number; the number returned is how many negatives row i could have drawn",
       .edges = "A row without such a negative draws -1 and has weights 0.",
-      .note = "Feeds a margin loss over given triplets. Nothing here has a gradient.",
+      .note = "Feeds margin_loss with pairs = given. Nothing here has a gradient.",
   });
   auto [i, j] = batch_pair("N", "anchors");
   auto m = twin(i, "m"), k = axis("K", "draws of each anchor");
