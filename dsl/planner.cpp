@@ -23,6 +23,10 @@ IndexSet set_of(const std::vector<Id>& list) {
   return s;
 }
 
+bool leaf(ir::Op op) {
+  return op == ir::Op::Const || op == ir::Op::Param || op == ir::Op::Index || op == ir::Op::Extent || op == ir::Op::Load;
+}
+
 Planner::Planner(const Program& program, std::map<int, std::set<Id>> shared)
     : program_(program), g_(plan_.graph), shared_(std::move(shared)) {
   plan_.program = &program;

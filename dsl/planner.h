@@ -10,6 +10,7 @@ namespace lossc::plan {
 
 std::vector<Id> members(ir::IndexSet set);
 ir::IndexSet set_of(const std::vector<Id>& list);
+bool leaf(ir::Op op);
 
 class Planner {
  public:

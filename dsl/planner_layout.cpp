@@ -9,14 +9,6 @@ using ir::IndexSet;
 using ir::kNone;
 using ir::Op;
 
-namespace {
-
-bool leaf(Op op) {
-  return op == Op::Const || op == Op::Param || op == Op::Index || op == Op::Extent || op == Op::Load;
-}
-
-}  // namespace
-
 // Do the axes of these indices occur together in some tensor? Then storing a value over them costs no more than that
 // tensor did; otherwise it is wide.
 bool Planner::like_a_tensor(IndexSet set) const {

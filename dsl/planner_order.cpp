@@ -44,7 +44,7 @@ bool Planner::needs_every_row(Id node) const {
 bool Planner::completes(Id node, size_t operand) const {
   const ir::Node& n = g_.at(node);
   const Id a = n.args[operand];
-  if (at_once(node)) return !at_once(a) && row_bound(a) && reaches_buffer(a);
+  if (at_once(node)) return !at_once(a) && row_bound(a) && !leaf(g_.at(a).op);
   return needs_every_row(node) && (operand == 0 || n.op != Op::At);
 }
 

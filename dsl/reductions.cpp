@@ -116,6 +116,21 @@ Expr logsumexp(Index over, Arg e, Mask m) {
   Id empty = g.binary(Op::Eq, p.total, g.constant(0));
   return {g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total)))};
 }
+Expr log_add_exp(std::initializer_list<Arg> terms) {
+  auto& g = G();
+  if (terms.size() == 0) B().fail("log_add_exp: no terms");
+  std::vector<Id> x;
+  Id largest = ir::kNone, total = ir::kNone;
+  for (const Arg& a : terms) x.push_back(B().as_float(a));
+  for (Id a : x) largest = largest == ir::kNone ? a : g.binary(Op::Max, largest, a);
+  const Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
+  for (Id a : x) {
+    const Id e = g.unary(Op::Exp, g.binary(Op::Sub, a, shift));
+    total = total == ir::kNone ? e : g.binary(Op::Add, total, e);
+  }
+  const Id none = g.binary(Op::Eq, total, g.constant(0));
+  return {g.select(none, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, shift, g.unary(Op::Log, total)))};
+}
 Expr softmax(Index over, Arg e, Mask m) {
   Softmax p = softmax_parts(over, B().as_float(e), m);
   return {G().binary(Op::Mul, p.e, G().unary(Op::ZeroRecip, p.total))};

@@ -4,6 +4,7 @@
 // these structs as C++ initialisers (registry.cpp), so everything here is an aggregate of integers, doubles and
 // pointers to constants: no constructors, no relocations beyond pointers, nothing that runs before main.
 #pragma once
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 
@@ -138,7 +139,7 @@ enum class ShapeOp : uint8_t { Const, Extent, Option, Neg, Not, Add, Sub, Mul, D
 struct ShapeCode {
   ShapeOp op;
   int32_t value;  // Const: itself; Extent: of this axis; Option: this one's choice
-  bool operator==(const ShapeCode&) const = default;
+  auto operator<=>(const ShapeCode&) const = default;
 };
 inline constexpr int kMaxShapeCode = 64;
 struct Requirement {

@@ -35,22 +35,26 @@ rt::ShapeOp shape_op(ir::Op op) {
 struct Writer {
   const Program& p;
   const std::vector<int>&axes, &options;
-  std::vector<rt::ShapeCode> code = {};
-
   // The only params that the language lets in here are counts, which are options.
   int option_of(ir::Id param) const {
     const auto it = std::find_if(p.options.begin(), p.options.end(), [&](const OptionInfo& o) { return o.param == param; });
     return options[static_cast<size_t>(it - p.options.begin())];
   }
 
-  void add(ir::Id node) {
+  std::vector<rt::ShapeCode> write(ir::Id node) const {
     const ir::Node& n = p.graph.at(node);
-    for (ir::Id a : n.args) add(a);
+    std::vector<std::vector<rt::ShapeCode>> args;
+    for (ir::Id a : n.args) args.push_back(write(a));
+    // Which operand of a sum comes first is an accident of the order in which a form's nodes were made.
+    if (n.op == ir::Op::Add || n.op == ir::Op::Mul || n.op == ir::Op::Max || n.op == ir::Op::Min) std::sort(args.begin(), args.end());
+    std::vector<rt::ShapeCode> code;
+    for (const auto& a : args) code.insert(code.end(), a.begin(), a.end());
     const int32_t value = n.op == ir::Op::Const    ? static_cast<int32_t>(n.value)
                           : n.op == ir::Op::Extent ? axes[static_cast<size_t>(n.sym)]
                           : n.op == ir::Op::Param  ? option_of(n.sym)
                                                    : 0;
     code.push_back({shape_op(n.op), value});
+    return code;
   }
 };
 
@@ -58,11 +62,10 @@ struct Writer {
 
 std::vector<rt::ShapeCode> shape_code(const Program& p, const std::vector<int>& axes, const std::vector<int>& options,
                                       ir::Id node) {
-  Writer writer{p, axes, options};
-  writer.add(node);
-  if (writer.code.size() > rt::kMaxShapeCode)
+  std::vector<rt::ShapeCode> code = Writer{p, axes, options}.write(node);
+  if (code.size() > rt::kMaxShapeCode)
     throw DefinitionError(fmt::format("loss '{}': `{}` is too long for a length or a condition", p.name, ir::print(p.graph, node, 4)));
-  return std::move(writer.code);
+  return code;
 }
 
 }  // namespace lossc::emit

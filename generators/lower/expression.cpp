@@ -216,8 +216,8 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
   const math::Env env{isa.features.find("fma") != std::string_view::npos};
   auto c = [&](double v) { return Halide::Internal::make_const(x.type(), v); };
   switch (op) {
-    case Op::Neg: return -x;
-    case Op::Abs: return Halide::abs(x);
+    case Op::Neg: return strict::neg(x);
+    case Op::Abs: return strict::abs(x);
     case Op::Sign:
       return Halide::select(strict::is_nan(x), x, strict::lt(c(0), x), c(1), strict::lt(x, c(0)), c(-1), c(0));
     case Op::Exp: return math::exp(x, env);

@@ -46,6 +46,18 @@ inline Expr select(const Expr& c, const Expr& a, const Expr& b) {
   const Halide::Type bits = Halide::UInt(a.type().bits(), a.type().lanes());
   return Halide::reinterpret(a.type(), Halide::select(c, Halide::reinterpret(bits, a), Halide::reinterpret(bits, b)));
 }
+// The sign bit alone, because 0 - x would be flagged, and -x == inf folded to false.
+inline Expr sign_bit(const Halide::Type& t) {
+  return Halide::Internal::make_const(Halide::UInt(t.bits(), t.lanes()), uint64_t{1} << (t.bits() - 1));
+}
+inline Expr neg(const Expr& x) {
+  if (!x.type().is_float()) return -x;
+  return Halide::reinterpret(x.type(), Halide::reinterpret(sign_bit(x.type()).type(), x) ^ sign_bit(x.type()));
+}
+inline Expr abs(const Expr& x) {
+  if (!x.type().is_float()) return Halide::abs(x);
+  return Halide::reinterpret(x.type(), Halide::reinterpret(sign_bit(x.type()).type(), x) & ~sign_bit(x.type()));
+}
 inline Expr max_nan(const Expr& a, const Expr& b) { return strict::select(strict::is_nan(a) || lt(b, a), a, b); }
 inline Expr min_nan(const Expr& a, const Expr& b) { return strict::select(strict::is_nan(a) || lt(a, b), a, b); }
 

@@ -181,6 +181,7 @@ Expr clamp(Arg a, Arg low, Arg high);  // derivative 1 at the bounds
 Expr max(Arg a, Arg b);  // derivative shared equally where a == b
 Expr min(Arg a, Arg b);
 Expr is_nan(Arg a);
+Expr log_add_exp(std::initializer_list<Arg> terms);  // log of the sum of the exponentials; of nothing but -inf: -inf
 Expr extent(Index axis);  // its length, an integer
 
 // ---- reductions: over one index, optionally where a mask holds; an empty one has its identity --------------------

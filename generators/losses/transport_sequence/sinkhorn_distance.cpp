@@ -1,0 +1,41 @@
+#include <lossc/loss.h>
+using namespace lossc;
+
+LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
+  about({
+      .title = "Entropic optimal transport (Sinkhorn) distance",
+      .paper = "Cuturi 2013 (Sinkhorn Distances), section 4; gradient: Feydy et al. 2019 (Interpolating between OT and MMD), prop. 2",
+      .equation =
+          "f_i = -e log sum_j b_j exp((g_j - C_ij) / e), g_j = -e log sum_i a_i exp((f_i - C_ij) / e), so many times; "
+          "L = <a, f> + <b, g>; dL/dC_ij = a_i b_j exp((f_i + g_j - C_ij) / e); C_ij = |x_i - y_j|^2 / 2, or |x_i - y_j|",
+      .edges =
+          "The gradient is that of potentials that count as constants, as converged ones may, at the temperature of the last iteration. Points of "
+          "weight 0 are not there. If there are none on a side the loss is 0. Weights need not sum to 1, but on both sides to "
+          "the same.",
+      .note = "With scaling < 1 iteration k has temperature max(epsilon, start scaling^k): start is the largest cost or so.",
+  });
+  auto i = axis("N", "points of x"), j = axis("M", "points of y"), d = axis("D", "coordinates");
+  auto k = count_axis("iterations", 50, "times that both potentials are updated");
+  auto cost = option("cost", {"squared_distance", "distance", "given"}, "half the square, the distance, or a tensor");
+  auto a = tensor("x_weight", {i}, ">= 0; absent: 1 / N").optional().constant();
+  auto b = tensor("y_weight", {j}, ">= 0; absent: 1 / M").optional().constant();
+  auto epsilon = param("epsilon", 0.05, "temperature, in units of the cost").positive();
+  auto scaling = param("scaling", 1, "of the temperature from one iteration to the next").between(0, 1);
+  auto start = param("start", 0, "temperature of the first iteration; less than epsilon: that").at_least(0);
+
+  auto c = [&]() -> Expr {
+    if (cost.is("given")) return tensor("cost_matrix", {i, j}, "any real")(i, j);
+    auto x = tensor("x", {i, d}, "one point per row; any real"), y = tensor("y", {j, d}, "one point per row; any real");
+    return cost.is("distance") ? sqrt(sum(d, sq(x(i, d) - y(j, d)))) : 0.5 * sqdist(d, x(i, d), y(j, d));
+  }();
+  auto p = a.given() ? a(i) : 1.0 / number(extent(i)), q = b.given() ? b(j) : 1.0 / number(extent(j));
+  auto temperature = [&](Expr at) { return max(epsilon, start * pow(scaling, number(at))); };
+  auto e = temperature(k + 0);
+  auto u = iterate(k, {{i, 0.0}, {j, 0.0}}, [&](const std::vector<Expr>& v) {
+    auto f = -e * logsumexp(j, log(q) + (v[1] - c) / e, q > 0);
+    return std::vector<Expr>{f, -e * logsumexp(i, log(p) + (f - c) / e, p > 0)};
+  });
+  auto value = sum(i, p * u[0], p > 0) + sum(j, q * u[1], q > 0);
+  auto transported = sum(i, sum(j, stop_gradient(p * q * exp((u[0] + u[1] - c) / temperature(max(extent(k) - 1, 0)))) * c, q > 0), p > 0);
+  loss_total(straight_through(value, transported));
+}
