@@ -91,6 +91,7 @@ struct Tensor {
   bool optional = false;
   Id range_axis = kNone, ignore_param = kNone;  // of an index tensor
   bool allow_minus_one = false;
+  bool range_inclusive = false;  // the extent itself is in range
 };
 struct Param {
   std::string name, doc;

@@ -198,6 +198,11 @@ Tensor Tensor::in_range(Index index) {
   G().tensors[id].range_axis = G().indices[index.id].axis;
   return *this;
 }
+Tensor Tensor::up_to(Index index) {
+  in_range(index);
+  G().tensors[id].range_inclusive = true;
+  return *this;
+}
 Tensor Tensor::ignoring(Param p) {
   G().tensors[id].ignore_param = p.id;
   return *this;

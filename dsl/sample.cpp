@@ -187,10 +187,12 @@ class Sampler {
   // Index tensors within their range; labels without a range are names of a few classes.
   void keys(Array& a, const ir::Tensor& info) {
     int64_t range = std::max<int64_t>(2, static_cast<int64_t>(a.data.size()) / 3);
-    if (info.range_axis != ir::kNone) range = extent(first_index(info.range_axis));
+    if (info.range_axis != ir::kNone) range = extent(first_index(info.range_axis)) + info.range_inclusive;
     for (size_t k = 0; k < a.data.size(); k++) {
       const int64_t different = info.range_axis == ir::kNone ? int64_t(k) : int64_t(k) % std::max<int64_t>(range, 1);
       double v = static_cast<double>(random_.below(range));
+      // Lengths are mostly nearly whole: a target does not fit into hardly any steps.
+      if (info.range_inclusive) v = static_cast<double>(range - 1 - random_.below((range - 1) / 4 + 1));
       if (o_.stress == Stress::OneClass) v = 0;
       if (o_.stress == Stress::NoPositives) v = static_cast<double>(different);
       const bool all = o_.stress == Stress::Ignored || range == 0;

@@ -91,7 +91,7 @@ lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shap
                          Bound* t, lossc_error* err) {
   Range range{INT32_MIN, int64_t{INT32_MAX} + 1, INT32_MIN};
   if (a.range_axis >= 0) {
-    range = {a.allow_minus_one ? -1 : 0, shapes.extent[a.range_axis], a.allow_minus_one ? -1 : 0};
+    range = {a.allow_minus_one ? -1 : 0, shapes.extent[a.range_axis] + (a.range_inclusive ? 1 : 0), a.allow_minus_one ? -1 : 0};
     range.ignored = range.low;
     const double ignored = a.ignore_param >= 0 ? params[a.ignore_param] : NAN;
     if (std::fabs(ignored) <= 2147483647.0) range.ignored = static_cast<int64_t>(ignored);

@@ -258,10 +258,20 @@ struct Layouter {
     return false;
   }
 
-  // Workers that keep a partial of the accumulator, rows that a panel buffer holds.
+  // Workers that keep a partial of the accumulator, rows that a panel buffer holds: all of them, if a step outside of a
+  // panel loop (of a recurrence over all rows) needs it.
   void users(int b, int* workers, int64_t* rows) const {
     *workers = 1;
     *rows = 1;
+    const BufferLayout& own = form.buffers[b];
+    for (int p = 0; p < v.n_passes && v.buffers[b].storage == Storage::Panel && own.row_dim < 4; ++p) {
+      for (int s = v.passes[p].first_once; s < v.passes[p].first_once + v.passes[p].n_once; ++s) {
+        if (!form.active.steps.test(s)) continue;
+        each_buffer(v.steps[s], [&](int other, bool) {
+          if (other == b) *rows = std::max<int64_t>(*rows, own.extent[own.row_dim]);
+        });
+      }
+    }
     for (int p = 0; p < v.n_passes; ++p) {
       const PassLayout& l = form.passes[p];
       each_panel_step(v.passes[p], [&](int, const Step& step) {

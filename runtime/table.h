@@ -184,6 +184,7 @@ struct Argument {
   int8_t range_axis;              // index tensors: values must lie in [0, extent) or equal ignore_param; -1: any value
   int8_t ignore_param;            // index into the params, -1: none
   bool allow_minus_one;           // index tensors: -1 means "none"
+  bool range_inclusive = false;   // ... and the extent of range_axis is allowed, too
 };
 
 struct Axis {

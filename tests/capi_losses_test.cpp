@@ -127,7 +127,8 @@ int64_t extent(const Setting& s, int axis) {
     for (int k = 0; k < table(s.loss).n_options; ++k) choices[k] = table(s.loss).options[k].fallback;
     return std::max<int64_t>(lossc::rt::evaluate(a.length, a.n_length, extents, choices), 0);
   }
-  const int64_t n = s.extents.count(axis) ? s.extents.at(axis) : 5 + axis;
+  // Sequences of labels (S) are shorter than what they label, or there is no alignment of the two.
+  const int64_t n = s.extents.count(axis) ? s.extents.at(axis) : std::string(a.name) == "S" ? 2 : 5 + axis;
   return s.variant->n_requirements > 0 ? n + n % 2 : n;
 }
 
@@ -232,7 +233,7 @@ struct Made {
       if (d.type.code == kDLFloat)
         d.set(i, s.coarse ? (4 + (*seed >> 8) % 57) / 64.0 : 0.05 + 0.9 * (*seed >> 8) / double(1 << 24));
       else
-        d.set(i, static_cast<double>((*seed >> 8) % (a.integer ? range : 2)));
+        d.set(i, static_cast<double>(a.range_inclusive ? extent(s, a.range_axis) : (*seed >> 8) % (a.integer ? range : 2)));  // whole lengths
     }
   }
 };

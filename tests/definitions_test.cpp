@@ -50,7 +50,7 @@ class EveryForm : public testing::TestWithParam<const Definition*> {
 
 TEST_P(EveryForm, IsFoundFromACaseOfIt) {
   for (const Program& p : forms_) {
-    const Case c = sample(p, {.extents = {{"P", 3}}, .extent = 4});
+    const Case c = sample(p, {.extents = {{"P", 3}, {"S", 2}}, .extent = 4});
     EXPECT_EQ(unknown_names(p, c), "");
     EXPECT_EQ(describe(program_for(*GetParam(), c)), describe(p));
   }
@@ -59,7 +59,7 @@ TEST_P(EveryForm, IsFoundFromACaseOfIt) {
 TEST_P(EveryForm, HasTheGradientOfItsValue) {
   for (const Program& p : forms_)
     for (const auto& choices : runtime_choices(p))
-      check_gradients(p, sample(p, {.extent = 4, .choices = choices, .row_inputs = true}), 0.5);
+      check_gradients(p, sample(p, {.extents = {{"S", 2}}, .extent = 4, .choices = choices, .row_inputs = true}), 0.5);
 }
 
 // Ties, zero vectors and the like sit on kinks, where only the elements that are smooth can be compared.

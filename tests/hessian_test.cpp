@@ -35,7 +35,7 @@ TEST_P(Hessian, IsTheDifferenceOfGradients) {
   size_t form_count = 0;
   for (const Program& form : build_all(*GetParam())) {
     if (form_count++ == 6) break;  // forms of one loss differ in what gradient_test has word by word
-    const Case c = sample(form, {.extents = {{"P", 3}}, .extent = 4, .seed = 3});
+    const Case c = sample(form, {.extents = {{"P", 3}, {"S", 2}}, .extent = 4, .seed = 3});
     const Product p = product_of(form, c, 7);
     Oracle oracle(p.program.graph, p.inputs);
     for (const Gradient& h : p.product.products) {
@@ -57,7 +57,7 @@ TEST_P(Hessian, IsSymmetric) {
       // The shift of a softmax is stopped, but does not matter: select(is_finite(max), max, 0).
       if (form.graph.at(n).op == ir::Op::StraightThrough || form.graph.at(what).op != ir::Op::Select) return;
     }
-  const Case c = sample(form, {.extents = {{"P", 3}}, .extent = 4, .seed = 3});
+  const Case c = sample(form, {.extents = {{"P", 3}, {"S", 2}}, .extent = 4, .seed = 3});
   const Product u = product_of(form, c, 7), v = product_of(form, c, 99);
   const auto along = [&](const Product& left, const Product& right) {
     Oracle oracle(right.program.graph, right.inputs);

@@ -18,7 +18,7 @@ emit::Interface interface_of(const Definition& d) {
 
 std::string range_of(const emit::Interface& all, const emit::Input& t) {
   std::string text;
-  if (t.range_axis >= 0) text = fmt::format("0 to {} - 1", all.axes[t.range_axis].name);
+  if (t.range_axis >= 0) text = fmt::format("0 to {}{}", all.axes[t.range_axis].name, t.range_inclusive ? "" : " - 1");
   if (t.ignore_param >= 0) text += fmt::format("{}{}", text.empty() ? "" : ", or ", all.params[t.ignore_param].name);
   if (t.allow_minus_one) text += fmt::format("{}-1 for none", text.empty() ? "" : ", or ");
   return text;

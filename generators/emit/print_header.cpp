@@ -93,7 +93,7 @@ class Header {
   std::string input_remark(const Input& t) const {
     std::string s = fmt::format("{} {}: {}", dtype_text(t.type, bits_, false), shape_text(all_, t.shapes), t.doc);
     if (t.optional) s += t.by_option ? ", else NULL" : "; may be NULL";
-    if (t.range_axis >= 0) s += fmt::format("; 0 to {} - 1", all_.axes[t.range_axis].name);
+    if (t.range_axis >= 0) s += fmt::format("; 0 to {}{}", all_.axes[t.range_axis].name, t.range_inclusive ? "" : " - 1");
     if (t.ignore_param >= 0) s += fmt::format(", or {}", all_.params[t.ignore_param].name);
     if (t.allow_minus_one) s += ", or -1";
     return s;

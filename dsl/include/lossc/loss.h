@@ -90,6 +90,7 @@ struct Tensor {
   bool given() const;                     // structural
   Tensor constant();                      // no gradient is offered
   Tensor in_range(Index axis);            // index tensor: values lie in [0, extent of the axis)
+  Tensor up_to(Index axis);               // index tensor: a length, in [0, extent of the axis]
   Tensor ignoring(Param ignore_index);    // index tensor: this value is allowed too
   Tensor or_minus_one();                  // index tensor: -1 is allowed too
 };

@@ -12,12 +12,12 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
           "L = R at the last pair; c_ij = |x_i - y_j|^2; divergence: L(x,y) - (L(x,x) + L(y,y)) / 2",
       .edges =
           "Points from x_length or y_length on do not count, whatever they hold. A sequence without points has loss +inf "
-          "(divergence: NaN) and gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences.",
+          "and gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences.",
   });
   auto n = axis("N", "pairs of sequences"), i = axis("T", "points of x"), j = axis("S", "points of y"), d = axis("D", "coordinates");
   auto cost = option("cost", {"squared_distance", "given"}, "of the points, or a tensor");
-  auto x_length = labels("x_length", {n}, "points of x that count, 0 to T; absent: T").optional();
-  auto y_length = labels("y_length", {n}, "points of y that count, 0 to S; absent: S").optional();
+  auto x_length = labels("x_length", {n}, "points of x that count; absent: T").up_to(i).optional();
+  auto y_length = labels("y_length", {n}, "points of y that count; absent: S").up_to(j).optional();
   auto gamma = param("gamma", 1, "temperature of the minimum, in units of the cost").positive();
 
   const double never = std::numeric_limits<double>::infinity();
@@ -41,7 +41,8 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
   auto loss = dtw(xy, i, p, q, apart(x, i, y, xy - i));
   if (form.is("divergence")) {
     auto xx = derived_axis("2T-1", 2 * extent(i) - 1, "diagonals"), yy = derived_axis("2S-1", 2 * extent(j) - 1, "diagonals");
-    loss = loss - 0.5 * (dtw(xx, i, p, p, apart(x, i, x, xx - i)) + dtw(yy, j, q, q, apart(y, j, y, yy - j)));
+    auto within = dtw(xx, i, p, p, apart(x, i, x, xx - i)) + dtw(yy, j, q, q, apart(y, j, y, yy - j));
+    loss = select(p > 0 && q > 0, loss - 0.5 * within, never);
   }
   loss_per(n, loss);
 }
