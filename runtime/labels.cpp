@@ -1,7 +1,12 @@
 #include "runtime/labels.h"
 
+#include <algorithm>
+#include <atomic>
 #include <climits>
 #include <cmath>
+
+#include "runtime/plan.h"
+#include "runtime/pool.h"
 
 namespace lossc::rt {
 namespace {
@@ -44,11 +49,25 @@ struct Labels {
   }
 };
 
+// Labels that stay where they are: in 32 bits, twice as many to a vector, and one comparison for both ends of the range.
+bool all_allowed(const int32_t* from, int64_t n, const Range& range) {
+  const auto low = static_cast<uint32_t>(range.low), size = static_cast<uint32_t>(range.high - range.low);
+  const auto ignored = static_cast<int32_t>(range.ignored);
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    bad |= static_cast<uint32_t>((static_cast<uint32_t>(from[i]) - low >= size) & (from[i] != ignored));
+  }
+  return bad == 0;
+}
+
 // The innermost dimension, densely or not. Returns the first position that is wrong, or n. No exit from the loop before
 // its end, so that it vectorises; wrong labels are rare.
 template <class T>
 int64_t take_row(const T* from, int64_t stride, int64_t n, const Range& range, int32_t* to) {
   bool good = true;
+  if constexpr (sizeof(T) == sizeof(int32_t)) {
+    if (stride == 1 && all_allowed(from, n, range)) return n;
+  }
   for (int64_t i = 0; i < n; ++i) {
     const T x = from[i * stride];
     good &= range.allows(x);
@@ -60,35 +79,74 @@ int64_t take_row(const T* from, int64_t stride, int64_t n, const Range& range, i
   return i;
 }
 
+// All labels of an argument, by pieces of its innermost dimension, so that several workers can share them.
 template <class T>
-lossc_status take(const Labels& labels, const Bound& t, int32_t* to) {
-  // Outermost first, at most four dimensions, filled up from the left with extents of 1.
-  int64_t extent[kMaxDims] = {1, 1, 1, 1}, stride[kMaxDims] = {};
-  for (int d = 0; d < t.ndim; ++d) {
-    extent[kMaxDims - t.ndim + d] = t.extent[d];
-    stride[kMaxDims - t.ndim + d] = t.stride[d];
-  }
-  const T* const base = reinterpret_cast<const T*>(t.host);
-  for (int64_t i = 0; i < extent[0]; ++i) {
-    for (int64_t j = 0; j < extent[1]; ++j) {
-      for (int64_t k = 0; k < extent[2]; ++k) {
-        const T* const row = base + i * stride[0] + j * stride[1] + k * stride[2];
-        const int64_t l = take_row(row, stride[3], extent[3], labels.range, to);
-        if (l < extent[3]) {
-          const int64_t at[kMaxDims] = {i, j, k, l};
-          return labels.wrong(at + kMaxDims - t.ndim, row[l * stride[3]]);
-        }
-        if (to != nullptr) to += extent[3];
-      }
+struct Take {
+  Take(const Range& range, const Bound& t, int32_t* to) : range(range), base(reinterpret_cast<const T*>(t.host)), to(to) {
+    // Outermost first, at most four dimensions, filled up from the left with extents of 1.
+    for (int d = 0; d < t.ndim; ++d) {
+      extent[kMaxDims - t.ndim + d] = t.extent[d];
+      stride[kMaxDims - t.ndim + d] = t.stride[d];
     }
+    per_row = (extent[3] + kPiece - 1) / kPiece;
+    pieces = extent[0] * extent[1] * extent[2] * per_row;
   }
-  return LOSSC_OK;
+
+  // Takes one piece. Where is its first wrong label? nullptr: there is none.
+  const T* wrong(int64_t piece, int64_t (&at)[kMaxDims]) const {
+    const int64_t row = piece / per_row, first = piece % per_row * kPiece, n = std::min(kPiece, extent[3] - first);
+    at[2] = row % extent[2], at[1] = row / extent[2] % extent[1], at[0] = row / extent[2] / extent[1];
+    const T* const from = base + at[0] * stride[0] + at[1] * stride[1] + at[2] * stride[2] + first * stride[3];
+    const int64_t good = take_row(from, stride[3], n, range, to == nullptr ? nullptr : to + row * extent[3] + first);
+    at[3] = first + good;
+    return good < n ? from + good * stride[3] : nullptr;
+  }
+
+  // Takes all. The first piece that has a wrong label, or `pieces`.
+  int64_t run(int workers) {
+    constexpr float kNs = 0.2f;  // a label, or less
+    first_wrong = pieces;
+    shares = pieces_for(kNs * static_cast<float>(pieces) * static_cast<float>(std::min(kPiece, extent[3])), workers);
+    run_tasks(
+        static_cast<size_t>(shares),
+        [](void* context, size_t k) {
+          Take& t = *static_cast<Take*>(context);
+          const auto share = static_cast<int64_t>(k);
+          int64_t at[kMaxDims];
+          for (int64_t p = t.pieces * share / t.shares; p < t.pieces * (share + 1) / t.shares; ++p) {
+            if (t.wrong(p, at) == nullptr) continue;
+            for (int64_t seen = t.first_wrong; p < seen && !t.first_wrong.compare_exchange_weak(seen, p);) {
+            }
+            return;
+          }
+        },
+        this);
+    return first_wrong;
+  }
+
+  static constexpr int64_t kPiece = 16384;
+  const Range range;
+  const T* const base;
+  int32_t* const to;
+  int64_t extent[kMaxDims] = {1, 1, 1, 1}, stride[kMaxDims] = {}, per_row, pieces;
+  int64_t shares = 1;
+  std::atomic<int64_t> first_wrong{0};
+};
+
+template <class T>
+lossc_status take(const Labels& labels, const Bound& t, int32_t* to, int workers) {
+  Take<T> all(labels.range, t, to);
+  const int64_t piece = all.run(workers);
+  if (piece == all.pieces) return LOSSC_OK;
+  int64_t at[kMaxDims];
+  const T* const label = all.wrong(piece, at);
+  return labels.wrong(at + kMaxDims - t.ndim, *label);
 }
 
 }  // namespace
 
 lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shapes, const double* params, int32_t* to,
-                         Bound* t, lossc_error* err) {
+                         Bound* t, int workers, lossc_error* err) {
   Range range{INT32_MIN, int64_t{INT32_MAX} + 1, INT32_MIN};
   if (a.range_axis >= 0) {
     range = {a.allow_minus_one ? -1 : 0, shapes.extent[a.range_axis] + (a.range_inclusive ? 1 : 0), a.allow_minus_one ? -1 : 0};
@@ -99,8 +157,8 @@ lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shap
     return LOSSC_OK;  // any i32 will do
   }
   const Labels labels{loss, a, shapes, range, err};
-  if (to == nullptr) return take<int32_t>(labels, *t, nullptr);
-  LOSSC_TRY(take<int64_t>(labels, *t, to));
+  if (to == nullptr) return take<int32_t>(labels, *t, nullptr, workers);
+  LOSSC_TRY(take<int64_t>(labels, *t, to, workers));
   t->host = reinterpret_cast<uint8_t*>(to);
   t->elem_bytes = sizeof(int32_t);
   int64_t size = 1;

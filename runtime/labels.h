@@ -7,6 +7,6 @@ namespace lossc::rt {
 // Checks that all values are in range, equal to the ignored value, or -1 where that is allowed. i64 ones are copied to
 // `to` as i32, densely, and *t then shows the copy.
 lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shapes, const double* params, int32_t* to,
-                         Bound* t, lossc_error* err);
+                         Bound* t, int workers, lossc_error* err);
 
 }  // namespace lossc::rt

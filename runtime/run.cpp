@@ -384,7 +384,8 @@ lossc_status run_plan(const Plan& plan, const lossc_run_args& args, lossc_error*
     int32_t* const to = plan.labels_at[i] == kNowhere
                             ? nullptr
                             : reinterpret_cast<int32_t*>(static_cast<char*>(args.workspace) + plan.labels_at[i]);
-    LOSSC_TRY(take_labels(*plan.loss, plan.loss->inputs[i], plan.shapes, r.params, to, &r.inputs[i], err));
+    LOSSC_TRY(take_labels(*plan.loss, plan.loss->inputs[i], plan.shapes, r.params, to, &r.inputs[i],
+                          plan.workers, err));
   }
   for (int k = 0; k < plan.loss->n_outputs; ++k) {
     if (r.asked >> k & 1) LOSSC_TRY(r.check_form_has(k));

@@ -2,6 +2,7 @@
 
 namespace lossc::schedules {
 
+using Halide::Expr;
 using Halide::Func;
 using Halide::MemoryType;
 using Halide::RVar;
@@ -19,35 +20,54 @@ void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
 
 namespace {
 
+// Unrolled in the cases of `fast` only: with other strides vectors are gathers, which are long.
+void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std::vector<Expr>& fast) {
+  for (const Expr& c : fast) f.specialize(c).vectorize(x, lanes).unroll(x);
+  f.vectorize(x, lanes);
+  if (fast.empty()) f.unroll(x);
+}
+
 // Whole chunks, so that their loops have a known length and registers; what a chunk reads past the end of the caller's
-// memory is clamped (Lowering::past_end).
-Func per_chunk(const Chunked& c, int chunk, int lanes) {
+// memory is clamped (Lowering::past_end). On the stack, too, what is as long as a walk: Halide then takes the memory once
+// a call, not once a chunk.
+Func per_chunk(const Chunked& c, int chunk, int lanes, const std::vector<Expr>& fast) {
   Func g = c.f;
+  g.store_in(MemoryType::Stack);
+  if (!c.along) return g;
   const Var x = g.args()[0];
-  g.store_in(c.heap ? MemoryType::Heap : MemoryType::Stack).bound_storage(x, chunk);
+  g.bound_storage(x, chunk).bound_extent(x, chunk);
+  const int block = std::min(chunk, 2 * lanes);
   Var xo("xo"), xi("xi");
-  g.split(x, xo, xi, 2 * lanes, TailStrategy::RoundUp).vectorize(xi, lanes).unroll(xi);
+  vectorise(g.split(x, xo, xi, block), xi, lanes, fast);
   if (g.has_update_definition()) {  // accumulators in registers: the walk inside
     Var uo("uo"), ui("ui");
-    const RVar r = g.rvars()[0];
-    g.update().split(x, uo, ui, 2 * lanes, TailStrategy::RoundUp).reorder(ui, r, uo).vectorize(ui, lanes).unroll(ui);
+    vectorise(g.update().split(x, uo, ui, block).reorder(ui, g.rvars()[0], uo), ui, lanes, fast);
   }
   return g;
 }
 
 }  // namespace
 
-void chunk_loop(Func f, const std::vector<Var>& vars, const std::vector<Chunked>& inner, int chunk, int lanes) {
+void chunk_loop(Func f, const std::vector<Var>& vars, const ChunkLoop& loop) {
   Var xo("xo"), xc("xc"), xm("xm"), xi("xi");
-  f.split(vars[0], xo, xc, chunk, TailStrategy::GuardWithIf).split(xc, xm, xi, 2 * lanes);
   // x within the chunk, y, then chunks, then the rest.
   const size_t walked = vars.size() > 2 ? 2 : 1;
   std::vector<Halide::VarOrRVar> order{xi, xm};
   if (walked == 2) order.emplace_back(vars[1]);
   order.emplace_back(xo);
   for (size_t k = walked; k < vars.size(); k++) order.emplace_back(vars[k]);
-  f.reorder(order).vectorize(xi, lanes).unroll(xi);
-  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
+  auto loops = [&](Halide::Stage s, bool fast) {
+    s.split(vars[0], xo, xc, loop.chunk, fast && loop.whole ? TailStrategy::ShiftInwards : TailStrategy::GuardWithIf)
+        .split(xc, xm, xi, std::min(loop.chunk, 2 * loop.lanes))
+        .reorder(order)
+        .vectorize(xi, loop.lanes);
+    if (fast) s.unroll(xi);
+    if (!fast && loop.whole) s.never_partition_all();
+  };
+  for (const Expr& c : loop.fast) loops(f.specialize(c), true);
+  loops(f, loop.fast.empty());
+  for (const Chunked& c : loop.inner)
+    per_chunk(c, loop.chunk, loop.lanes, loop.fast).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -60,6 +80,9 @@ namespace {
 void lanes_of(LaneSum& s) {
   s.part.bound(s.lane, 0, s.width).vectorize(s.lane, s.lanes).unroll(s.lane);
 }
+
+// What is left of a row behind the whole blocks is read lane by lane whatever its stride: one version will do.
+std::vector<Expr> cases(const LaneSum& s, int update) { return update == 0 ? s.fast : std::vector<Expr>(); }
 
 void fold_at(LaneSum& s, Var row) {
   int w = s.width / 2;
@@ -88,7 +111,7 @@ void register_lanes(LaneSum& s) {
   s.part.store_in(MemoryType::Stack);
   for (int u : {0, 1}) {
     std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.loops[u]};
-    s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
   }
   fold_at(s, row);
 }
@@ -102,7 +125,7 @@ void block_lanes(LaneSum& s) {
   s.part.compute_at(s.out, ro).store_in(MemoryType::Stack).bound_storage(row, kRows);
   for (int u : {0, 1}) {
     std::vector<Halide::VarOrRVar> order{s.lane, row, s.tiles[u], s.loops[u]};
-    s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
   }
   fold_at(s, ri);
 }
@@ -114,17 +137,17 @@ void scratch_lanes(LaneSum& s) {
     // Chunks outside the second index (classes), so that what is computed once a chunk serves them all.
     std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.outer[0], s.loops[u]};
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
-    s.part.update(u).reorder(order).vectorize(s.lane, s.lanes).unroll(s.lane);
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
   }
   for (const Chunked& c : s.inner) {
-    Func g = per_chunk(c, s.chunk, s.lanes);
+    Func g = per_chunk(c, s.chunk, s.lanes, cases(s, c.update));
     c.every ? g.compute_at(s.part, s.outer[0]) : g.compute_at(s.part, s.loops[c.update]);
   }
   fold_at(s, s.outer[0]);
 }
 
 void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vectorised, bool tiled, RVar r,
-                 const std::vector<Chunked>& inner, int chunk, int lanes) {
+                 const std::vector<Chunked>& inner, int chunk, int lanes, const std::vector<Expr>& fast) {
   if (vars.empty()) {
     sum.compute_root().store_in(MemoryType::Stack);
     return;
@@ -147,8 +170,8 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   std::vector<Halide::VarOrRVar> order{v, r};
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
-  sum.update().reorder(order).vectorize(v, lanes).unroll(v);
-  for (const Chunked& c : inner) per_chunk(c, chunk, lanes).compute_at(sum, r);
+  vectorise(sum.update().reorder(order), v, lanes, fast);
+  for (const Chunked& c : inner) per_chunk(c, chunk, lanes, fast).compute_at(sum, r);
 }
 
 void scatter_loop(Func f, const std::vector<Var>& vars, bool row_dense, int lanes) {

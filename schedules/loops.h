@@ -15,18 +15,23 @@ void dense_loop(Halide::Stage f, Halide::Var x, int block, int lanes);
 // f(ci, row, co) over tiles of `tile` columns: a tile's row is consecutive memory, rows follow each other.
 void tile_loop(Halide::Func f, Halide::Var ci, Halide::Var row, Halide::Var co, int tile, int lanes);
 
-// A Func computed for a chunk of the vectorised index, its first argument, at a time.
+// A Func computed for a chunk of the vectorised index at a time.
 struct Chunked {
   Halide::Func f;
-  bool heap;   // as long as the index that is walked: in memory, not in registers
+  bool along;  // its first argument is that index; else it has none of it
   bool every;  // another one for every place of the walked index: computed inside that loop
   int update;  // of the consumer, that uses it
 };
 
 // f(x, y, ...) that uses Funcs over x and perhaps y: computed for a chunk of x at a time, inside the loops over all but
 // y, and so shared by all y (softmax over the classes y of the pixels x).
-void chunk_loop(Halide::Func f, const std::vector<Halide::Var>& vars, const std::vector<Chunked>& inner, int chunk,
-                int lanes);
+struct ChunkLoop {
+  std::vector<Chunked> inner;
+  int chunk, lanes;
+  std::vector<Halide::Expr> fast;  // cases in which all loops have versions of their own
+  bool whole;                      // there x is at least a chunk long, and elements may be computed twice
+};
+void chunk_loop(Halide::Func f, const std::vector<Halide::Var>& vars, const ChunkLoop& loop);
 
 // A reduction inside a tiled kernel.
 void inner_reduction(Halide::Func inner, Halide::Func consumer, Halide::Var at, int lanes);
@@ -41,6 +46,7 @@ struct LaneSum {
   std::vector<Halide::RVar> tiles;   // of scratch lanes: blocks within a chunk
   int width, lanes, chunk;
   std::vector<Chunked> inner;
+  std::vector<Halide::Expr> fast;    // as for chunk_loop
 };
 void register_lanes(LaneSum& s);  // one row at a time, lanes in registers
 void block_lanes(LaneSum& s);     // tiles: a few rows at a time, so that memory is read in order
@@ -48,7 +54,8 @@ void scratch_lanes(LaneSum& s);   // lanes of all outer indices in the caller's 
 
 // Sum over an index outside the vectorised one: accumulators of a chunk in registers.
 void outside_sum(Halide::Func out, Halide::Func sum, const std::vector<Halide::Var>& vars, size_t vectorised, bool tiled,
-                 Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int lanes);
+                 Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int lanes,
+                 const std::vector<Halide::Expr>& fast);
 
 // f(..) += v at a computed place: rows one after another, vectorised along the row if that is dimension 0.
 void scatter_loop(Halide::Func f, const std::vector<Halide::Var>& vars, bool row_dense, int lanes);

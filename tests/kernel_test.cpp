@@ -35,7 +35,7 @@ const std::vector<int32_t>& levels() {
     std::vector<int32_t> list;
     const char* names[] = {"best", "sse4.1", "avx2+fma", "avx512"};
     for (int32_t isa : {LOSSC_ISA_SSE41, LOSSC_ISA_AVX2, LOSSC_ISA_AVX512}) {
-      const Program p = build(definition_of("huber"), {});
+      const Program p = build_all(definition_of(lossc_loss_name(lossc_loss_at(0)))).front();
       const Case c = sample(p, {});
       try {
         check::run_kernel(p, c, {.isa = isa});
@@ -122,7 +122,8 @@ TEST_P(Kernels, EveryForm) {
       }
 }
 
-// Vector widths and tile sizes are at most 64: around them, and 0 and 1.
+// Vector widths and tile sizes are at most 64: around them, and 0 and 1. Kernels over pixels compute a chunk of up to 512 at
+// a time: LongAxes.
 TEST_P(Kernels, Extents) {
   const Program& p = forms_[0];
   // The oracle goes through a recurrence place by place: fewer of them, which are around one width all the same.
@@ -140,6 +141,20 @@ TEST_P(Kernels, Extents) {
                   [&] { return check::expectation(p, c, bits, 16); });
       }
     }
+}
+
+TEST_P(Kernels, LongAxes) {
+  for (const Program& p : forms_) {
+    SampleOptions o{.extent = 3, .seed = 6};
+    for (const ir::Axis& a : p.graph.axes)
+      if (a.flat) o.extents[a.name] = 1100;
+    if (o.extents.empty()) continue;
+    for (int bits : dtypes(*GetParam())) {
+      const Case c = check::rounded(sample(p, o), bits);
+      const check::Expectation e = check::expectation(p, c, bits);
+      for (int32_t isa : levels()) compare(p, c, e, {.bits = bits, .isa = isa}, "long axes");
+    }
+  }
 }
 
 TEST_P(Kernels, Stress) {

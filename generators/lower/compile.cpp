@@ -13,7 +13,7 @@ std::map<Halide::OutputFileType, std::string> files(const Output& output) {
 }  // namespace
 
 void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
-             const Output& output) {
+             const Output& output) try {
   const plan::StepKind kind = plan.steps[step].kind;
   if (kind >= plan::StepKind::ContractNN) {
     const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
@@ -28,6 +28,8 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   Halide::Pipeline pipeline(outputs);
   pipeline.add_custom_lowering_pass(prefetch_pass(l.ahead));
   pipeline.compile_to(files(output), l.arguments(), symbol, schedules::aot_target(isa));
+} catch (const Halide::Error& e) {
+  throw std::runtime_error(e.what());  // Halide's own is no std::exception
 }
 
 }  // namespace lossc::lower

@@ -19,9 +19,22 @@ using ir::ReduceKind;
 using plan::Elem;
 using plan::Storage;
 
+namespace {
+
+// Four vectors at a time hide latencies and the loop's own instructions. A long body does both by itself, and its code,
+// in as many versions as there are strides and ends of loops, is what makes kernels large.
+int vectors_at_once(const StepReader& r) {
+  bool loops = false;  // a reduction inside
+  r.walk([&](Id node) { loops |= r.buffer_of(node) < 0 && r.g.at(node).op == Op::Reduce; });
+  const float c = cost(r);
+  return loops || c > 80 ? 1 : c > 24 ? 2 : 4;
+}
+
+}  // namespace
+
 Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa)
     : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(schedules::vector_lanes(float_bits, isa)),
-      tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles) {
+      tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles), block(lanes * vectors_at_once(reader)) {
   int count = 0;
   auto scalar = [&](Halide::Type t) {
     const std::string name = fmt::format("s{}", count++);
@@ -92,11 +105,51 @@ Expr Lowering::dense(Id index, int implicit_stride) {
     if (f.storage != Storage::Input || f.layout.order.empty()) continue;
     const ir::Tensor& t = reader.g.tensors[f.tensor];
     if (reader.g.indices[f.layout.order.back()].axis != reader.g.indices[index].axis) continue;
+    if (t.role == ir::TensorRole::Implicit && chunks()) continue;  // see stands_in
     const int want = t.role == ir::TensorRole::Implicit ? implicit_stride : 1;
     Expr here = image.dim(0).stride() == want;
     all = all.defined() ? all && here : here;
   }
   return all;
+}
+
+Expr Lowering::has_chunk(Id index) {
+  for (auto& [b, image] : images_) {
+    const plan::Buffer& f = reader.plan.buffers[b];
+    const bool implicit = f.storage == Storage::Input && reader.g.tensors[f.tensor].role == ir::TensorRole::Implicit;
+    if (implicit || f.layout.tiled || f.layout.order.empty()) continue;
+    if (reader.g.indices[f.layout.order.back()].axis == reader.g.indices[index].axis) return image.dim(0).extent() >= chunk;
+  }
+  return {};
+}
+
+// Are all options that the step asks at run time at their first choice, number 0? Undefined: it asks none.
+Expr Lowering::first_choices() const {
+  std::set<Id> options;
+  reader.walk([&](Id node) {
+    const ir::Node& n = reader.g.at(node);
+    if (n.op != Op::Eq || reader.buffer_of(node) >= 0) return;
+    for (int k : {0, 1}) {
+      const ir::Node &a = reader.g.at(n.args[k]), &b = reader.g.at(n.args[1 - k]);
+      if (a.op == Op::Param && reader.g.params[a.sym].integer && b.op == Op::Const) options.insert(a.sym);
+    }
+  });
+  Expr all;
+  for (Id o : options) all = all.defined() ? all && params_.at(o) == 0 : params_.at(o) == 0;
+  return all;
+}
+
+std::vector<Expr> Lowering::fast_cases(Id index, const Expr& also) {
+  std::vector<Expr> cases;
+  for (int implicit : {0, 1}) {
+    Expr c = dense(index, implicit);
+    if (also.defined()) c = c.defined() ? c && also : also;
+    if (!c.defined()) break;
+    if (cases.empty() || !Halide::Internal::equal(cases.back(), c)) cases.push_back(c);
+  }
+  const Expr first = first_choices();
+  if (!cases.empty() && first.defined() && reader.step.domain.size() > 1) cases.insert(cases.begin(), cases[0] && first);
+  return cases;
 }
 
 namespace {
@@ -111,6 +164,14 @@ std::vector<Halide::Var> vars_of(const std::vector<Expr>& list) {
 
 // ---- memory ----------------------------------------------------------------------------------------------------
 
+// The last lanes of a tile or chunk may lie past the end of a linear array; what is read there is not used, but it must be
+// memory. Either the loop has a version in which they do not, or it is all about the end, or `likely` lets Halide split
+// off the part where it matters.
+Expr Lowering::within(const Expr& v, const Expr& last) const {
+  if (whole.defined()) return Halide::select(whole, v, Halide::min(v, last));
+  return Halide::min(at_end ? v : Halide::likely(v), last);
+}
+
 Expr Lowering::element(int b, std::vector<Position> dims) {
   const plan::Buffer& f = reader.plan.buffers[b];
   Halide::ImageParam& image = images_.at(b);
@@ -124,10 +185,10 @@ Expr Lowering::element(int b, std::vector<Position> dims) {
   } else {
     for (size_t k = dims.size(); k-- > 0;) {
       Expr v = dims[k].value;
-      // The last lanes of a tile or chunk may lie past the end of a linear array; what is read there is not used, but it
-      // must be memory. `likely` lets Halide split off the loop in which the clamp can matter.
-      if (dims[k].inner.defined() || dims[k].past_end)
-        v = Halide::clamp(Halide::likely(v), 0, Halide::max(image.dim(static_cast<int>(dims.size() - 1 - k)).extent() - 1, 0));
+      if (dims[k].inner.defined() || dims[k].past_end) {
+        const Expr last = Halide::max(image.dim(static_cast<int>(dims.size() - 1 - k)).extent() - 1, 0);
+        v = within(v, last);
+      }
       at.push_back(v);
     }
   }
@@ -159,7 +220,9 @@ Expr Lowering::value(Id node, const Positions& at) {
   if (auto it = memo_.find(key); it != memo_.end()) return it->second;
   const int b = reader.buffer_of(node);
   const bool kept = std::find(reader.step.kept.begin(), reader.step.kept.end(), node) != reader.step.kept.end();
-  Expr e = b >= 0 ? load(b, at) : kept || (walking_ && chunks() && once_a_chunk(node)) ? from_inner(node, at) : compute(node, at);
+  // Outside the walks what costs more than a load is shared, too.
+  const bool once = chunks() && (stands_in(node) || (once_a_chunk(node) && (walking_ || dear(node))));
+  Expr e = b >= 0 ? load(b, at) : kept || once ? from_inner(node, at) : compute(node, at);
   return memo_[key] = e;
 }
 
@@ -289,6 +352,18 @@ bool Lowering::once_a_chunk(Id node) const {
   return n.op != Op::Reduce && it != reduces_.end() && it->second && has(domain.back()) && !has(domain[domain.size() - 2]);
 }
 
+// Weights and masks of the rows: dense, or a stand-in of stride 0. Read once a chunk, they need no version of the loops.
+bool Lowering::stands_in(Id node) const {
+  const ir::Node& n = reader.g.at(node);
+  return n.op == Op::Load && reader.g.tensors[n.sym].role == ir::TensorRole::Implicit && !n.args.empty() &&
+         reader.g.plain_index(n.args.back()) == reader.step.domain.back();
+}
+
+bool Lowering::dear(Id node) const {
+  const Op op = reader.g.at(node).op;
+  return op == Op::Div || op == Op::ZeroRecip || op == Op::Sqrt || ir::transcendental(op);
+}
+
 size_t Lowering::new_inner(Id node, bool heap, Positions* here) {
   const size_t id = inner.size();
   const ir::IndexSet free = reader.g.free(node);
@@ -333,7 +408,8 @@ std::vector<schedules::Chunked> Lowering::chunked() const {
   const Id walked = domain.size() >= 2 ? domain[domain.size() - 2] : kNone;
   for (const Inner& in : inner) {
     const bool every = !in.heap && std::find(in.indices.begin(), in.indices.end(), walked) != in.indices.end();
-    out.push_back({in.f, in.heap, every, in.stage});
+    const bool along = !in.indices.empty() && in.indices[0] == domain.back();
+    out.push_back({in.f, along, every, in.stage});
   }
   return out;
 }
@@ -351,7 +427,23 @@ void Lowering::fetch_ahead(size_t id, Id node) {
     const int b = reader.buffer_of_tensor(n.sym);
     if (plain && b >= 0) found.insert(b);
   }
-  for (int b : found) ahead.push_back({inner[id].f.name(), images_.at(b).name(), chunk});
+  for (int b : found) {
+    ahead.push_back({inner[id].f.name(), images_.at(b).name(), chunk});
+    // What the walk after it writes: a store to a line that is not there waits for it, and others behind it.
+    for (const auto& out : written) ahead.push_back({inner[id].f.name(), images_.at(b).name(), 0, out, static_cast<int>(domain.size())});
+  }
+}
+
+// What all walks read, such as the labels of pixels.
+void Lowering::fetch_rest_ahead() {
+  const auto& domain = reader.step.domain;
+  std::set<int> found;
+  reader.walk([&](Id node) {
+    const ir::Node& n = reader.g.at(node);
+    if (n.op != Op::Load || reader.buffer_of(node) >= 0 || n.args.empty() || n.args.size() >= domain.size()) return;
+    if (reader.g.plain_index(n.args.back()) == domain.back()) found.insert(reader.buffer_of_tensor(n.sym));
+  });
+  for (int b : found) ahead.push_back({"", images_.at(b).name(), chunk});
 }
 
 // The node as a Func of its own, over its free indices.

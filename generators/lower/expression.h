@@ -29,6 +29,7 @@ class Lowering {
   const int lanes;  // of a native vector of `real`
   const int tile;   // columns of a storage tile
   const int chunk;  // elements of a chunk: see schedules::Chunked
+  const int block;  // elements that a loop over dense memory computes at a time
 
   Halide::Expr value(ir::Id node, const Positions& at);
   Halide::Expr load(int buffer, const Positions& at);
@@ -53,13 +54,25 @@ class Lowering {
   std::vector<Inner> inner;
   std::vector<schedules::Chunked> chunked() const;
   std::vector<Ahead> ahead;
-  bool past_end = false;  // set by the caller: the kernel computes whole chunks of its vectorised index
+  void fetch_rest_ahead();
+  std::vector<std::string> written;  // set by the caller: outputs over the whole domain
+  // Set by the caller. The kernel computes whole chunks of its vectorised index, some past the end:
+  bool past_end = false;
+  Halide::Expr whole;   // but not where this holds,
+  bool at_end = false;  // this stage is about nothing else
   int stage = 0;  // set by the caller: a Func is computed in one place, so each stage of a kernel has its own
 
   // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`)?
   Halide::Expr dense(ir::Id index, int implicit_stride);
+  // Is `index`, of which a box must have all, at least a chunk long? Undefined: no tensor tells.
+  Halide::Expr has_chunk(ir::Id index);
+  // Versions of a wide loop along `index` worth their code, best first: dense (and `also`), rows without weights (their
+  // stand-in has stride 0) or with, and where options are chosen at run time, their first choices, so that the others
+  // need not be computed and dropped for every element. Empty: no tensor of the caller's is touched.
+  std::vector<Halide::Expr> fast_cases(ir::Id index, const Halide::Expr& also = {});
 
  private:
+  Halide::Expr first_choices() const;
   Halide::Expr compute(ir::Id node, const Positions& at);
   Halide::Expr from_inner(ir::Id node, const Positions& at);
   size_t new_inner(ir::Id node, bool heap, Positions* here);
@@ -67,7 +80,10 @@ class Lowering {
   void define_value(size_t id, ir::Id node, const Positions& here);
   bool chunks() const;
   bool once_a_chunk(ir::Id node) const;
+  bool dear(ir::Id node) const;
+  bool stands_in(ir::Id node) const;
   void fetch_ahead(size_t id, ir::Id node);
+  Halide::Expr within(const Halide::Expr& v, const Halide::Expr& last) const;
   Halide::Expr element(int buffer, std::vector<Position> dims);
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);

@@ -39,25 +39,17 @@ bool reads_tiles_along(const Lowering& l, Id index) {
   return false;
 }
 
-// The caller's tensors may have any stride along the vectorised index. What makes a fast version of the loop: rows without
-// weights (their stand-in has stride 0), or all dense. Empty: no tensor of the caller's is touched.
-std::vector<Expr> fast_cases(Lowering& l, Func f, Id index) {
+// The caller's tensors may have any stride along the vectorised index; the fast versions of the loop are for dense ones.
+Expr dense_outputs(const Lowering& l, Func f) {
   const auto images = f.output_buffers();
-  Expr out;
+  Expr all;
   for (size_t k = 0; k < images.size(); k++) {
     if (l.reader.plan.buffers[l.reader.step.outputs[k]].storage != Storage::Output || images[k].dimensions() == 0) continue;
     Halide::OutputImageParam image = images[k];
     Expr here = image.dim(0).stride() == 1;
-    out = out.defined() ? out && here : here;
+    all = all.defined() ? all && here : here;
   }
-  std::vector<Expr> cases;
-  for (int implicit : {0, 1}) {
-    Expr c = l.dense(index, implicit);
-    if (out.defined()) c = c.defined() ? c && out : out;
-    if (!c.defined()) break;
-    if (cases.empty() || !Halide::Internal::equal(cases[0], c)) cases.push_back(c);
-  }
-  return cases;
+  return all;
 }
 
 // While exp and the like keep the cores busy, memory is idle: the next row of what is read is fetched meanwhile, so that
@@ -78,6 +70,14 @@ void prefetch_next_row(Lowering& l, Func f) {
   });
   if (!heavy) return;
   for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride()});
+}
+
+// Elements computed twice would then be computed of what was written the first time.
+bool writes_over_input(const StepReader& r) {
+  for (int out : r.step.outputs)
+    for (int in : r.step.reads)
+      if (const int slot = r.plan.buffers[out].slot; slot >= 0 && slot == r.plan.buffers[in].slot) return true;
+  return false;
 }
 
 std::vector<Expr> values(Lowering& l, const Positions& at) {
@@ -113,19 +113,24 @@ std::vector<Func> map_kernel(Lowering& l) {
   }
   Func f("map");
   l.past_end = true;  // only inner Funcs are computed for whole chunks
+  if (!domain.empty() && domain.back() != l.reader.plan.row && !writes_over_input(l.reader))
+    l.whole = l.has_chunk(domain.back());
+  if (l.reader.step.outputs.size() == 1) l.written = {f.name()};  // a tuple's have names that Halide makes
   f(vars) = Halide::Tuple(values(l, at));
   constrain_output(l, f, l.reader.step.outputs);
   if (vars.empty()) return {f};
   const bool in_tiles = reads_tiles_along(l, domain.back());
-  const std::vector<Expr> fast = fast_cases(l, f, domain.back());
+  const std::vector<Expr> fast = l.fast_cases(domain.back(), dense_outputs(l, f));
   if (!l.inner.empty()) {
-    schedules::chunk_loop(f, vars, l.chunked(), l.chunk, l.lanes);
-    for (const Expr& c : fast) f.specialize(c);
+    l.fetch_rest_ahead();
+    std::vector<Expr> cases;
+    for (const Expr& c : fast) cases.push_back(l.whole.defined() ? c && l.whole : c);
+    schedules::chunk_loop(f, vars, {l.chunked(), l.chunk, l.lanes, cases, l.whole.defined()});
     return {f};
   }
   // Any other stride goes element by element: as vectors it would be gathers, hardly faster, and a third of the time that
   // a kernel takes to compile.
-  const int block = in_tiles ? l.tile : 4 * l.lanes;
+  const int block = in_tiles ? l.tile : l.block;
   if (fast.empty()) schedules::dense_loop(f, vars[0], block, l.lanes);
   for (const Expr& c : fast) schedules::dense_loop(f.specialize(c), vars[0], block, l.lanes);
   if (vars.size() == 2) prefetch_next_row(l, f);

@@ -119,7 +119,6 @@ Func fold_lanes(const Accumulators& acc, Func part, int width, const std::vector
 // (in tiles, a tile), or a chunk of `tiles` times that. The loops of the two updates go into `s`.
 void define_lanes(Lowering& l, const Accumulators& acc, Positions at, int tiles, schedules::LaneSum* s) {
   const Id over = l.reader.step.over;
-  l.past_end = true;  // of inner Funcs: they are computed for a whole block
   const Expr first = l.begin(over), n = Halide::max(l.end(over) - first, 0);
   const int width = s->width, block = width * tiles;
   std::vector<Var> args{s->lane};
@@ -144,6 +143,7 @@ void define_lanes(Lowering& l, const Accumulators& acc, Positions at, int tiles,
   else
     at[over] = {Halide::min(index, first + n - 1), Expr(), Expr()};
   l.stage = 1;
+  l.past_end = l.at_end = true;  // of inner Funcs, which are computed for a whole block
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at, index < first + n));
   s->tiles = {main.x, rest.x};
   s->loops = {main.y, rest.y};
@@ -159,7 +159,7 @@ std::vector<Func> sum_lanes(Lowering& l) {
     at[step.domain[k]] = {outer.back(), Expr(), Expr()};
   }
   const bool scratch = !step.scratch.empty();
-  const int width = step.tiled || scratch ? l.tile : 4 * l.lanes;
+  const int width = step.tiled || scratch ? l.tile : l.block;
   Var lane("lane");
   Func part("part"), out("reduce");
   schedules::LaneSum s{.out = out, .part = part, .lane = lane, .outer = outer, .width = width, .lanes = l.lanes, .chunk = l.chunk};
@@ -169,18 +169,15 @@ std::vector<Func> sum_lanes(Lowering& l) {
   out(outer) = Halide::Tuple(with_old(l, acc, value, exprs(outer)));
   constrain_output(l, out, step.outputs);
   s.inner = l.chunked();
+  s.fast = l.fast_cases(step.over);
   if (scratch) {
     constrain_output(l, part, step.scratch);
+    if (!s.inner.empty()) l.fetch_rest_ahead();
     schedules::scratch_lanes(s);
   } else if (step.tiled) {
     schedules::block_lanes(s);
   } else {
     schedules::register_lanes(s);
-  }
-  for (int implicit : {0, 1}) {
-    Expr c = l.dense(step.over, implicit);
-    if (!c.defined()) break;
-    for (int u : {0, 1}) part.update(u).specialize(c);
   }
   if (scratch) return {part, out};
   return {out};
@@ -222,12 +219,8 @@ std::vector<Func> sum_outside(Lowering& l) {
   if (!target.layout.tiled)
     for (size_t k = 0; k < target.layout.order.size(); k++)
       if (target.layout.order[target.layout.order.size() - 1 - k] == inner) v = k;
-  schedules::outside_sum(out, sum, vars, v, target.layout.tiled, r.x, l.chunked(), chunk, l.lanes);
-  for (int implicit : {0, 1}) {
-    Expr c = l.dense(inner, implicit);
-    if (!c.defined()) break;
-    sum.update().specialize(c);
-  }
+  schedules::outside_sum(out, sum, vars, v, target.layout.tiled, r.x, l.chunked(), chunk, l.lanes,
+                         l.fast_cases(inner));
   return {out};
 }
 

@@ -30,7 +30,7 @@ struct Output {
   std::string stmt;    // path of the readable .stmt, or empty
 };
 // Compiles the step's kernel under `symbol` (C linkage; Halide's argv form is `symbol`_argv). Float type: 32 or 64
-// bits. Throws Halide::Error. LLVM may abort on a compiler bug, so callers run this in a process of its own.
+// bits. Throws std::runtime_error. LLVM may abort on a compiler bug, so callers run this in a process of its own.
 void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
              const Output& output);
 

@@ -1,6 +1,8 @@
 #include "prefetch.h"
 
+#include <map>
 #include <set>
+#include <utility>
 
 namespace lossc::lower {
 namespace {
@@ -48,33 +50,93 @@ class Prefetches : public Halide::Internal::IRMutator {
 
  private:
   using IRMutator::visit;
-  // Halide binds what it reads in statements around the store, so both are looked at; whose they are, the loop says.
+
+  struct Fetch {
+    std::string loop;  // of the Func in whose loops it is: "name.s"
+    Expr base, place;
+    Halide::Type type;
+  };
+
+  // Halide binds what it reads in statements around the store, so both are looked at; whose they are, the loop says. A
+  // fetch moves out of the loops that do not change its place: labels of pixels are read again for every class.
   Stmt visit(const For* op) override {
     loops_.push_back(op->name);
-    Stmt s = IRMutator::visit(op);
+    std::vector<Fetch> before = std::exchange(pending_, {});
+    Stmt body = mutate(op->body);
     loops_.pop_back();
-    return s;
+    std::vector<Fetch> inside;
+    for (Fetch& f : pending_) {
+      const bool ours = !loops_.empty() && loops_.back().rfind(f.loop, 0) == 0;
+      const bool moves = Halide::Internal::expr_uses_var(f.place, op->name);
+      add(moves || !ours ? inside : before, std::move(f));
+    }
+    pending_ = std::move(before);
+    return For::make(op->name, op->min, op->extent, op->for_type, op->partition_policy, op->device_api, with(inside, body));
   }
-  Stmt visit(const Store* op) override { return with_prefetches(op->value, op); }
-  Stmt visit(const LetStmt* op) override { return with_prefetches(op->value, IRMutator::visit(op)); }
+  Stmt visit(const Store* op) override {
+    find(op->value);
+    return op;
+  }
+  Stmt visit(const LetStmt* op) override {
+    find(op->value);
+    std::vector<Fetch> before = std::exchange(pending_, {});
+    Stmt body = mutate(op->body);
+    for (Fetch& f : pending_) {
+      f.place = Halide::Internal::substitute(op->name, op->value, f.place);
+      add(before, std::move(f));
+    }
+    pending_ = std::move(before);
+    return LetStmt::make(op->name, op->value, body);
+  }
 
-  Stmt with_prefetches(const Expr& value, Stmt out) {
+  void find(const Expr& value) {
+    if (loops_.empty()) return;
+    const std::string& loop = loops_.back();
     for (const Ahead& a : list_) {
-      if (loops_.empty() || loops_.back().rfind(a.func + ".s", 0) != 0) continue;
+      std::string owner = a.func + ".s";
+      if (a.func.empty()) {
+        owner = first_.try_emplace(a.image, loop.substr(0, loop.find(".s") + 2)).first->second;
+      }
+      if (loop.rfind(owner, 0) != 0) continue;
       DenseLoads loads(a.image);
       value.accept(&loads);
       for (const Load* l : loads.found) {
         const Expr first = l->index.as<Ramp>()->base;
-        const Expr base = Variable::make(Halide::type_of<void*>(), a.image, l->param);
-        const Expr e = Call::make(l->type.element_of(), Call::prefetch,
-                                  {base, first + Halide::cast(first.type(), a.elements), 1, 64 / l->type.bytes()},
-                                  Call::Intrinsic);
-        out = Halide::Internal::Block::make(Halide::Internal::Evaluate::make(e), out);
+        const Expr base = a.to.empty() ? Variable::make(Halide::type_of<void*>(), a.image, l->param)
+                                       : Variable::make(Halide::type_of<void*>(), a.to);
+        Expr place = first + Halide::cast(first.type(), a.elements);
+        for (int d = 0; d < a.dimensions; d++) place += moved(a, d, first.type());
+        add(pending_, {owner, base, place, l->type.element_of()});
       }
     }
-    return out;
   }
+
+  static void add(std::vector<Fetch>& list, Fetch f) {
+    for (const Fetch& g : list)
+      if (Halide::Internal::equal(f.base, g.base) && Halide::Internal::equal(f.place, g.place)) return;
+    list.push_back(std::move(f));
+  }
+
+  static Stmt with(const std::vector<Fetch>& list, Stmt s) {
+    for (const Fetch& f : list) {
+      const Expr e = Call::make(f.type, Call::prefetch, {f.base, f.place, 1, 64 / f.type.bytes()}, Call::Intrinsic);
+      s = Halide::Internal::Block::make(Halide::Internal::Evaluate::make(e), s);
+    }
+    return s;
+  }
+
+  // The box of one image begins elsewhere than that of the other.
+  static Expr moved(const Ahead& a, int d, Halide::Type type) {
+    auto of = [&](const std::string& image, const char* what) {
+      return Halide::cast(type, Variable::make(Halide::Int(32), image + what + std::to_string(d)));
+    };
+    const Expr apart = of(a.image, ".min.") - of(a.to, ".min.");
+    return d == 0 ? apart : apart * of(a.to, ".stride.");  // dense, as the vector found
+  }
+
   std::vector<std::string> loops_;
+  std::vector<Fetch> pending_;
+  std::map<std::string, std::string> first_;  // image -> the loops that read it first
   std::vector<Ahead> list_;
 };
 

@@ -196,6 +196,8 @@ class Canonical {
   std::map<int, int> buffer_;
 };
 
+}  // namespace
+
 float cost(const StepReader& r) {
   if (r.contract()) return 2;
   if (r.step.kind == StepKind::Walk) return 20;  // a sort's log n comparisons, a log-sum's exp and log
@@ -209,6 +211,8 @@ float cost(const StepReader& r) {
   });
   return total + (r.step.kind == StepKind::Reduce ? static_cast<float>(r.step.outputs.size()) : 0);
 }
+
+namespace {
 
 // Outputs may be cropped along their outermost dimension, if all written buffers share it there. Scratch and sums
 // over rows into few numbers are one worker's.

@@ -42,4 +42,7 @@ class StepReader {
   void walk(ir::Id node, std::set<ir::Id>& seen, const std::function<void(ir::Id)>& visit) const;
 };
 
+// Operations per element of the step's domain; a transcendental function counts 10.
+float cost(const StepReader& r);
+
 }  // namespace lossc::lower
