@@ -116,6 +116,9 @@ Report emit(const Options& options) {
       report.failures.push_back(e.what());
     }
   }
+  // A loss that failed half-way has left kernels of a plan that is gone: compiled, they would be cached under names that
+  // promise something else.
+  if (!report.failures.empty()) return report;
   CompileResult compiled = compile_kernels(kernels, options.matrix.float_bits, options.matrix.isas, options.cache,
                                            options.jobs, options.quiet);
   report.failures.insert(report.failures.end(), compiled.failures.begin(), compiled.failures.end());
