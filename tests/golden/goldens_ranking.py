@@ -1,4 +1,4 @@
-"""Golden vectors of losses over ranked lists: listmle, ndcg_loss2, approx_ndcg. Loops over lists, items and pairs."""
+"""Golden vectors of losses over ranked lists: listmle, ndcg_loss2, approx_ndcg, neural_ndcg. Loops over lists, items and pairs."""
 
 import math
 
@@ -135,3 +135,84 @@ def approx_ndcg_cases():
 LOSSES["approx_ndcg"] = Loss(
     "approx_ndcg", "catalogue/ranking.md approx_ndcg", approx_ndcg, lambda x, p, o: None, ["scores"], {"alpha": 1}, {},
     list(approx_ndcg_cases()), [])
+
+
+# ---- neural_ndcg -----------------------------------------------------------------------------------------------------
+
+
+def neural_ndcg(x, p, o):
+    def soft_permutation(s):
+        """NeuralSort and its scaling as allRank has them, for a list without padding."""
+        n = len(s)
+        apart = (s[:, None] - s[None]).abs().sum(1)
+        place = torch.arange(n, dtype=s.dtype)
+        mat = torch.softmax(((n - 1 - 2 * place)[:, None] * s[None] - apart[None]) / p["temperature"], 1)
+        for t in range(int(o["iterations"])):
+            if t > 0 and (mat.sum(0) - 1).abs().max() < p["tolerance"]:
+                break
+            mat = mat / mat.sum(0, keepdim=True).clamp(min=1e-10)
+            mat = mat / mat.sum(1, keepdim=True).clamp(min=1e-10)
+        return mat
+
+    gains = lambda y: 2**y - 1 if o["gain"] == "power" else y
+    places = lambda v: v[: int(p["cutoff"])] if p["cutoff"] else v
+
+    def dcg(g):
+        return sum(v / math.log2(2 + k) for k, v in enumerate(places(g)))
+
+    def value(s, y):
+        return -dcg(soft_permutation(s) @ gains(y)) / (best(y) + 1e-10)
+
+    def best(y):
+        return dcg(torch.sort(gains(y), descending=True).values)
+
+    kept, rows = [], []
+    for b, (s, y) in enumerate(lists(x)):
+        kept.append(len(s) > 0 and bool(best(y) > 0))
+        if "noise" in x and kept[-1]:
+            if o["log_scores"] == "on":
+                # What is least stays so, whatever the scores: no slope of 1e10 that cancels.
+                s = torch.log(torch.where(s == s.min(), 0, s - s.min()) + 1e-10)
+            s = s + p["beta"] * (x["noise"][b][x["mask"][b] != 0] if "mask" in x else x["noise"][b])
+        rows.append(value(s, y) if kept[-1] else 0 * x["scores"][b].sum())
+    return Rows(torch.stack(rows), torch.tensor(kept))
+
+
+def neural_ndcg_cases():
+    g = Draw("neural_ndcg")
+    scores = floats([[0.5, -1.0, 2.0, 0.25, -0.75, 1.5], [1.0, 0.0, -0.5, 0.75, 2.5, -2.0], [0.125, 0.5, 1.25, -1.5, -0.25, 0.875]])
+    x = {"scores": scores, "relevance": g.label(5, 3, 6).double()}
+    mask = {"mask": floats([[1, 1, 0, 1, 1, 0], [1] * 6, [0, 0, 0, 1, 0, 0]])}
+    noise = {"noise": g.normal(3, 6)}
+    few = {"iterations": "3"}
+    linear, plain = {"gain": "linear"}, {"log_scores": "off"}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.5)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(3)))
+    yield Case("three_iterations", x, {}, few)
+    yield Case("one_iteration", x, {}, {"iterations": "1"})
+    yield Case("no_iteration", x, {}, {"iterations": "0"}, why="NeuralSort alone")
+    yield Case("cutoff", x, {"cutoff": 2}, few)
+    yield Case("cutoff_beyond", x, {"cutoff": 20}, few)
+    yield Case("linear", x, {}, few | linear, "none")
+    yield Case("temperature", x, {"temperature": 4.0}, reduction="none")
+    yield Case("tolerance", x, {"tolerance": 0.0625}, reduction="none", why="lists stop at different iterations")
+    yield Case("mask", x | mask, {}, few, "none")
+    yield Case("mask_mean", x | mask, {"cutoff": 3}, few)
+    yield Case("mask_empties_a_list", x | {"mask": mask["mask"] * floats([1, 0, 1])[:, None]}, {}, few)
+    yield Case("nothing_relevant", x | {"relevance": x["relevance"] * floats([1, 0, 1])[:, None]}, {}, few, "none")
+    yield Case("nothing_relevant_at_all", x | {"relevance": x["relevance"] * 0}, {}, few)
+    yield Case("weights", x, {}, few, row_weight=flat(g.weight(3)), row_mask=[1, 0, 1])
+    yield Case("denominator", x, {}, few, denominator=8.0)
+    yield Case("equal_scores", x | {"scores": x["scores"] * 0 + 0.5}, {}, few)
+    yield Case("one_item", {"scores": scores[:, :1], "relevance": floats([[1], [0], [3]])}, {}, few)
+    yield Case("noise", x | noise, {"temperature": 2.0}, few, "none")
+    yield Case("noise_on_scores", x | noise, {"beta": 0.5}, few | plain)
+    yield Case("noise_mask", x | mask | noise, {"temperature": 2.0}, few, "none")
+    yield Case("noise_on_scores_linear", x | noise, {"beta": 0.25, "cutoff": 3}, few | plain | linear)
+
+
+LOSSES["neural_ndcg"] = Loss(
+    "neural_ndcg", "catalogue/ranking.md neural_ndcg", neural_ndcg, lambda x, p, o: None, ["scores"],
+    {"temperature": 1, "cutoff": 0, "tolerance": 0, "beta": 0.1},
+    {"gain": ["power", "linear"], "log_scores": ["on", "off"], "iterations": ["50", "3", "1", "0"]}, list(neural_ndcg_cases()), [])

@@ -169,3 +169,76 @@ def dino_cases():
 LOSSES["dino"] = Loss(
     "dino", "lightly DINOLoss; catalogue/self_supervised.md dino", dino, dino_library, ["student"],
     {"student_temperature": 0.1, "teacher_temperature": 0.04, "momentum": 0.9}, {}, list(dino_cases()), ["lightly"])
+
+
+# ---- swav ------------------------------------------------------------------------------------------------------------
+
+
+def swav_codes(cost, iterations):
+    """Rows of one view: exp of the log of the scaled matrix [samples, prototypes], prototypes first."""
+    q = cost - torch.logsumexp(cost, 1, keepdim=True) if iterations == 0 else cost
+    for _ in range(iterations):
+        q = q - torch.logsumexp(q, 0, keepdim=True)
+        q = q - torch.logsumexp(q, 1, keepdim=True)
+    return q.exp()
+
+
+def swav(x, p, o):
+    c, n = x["prototypes"], x["global_view"].shape[1]
+    views = [z @ c.T for z in x["global_view"]] + [z @ c.T for z in x.get("local_view", [])]
+    rows = 0 * sum(v.sum(1) for v in views)
+    pairs = len(x["global_view"]) * (len(views) - 1)
+    for g in range(len(x["global_view"])):
+        with torch.no_grad():
+            all_scores = torch.cat([views[g], x["queue"][g] @ c.T]) if "queue" in x else views[g]
+            code = swav_codes(all_scores / p["epsilon"], int(o["iterations"]))[:n]
+        for v, s in enumerate(views):
+            if v != g:
+                rows = rows - (code * torch.log_softmax(s / p["temperature"], 1)).sum(1) / pairs
+    outputs = {}
+    if "queue" in x:
+        outputs["new_queue"] = torch.cat([x["global_view"], x["queue"]], 1)[:, : x["queue"].shape[1]].detach()
+    return Rows(rows, outputs=outputs)
+
+
+def swav_library(x, p, o):
+    from lightly.loss import SwaVLoss
+
+    if len(x["global_view"]) + len(x.get("local_view", [])) < 2 or o["iterations"] == "0":
+        return None
+    loss = SwaVLoss(temperature=p["temperature"], sinkhorn_iterations=int(o["iterations"]), sinkhorn_epsilon=p["epsilon"])
+    scores = lambda z: [v @ x["prototypes"].T for v in z]
+    queue = scores(x["queue"].detach()) if "queue" in x else None
+    return Library("lightly.loss.SwaVLoss of the scores", None, loss(scores(x["global_view"]), scores(x.get("local_view", [])), queue))
+
+
+def swav_cases():
+    g = Draw("swav")
+    x = {"global_view": g.normal(2, 5, 4, scale=0.5), "prototypes": g.normal(3, 4, scale=0.5)}
+    local, queue = {"local_view": g.normal(3, 5, 4, scale=0.5)}, {"queue": g.normal(2, 6, 4, scale=0.5)}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=0.25)
+    yield Case("none", x, reduction="none", grad_output=flat(g.normal(5)))
+    yield Case("params", x, {"epsilon": 0.25, "temperature": 0.5})
+    yield Case("ten_iterations", x, {}, {"iterations": "10"})
+    yield Case("one_iteration", x, {}, {"iterations": "1"})
+    yield Case("no_iteration", x, {}, {"iterations": "0"}, why="codes are softmax(S / epsilon)")
+    yield Case("local_views", x | local)
+    yield Case("local_views_none", x | local, {"epsilon": 0.125}, {}, "none")
+    yield Case("queue", x | queue)
+    yield Case("queue_and_local_views", x | queue | local, {"epsilon": 0.125}, {}, "none", grad_output=flat(g.normal(5)))
+    yield Case("short_queue", x | {"queue": queue["queue"][:, :3]}, why="the batch fills it")
+    yield Case("row_weight", x | local, row_weight=flat(g.weight(5)), row_mask=[1, 0, 1, 1, 0])
+    yield Case("denominator", x, denominator=8.0)
+    yield Case("all_masked", x, row_mask=[0] * 5)
+    yield Case("three_global_views", x | {"global_view": g.normal(3, 5, 4, scale=0.5)})
+    yield Case("one_view", x | {"global_view": x["global_view"][:1]}, why="nothing to compare: 0")
+    yield Case("one_global_view", x | local | {"global_view": x["global_view"][:1]})
+    yield Case("one_image", x | {"global_view": x["global_view"][:, :1]})
+    yield Case("one_prototype", x | {"prototypes": x["prototypes"][:1]}, why="0")
+    yield Case("far_apart", x | {"global_view": x["global_view"] * 8}, library=False, why="exp(S / epsilon) of the library overflows")
+
+
+LOSSES["swav"] = Loss(
+    "swav", "lightly SwaVLoss; catalogue/self_supervised.md swav", swav, swav_library, ["global_view", "local_view", "prototypes"],
+    {"epsilon": 0.05, "temperature": 0.1}, {"iterations": ["3", "10", "1", "0"]}, list(swav_cases()), ["lightly"])
