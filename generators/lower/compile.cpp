@@ -10,6 +10,12 @@ std::map<Halide::OutputFileType, std::string> files(const Output& output) {
   return out;
 }
 
+// Without Halide's description of the arguments, which would be a third of a small kernel: tables describe them.
+void compile(Halide::Pipeline pipeline, const std::vector<Halide::Argument>& args, const std::string& symbol,
+             const schedules::Isa& isa, const Output& output) {
+  pipeline.compile_to_module(args, symbol, schedules::aot_target(isa), Halide::LinkageType::ExternalPlusArgv).compile(files(output));
+}
+
 }  // namespace
 
 void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
@@ -18,8 +24,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   if (kind >= plan::StepKind::ContractNN) {
     const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
     schedules::ContractKernel k = schedules::build_contract(form, Halide::Float(float_bits), isa);
-    Halide::Pipeline(k.out).compile_to(files(output), k.args, symbol, schedules::aot_target(isa));
-    return;
+    return compile(Halide::Pipeline(k.out), k.args, symbol, isa, output);
   }
   Lowering l(plan, step, float_bits, isa);
   const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
@@ -27,7 +32,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
                                                                              : scatter_kernel(l);
   Halide::Pipeline pipeline(outputs);
   pipeline.add_custom_lowering_pass(prefetch_pass(l.ahead));
-  pipeline.compile_to(files(output), l.arguments(), symbol, schedules::aot_target(isa));
+  compile(pipeline, l.arguments(), symbol, isa, output);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception
 }

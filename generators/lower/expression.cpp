@@ -27,7 +27,7 @@ int vectors_at_once(const StepReader& r) {
   bool loops = false;  // a reduction inside
   r.walk([&](Id node) { loops |= r.buffer_of(node) < 0 && r.g.at(node).op == Op::Reduce; });
   const float c = cost(r);
-  return loops || c > 80 ? 1 : c > 24 ? 2 : 4;
+  return loops || c > 40 ? 1 : c > 20 ? 2 : 4;
 }
 
 }  // namespace
