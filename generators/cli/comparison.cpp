@@ -55,6 +55,11 @@ void Comparison::form(const Program& p, bool stresses) {
   }
 }
 
+void Comparison::kernels(const Program& p) {
+  kernel(p, sample(p, {.extent = 6, .seed = 1}), false);
+  kernel(p, sample(p, {.extents = {{"N", 21}, {"C", 17}}, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
+}
+
 void Comparison::differences(const Program& p, const Case& c) {
   const Inputs inputs = oracle_inputs(p, c);
   Oracle oracle(p.graph, inputs);

@@ -28,6 +28,8 @@ class Comparison {
 
   // Ordinary values, by differences and kernel; then, if asked, values made to break a kernel.
   void form(const Program& program, bool stresses);
+  // The kernels alone, at ordinary values.
+  void kernels(const Program& program);
 
   const std::vector<Quantity>& quantities() const { return quantities_; }
   const std::vector<std::string>& failures() const { return failures_; }  // a sentence each; at most ten

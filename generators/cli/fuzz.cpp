@@ -1,0 +1,189 @@
+// lossc fuzz: random definitions. Is the derivative of each that of its value, and do its kernels compute what the oracle
+// does? What fails is made small and printed, with the words that do it again.
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <limits>
+#include <map>
+
+#include "dsl/fuzz/tree.h"
+#include "generators/cli/call.h"
+#include "generators/cli/comparison.h"
+#include "generators/cli/library.h"
+#include "generators/cli/progress.h"
+
+namespace lossc::cli {
+namespace {
+
+using fuzz::Tree;
+using fuzz::Verdict;
+
+struct Words {
+  double minutes = 0;
+  size_t programs = 0;
+  unsigned seed = 0;
+  bool no_kernels = false, json = false;
+};
+
+// Programs whose kernels are compiled together: enough to keep all processors busy, few enough to see progress.
+constexpr size_t kBatch = 16;
+// A step of shrinking costs a compilation where kernels are what fails, else next to nothing.
+constexpr int kKernelTries = 40, kTries = 2000;
+
+struct Finding {
+  Tree tree;
+  std::string what;
+};
+
+// The tables of kernels of all trees, by name; the code stays loaded. Throws if one of them does not compile.
+std::map<std::string, const lossc_loss*> compile(const std::vector<Tree>& trees) {
+  Build build{{}, {"f32"}, {best_isa()}};
+  std::vector<Definition> registered;
+  for (const Tree& t : trees) {
+    registered.push_back(fuzz::definition(t));
+    const Definition& d = registered.back();
+    Registrar(d.name, d.family, d.file, d.body);
+    build.losses.push_back(d.name);
+  }
+  struct Forget {
+    std::vector<Definition>& list;
+    ~Forget() {
+      for (const Definition& d : list) forget(d);
+    }
+  } at_end{registered};
+  const TemporaryFolder work;
+  emit_losses(build, work.path());
+  void* library = dlopen(link_tables(build, work.path()).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw std::runtime_error(dlerror());
+  std::map<std::string, const lossc_loss*> out;
+  for (const std::string& name : build.losses)
+    out[name] = static_cast<const lossc_loss*>(dlsym(library, ("lossc_loss_" + name).c_str()));
+  return out;
+}
+
+// Empty: the kernels agree with the oracle.
+std::string wrong_kernel(const Tree& tree, const lossc_loss* loss) {
+  Comparison comparison(loss, dtype_of("f32"), isa_code(""));
+  try {
+    comparison.kernels(fuzz::program(tree));
+  } catch (const std::exception& e) {
+    return fmt::format("the kernels do not run: {}", e.what());
+  }
+  return comparison.good() ? "" : comparison.failures()[0];
+}
+std::string wrong_kernel(const Tree& tree) {
+  try {
+    return wrong_kernel(tree, compile({tree}).at(fuzz::name(tree)));
+  } catch (const std::exception& e) {
+    return fmt::format("the kernels do not compile: {}", e.what());
+  }
+}
+
+class Fuzzer {
+ public:
+  explicit Fuzzer(const Words& words) : words_(words), progress_("fuzzing") {}
+
+  Exit run() {
+    const double end = words_.minutes > 0 ? now_ms() + 60e3 * words_.minutes : std::numeric_limits<double>::infinity();
+    const size_t most = words_.programs  ? words_.programs
+                        : words_.minutes ? std::numeric_limits<size_t>::max()
+                        : words_.seed    ? 1
+                                         : 300;
+    for (unsigned seed = std::max(words_.seed, 1u); done_ < most && now_ms() < end; seed++, done_++) {
+      progress_.at(fmt::format("seed {}, {} found", seed, findings_.size()));
+      one(fuzz::generate(seed));
+      if (batch_.size() == kBatch) kernels();
+    }
+    kernels();
+    if (words_.json) print_json(result());
+    else fmt::print("{} programs ({} with nothing smooth and finite), kernels of {}: {} found\n", done_, useless_, compiled_,
+                    findings_.size());
+    return findings_.empty() ? kOk : kFailed;
+  }
+
+ private:
+  void one(const Tree& tree) {
+    const auto what = [](const Tree& t) -> std::string {
+      try {
+        const Verdict v = fuzz::check_derivative(t);
+        return v.is == Verdict::Wrong ? v.what : "";
+      } catch (const DefinitionError&) {
+        return "";
+      }
+    };
+    try {
+      const Verdict v = fuzz::check_derivative(tree);
+      useless_ += v.is == Verdict::Useless;
+      if (v.is == Verdict::Wrong) return found(tree, what, kTries);
+      if (!words_.no_kernels) batch_.push_back(tree);
+    } catch (const DefinitionError& e) {
+      // The generator knows types and scopes, but not that a gather cannot look through a reduction over its own key.
+      if (std::string(e.what()).find("use a twin") == std::string::npos) add({tree, e.what()});
+    }
+  }
+
+  void kernels() {
+    if (batch_.empty()) return;
+    std::map<std::string, const lossc_loss*> losses;
+    try {
+      losses = compile(batch_);
+    } catch (const std::exception&) {
+      losses.clear();  // one by one, to see whose fault it is
+    }
+    const auto alone = [](const Tree& t) { return wrong_kernel(t); };
+    for (const Tree& t : batch_) {
+      const std::string wrong = losses.empty() ? wrong_kernel(t) : wrong_kernel(t, losses.at(fuzz::name(t)));
+      compiled_++;
+      if (!wrong.empty()) found(t, alone, kKernelTries);
+    }
+    batch_.clear();
+  }
+
+  template <class What>
+  void found(const Tree& tree, const What& what, int tries) {
+    const auto fails = [&](const Tree& t) {
+      try {
+        fuzz::program(t);  // before anything is compiled: is it a program at all?
+      } catch (const DefinitionError&) {
+        return false;
+      }
+      return !what(t).empty();
+    };
+    const Tree least = fuzz::shrink(tree, fails, tries);
+    add({least, what(least)});
+  }
+  void add(const Finding& f) {
+    findings_.push_back(f);
+    if (!words_.json)
+      fmt::print("// {}\n// again: lossc fuzz --seed {}\n{}\n", f.what, f.tree.seed, fuzz::text(f.tree));
+  }
+
+  Json result() const {
+    Json found = Json::array();
+    for (const Finding& f : findings_)
+      found.push_back({{"seed", f.tree.seed}, {"what", f.what}, {"definition", fuzz::text(f.tree)}});
+    return {{"ok", findings_.empty()}, {"programs", done_}, {"useless", useless_}, {"kernels_of", compiled_},
+            {"found", found}};
+  }
+
+  const Words& words_;
+  Progress progress_;
+  std::vector<Tree> batch_;
+  std::vector<Finding> findings_;
+  size_t done_ = 0, useless_ = 0, compiled_ = 0;
+};
+
+}  // namespace
+
+void add_fuzz(CLI::App& app, Action* action) {
+  auto words = std::make_shared<Words>();
+  CLI::App* command = app.add_subcommand("fuzz", "Checks random definitions: derivative and kernels");
+  command->add_option("--minutes", words->minutes, "goes on for so long")->check(CLI::PositiveNumber);
+  command->add_option("--programs", words->programs, "how many; default: 300, with --seed alone 1");
+  command->add_option("--seed", words->seed, "of the first program; the next has the next");
+  command->add_flag("--no-kernels", words->no_kernels, "the derivative alone: nothing is compiled");
+  command->add_flag("--json", words->json, "one object: ok, programs, useless, kernels_of, found");
+  command->callback([=] { *action = [=] { return Fuzzer(*words).run(); }; });
+}
+
+}  // namespace lossc::cli
