@@ -175,6 +175,32 @@ inline Case rounded(Case c, const KernelCall& call, const Program* p = nullptr) 
 }
 inline Case rounded(Case c, int bits) { return rounded(std::move(c), KernelCall{.bits = bits}); }
 
+// Memory of exactly the size that a plan says, 64-byte aligned, filled with NaN so that reading what was not written
+// shows; around it what no run may touch.
+class Guarded {
+ public:
+  explicit Guarded(size_t size) : size_(size), bytes_(size + 3 * kZone, 0xFF) {
+    const uintptr_t at = reinterpret_cast<uintptr_t>(bytes_.data()) + kZone;
+    start_ = bytes_.data() + kZone + (kZone - at % kZone) % kZone;
+    std::fill_n(start_ - kZone, kZone, kMark);
+    std::fill_n(start_ + size, kZone, kMark);
+  }
+  void* data() { return start_; }
+  void check(const char* what) const {
+    for (size_t k = 0; k < kZone; k++)
+      if (*(start_ - kZone + k) != kMark || start_[size_ + k] != kMark)
+        throw std::runtime_error(std::string("the run writes outside the ") + what + " memory that its plan says, " +
+                                 std::to_string(size_) + " bytes");
+  }
+
+ private:
+  static constexpr size_t kZone = 64;
+  static constexpr uint8_t kMark = 0xA5;
+  size_t size_;
+  std::vector<uint8_t> bytes_;
+  uint8_t* start_;
+};
+
 class KernelRun {
  public:
   KernelRun(const Program& program, const Case& c, const KernelCall& call) : p_(program), c_(c), call_(call) {
@@ -187,10 +213,10 @@ class KernelRun {
     lossc_error err{};
     if (call_.mode != 0) return execute(call_.mode, nullptr, 0, err);
     const size_t saved = plan(LOSSC_FORWARD, err).second;
-    std::vector<uint8_t> memory(saved + 64);
-    void* aligned = align(memory.data());
-    Results forward = execute(LOSSC_FORWARD, aligned, saved, err);
-    Results backward = execute(LOSSC_BACKWARD, aligned, saved, err);
+    Guarded memory(saved);
+    Results forward = execute(LOSSC_FORWARD, memory.data(), saved, err);
+    memory.check("saved");
+    Results backward = execute(LOSSC_BACKWARD, memory.data(), saved, err);
     backward.loss = forward.loss;
     return backward;
   }
@@ -198,7 +224,6 @@ class KernelRun {
  private:
   using PlanPtr = std::unique_ptr<lossc_plan, decltype(&lossc_plan_destroy)>;
 
-  static void* align(void* p) { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(p) + 63) & ~uintptr_t{63}); }
   [[noreturn]] static void raise(lossc_status s, const lossc_error& e) {
     throw std::runtime_error(std::string(lossc_status_name(s)) + ": " + e.text);
   }
@@ -299,7 +324,7 @@ class KernelRun {
       tensors.push_back(outs.back() ? outs.back()->tensor() : nullptr);
     }
     const size_t workspace = lossc_plan_workspace_size(pl.get());
-    std::vector<uint8_t> memory(workspace + 64, 0xFF);  // all NaN: reading what was not written shows
+    Guarded memory(workspace);
     lossc_run_args args{};
     args.struct_size = sizeof args;
     args.inputs = inputs_.data();
@@ -308,7 +333,7 @@ class KernelRun {
     args.n_params = params_.size();
     args.outputs = tensors.data();
     args.n_outputs = tensors.size();
-    args.workspace = align(memory.data());
+    args.workspace = memory.data();
     args.workspace_size = workspace;
     args.saved = saved;
     args.saved_size = saved_size;
@@ -317,6 +342,7 @@ class KernelRun {
     if (c_.grad_output) args.grad_output = make(*c_.grad_output, call_.type_of("grad_output"));
     args.denominator = c_.denominator;
     if (lossc_status s = lossc_run(pl.get(), &args, &err)) raise(s, err);
+    memory.check("workspace");
     Results r;
     for (size_t k = 0; k < outs.size(); k++) {
       if (!outs[k]) continue;

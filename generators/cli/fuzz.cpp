@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <limits>
 #include <map>
 
@@ -156,6 +157,7 @@ class Fuzzer {
     findings_.push_back(f);
     if (!words_.json)
       fmt::print("// {}\n// again: lossc fuzz --seed {}\n{}\n", f.what, f.tree.seed, fuzz::text(f.tree));
+    std::fflush(stdout);  // an hour's run may be cut off
   }
 
   Json result() const {
