@@ -125,8 +125,9 @@ ir::Id Builder::as_bool(Arg a) {
 ir::Id Builder::as_int(Arg a) {
   locate(a.where);
   if (program.graph.type(a.node) != ir::Type::Int)
-    fail(fmt::format("`{}` is {} where an integer (an index, labels, an extent) is wanted", show(a.node),
-                     type_name(program.graph.type(a.node))));
+    fail(fmt::format("`{}` is {} where an integer (an index, labels, an extent) is wanted{}", show(a.node),
+                     type_name(program.graph.type(a.node)),
+                     program.graph.type(a.node) == ir::Type::Float ? "; to_int(...) rounds a float down to one" : ""));
   return a.node;
 }
 
@@ -140,7 +141,32 @@ std::pair<ir::Id, ir::Id> Builder::same(Arg a, Arg b) {
   return {as_float(a), y};
 }
 
+void Builder::check_key(ir::Id key, ir::Id index, const std::string& expression) const {
+  const ir::Graph& g = program.graph;
+  const ir::Node& n = g.at(key);
+  if (n.op != ir::Op::Load) return;
+  const ir::Tensor& labels = g.tensors[n.sym];
+  const ir::Id axis = g.indices[index].axis;
+  if (labels.range_axis == axis) return;
+  const std::string declared = labels.range_axis == ir::kNone ? "no range is declared for them"
+                                                              : fmt::format("they are declared in range of axis {}", g.axes[labels.range_axis].name);
+  fail(fmt::format("`{}` looks up along axis {} by labels '{}', but {}; want labels(\"{}\", ...).in_range({})", expression,
+                   g.axes[axis].name, labels.name, declared, labels.name, g.indices[index].name));
+}
+
 namespace {
+
+// The default must be a value that a call may have.
+void check_params(const Builder& b) {
+  for (const auto& [id, where] : b.params_at) {
+    const ir::Param& p = b.program.graph.params[static_cast<size_t>(id)];
+    const bool low = p.low_open ? p.fallback > p.low : p.fallback >= p.low;
+    const bool high = p.high_open ? p.fallback < p.high : p.fallback <= p.high;
+    if (low && high) continue;
+    const std::string want = !low ? fmt::format("{} {}", p.low_open ? ">" : ">=", p.low) : fmt::format("{} {}", p.high_open ? "<" : "<=", p.high);
+    b.fail(fmt::format("param '{}' has the default {}, but is declared {}", p.name, p.fallback, want), where);
+  }
+}
 
 // An axis whose length no tensor tells has none.
 void check_axes(const Builder& b) {
@@ -155,7 +181,7 @@ void check_axes(const Builder& b) {
   for (ir::Id i : b.program.rows) used[g.indices[i].axis] = 1;
   for (size_t a = 0; a < g.axes.size(); a++)
     if (used[a] && !told[a] && !g.axes[a].optional && g.axes[a].length == ir::kNone)
-      b.fail(fmt::format("no tensor has axis '{}', so its length is not known", g.axes[a].name), b.axes_at[a]);
+      b.fail(fmt::format("no tensor has axis '{}', so its length is not known; declare a tensor over it", g.axes[a].name), b.axes_at[a]);
 }
 
 }  // namespace
@@ -172,6 +198,7 @@ Program build(const Definition& definition, const std::vector<Fact>& choices) {
   if (b.program.value == ir::kNone) b.fail("no loss_per or loss_total: the definition says no loss");
   check_documentation(b);
   check_axes(b);
+  check_params(b);
   add_objective(b.program);
   return std::move(b.program);
 }

@@ -1,5 +1,6 @@
 // The state of the definition being run, and the checks shared by the words of the language.
 #pragma once
+#include <map>
 #include <string>
 
 #include "program.h"
@@ -14,6 +15,7 @@ class Builder {
 
   Program program;
   std::vector<Where> axes_at;  // where each was declared
+  std::map<ir::Id, Where> params_at;
 
   // Value of a structural fact: as chosen, else `fallback`; remembered in program.facts at first use.
   int fact(Fact::Kind kind, int id, int fallback);
@@ -30,6 +32,8 @@ class Builder {
   ir::Id as_bool(Arg a);
   ir::Id as_int(Arg a);
   std::pair<ir::Id, ir::Id> same(Arg a, Arg b);  // both Int or both Float
+  // Labels that look up along an axis, in place of `index` in `expression`, must be known to lie within it.
+  void check_key(ir::Id key, ir::Id index, const std::string& expression) const;
 
  private:
   std::vector<Fact> choices_;

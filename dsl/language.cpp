@@ -1,5 +1,6 @@
 // Declarations, operators and elementwise words. Reductions and contractions are in reductions.cpp.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -44,7 +45,7 @@ Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* d
   B().locate(where);
   ir::Tensor t{.name = name, .doc = doc, .type = type, .role = role, .dims = {}, .differentiable = type == Type::Float};
   for (const ir::Tensor& other : G().tensors)
-    if (other.name == t.name) B().fail(fmt::format("two tensors are named '{}'", name));
+    if (other.name == t.name) B().fail(fmt::format("two tensors are named '{}'; the name is the argument's in the C interface, so each wants its own", name));
   for (const Index* i = dims.begin(); i != dims.end(); i++) {
     if (std::any_of(dims.begin(), i, [&](Index j) { return j.id == i->id; }))
       B().fail(fmt::format("tensor '{0}' has index '{1}' twice, which would be its diagonal; a second dimension over the same axis "
@@ -159,10 +160,26 @@ Tensor mask(const char* name, std::initializer_list<Index> dims, const char* doc
   return {add_tensor(name, dims, doc, w, Type::Bool, ir::TensorRole::Mask)};
 }
 
-Expr Tensor::load(std::initializer_list<Arg> args) const {
+namespace {
+// "x(i, c)": an element, or how the tensor was declared.
+std::string element(const std::string& name, const std::vector<Id>& at) {
+  std::string list;
+  for (Id node : at) list += (list.empty() ? "" : ", ") + B().show(node);
+  return fmt::format("{}({})", name, list);
+}
+std::vector<Id> plain_indices(const std::vector<Id>& dims) {
+  std::vector<Id> at;
+  for (Id i : dims) at.push_back(G().index(i));
+  return at;
+}
+}  // namespace
+
+Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
   Builder& b = B();
+  b.locate(where);
   const ir::Tensor t = G().tensors[id];
-  if (t.optional && !given()) b.fail(fmt::format("optional tensor '{}' is used where it is absent; ask given() first", t.name));
+  if (t.optional && !given())
+    b.fail(fmt::format("optional tensor '{0}' is used in the form that lacks it; ask first, as in {0}.given() ? ... : ...", t.name));
   std::vector<Id> at;
   for (const Arg& a : args) {
     Id node = b.as_int(a);
@@ -171,15 +188,17 @@ Expr Tensor::load(std::initializer_list<Arg> args) const {
     at.push_back(node);
   }
   if (at.size() != t.dims.size())
-    b.fail(fmt::format("'{}' has {} dimension{} but is used with {} ind{}", t.name, t.dims.size(),
-                       t.dims.size() == 1 ? "" : "s", at.size(), at.size() == 1 ? "ex" : "ices"));
+    b.fail(fmt::format("tensor '{}' has {} dimension{}, {}, but is used with {}: {}", t.name, t.dims.size(),
+                       t.dims.size() == 1 ? "" : "s", element(t.name, plain_indices(t.dims)), at.size(), element(t.name, at)));
   for (size_t k = 0; k < at.size(); k++) {
     Id plain = G().plain_index(at[k]);
+    b.check_key(at[k], t.dims[k], element(t.name, at));
     if (plain == ir::kNone) continue;
-    const ir::Axis &want = G().axes[G().indices[t.dims[k]].axis], &got = G().axes[G().indices[plain].axis];
+    const ir::Axis &want = axis_of(t.dims[k]), &got = axis_of(plain);
     if (&want != &got)
-      b.fail(fmt::format("dimension {} of '{}' runs over axis {}, but index '{}' runs over axis {}", k, t.name, want.name,
-                         G().indices[plain].name, got.name));
+      b.fail(fmt::format("`{}`: index '{}' runs over axis {}, but dimension {} of tensor '{}' over axis {}; it is declared as {}",
+                         element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,
+                         element(t.name, plain_indices(t.dims))));
   }
   return {G().load(id, at)};
 }
@@ -217,6 +236,7 @@ Param param(const char* name, double fallback, const char* doc, Where w) {
   for (const ir::Param& other : G().params)
     if (other.name == name) B().fail(fmt::format("two params are named '{}'", name));
   G().params.push_back({.name = name, .doc = doc, .fallback = fallback});
+  B().params_at[static_cast<Id>(G().params.size() - 1)] = w;
   return {static_cast<Id>(G().params.size() - 1)};
 }
 Param Param::positive() {
@@ -251,7 +271,8 @@ Option option(const char* name, std::initializer_list<const char*> choices, cons
 namespace {
 int number_of(const OptionInfo& o, const char* choice, Where w) {
   auto it = std::find(o.choices.begin(), o.choices.end(), choice);
-  if (it == o.choices.end()) B().fail(fmt::format("option '{}' has no choice '{}'", o.name, choice), w);
+  if (it == o.choices.end())
+    B().fail(fmt::format("option '{}' has no choice '{}': want {}", o.name, choice, fmt::join(o.choices, ", ")), w);
   return static_cast<int>(it - o.choices.begin());
 }
 }  // namespace
@@ -380,12 +401,18 @@ Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints) {
 // ---- results ---------------------------------------------------------------------------------------------------
 
 namespace {
+// "sum(j, ...)", for the first index of the set.
+std::string reduced(ir::IndexSet set) {
+  Id first = 0;
+  while (!(set & ir::bit(first))) first++;
+  return fmt::format("sum({}, ...)", G().indices[first].name);
+}
 void check_free(Id node, const std::vector<Id>& rows, const char* what) {
   ir::IndexSet allowed = 0;
   for (Id r : rows) allowed |= ir::bit(r);
   if (ir::IndexSet extra = G().free(node) & ~allowed)
-    B().fail(fmt::format("the {} `{}` still depends on {}; reduce over it (sum, mean, logsumexp, ...) or list it among the rows",
-                         what, B().show(node), B().list(extra)));
+    B().fail(fmt::format("the {} `{}` still depends on {}, where only {} is left; reduce over it, as in {}, or list it among the rows",
+                         what, B().show(node), B().list(extra), B().list(allowed), reduced(extra)));
 }
 std::vector<Id> present(const Indices& indices) {
   std::vector<Id> ids;

@@ -80,12 +80,14 @@ struct Arg {
 
 struct Tensor {
   int id = -1;
-  // One element; an index expression in place of an index is a gather.
-  template <class... Args>
-  Expr operator()(Args... args) const {
-    return load({Arg(args)...});
-  }
-  Expr load(std::initializer_list<Arg> args) const;
+  // One element; an index expression in place of an index is a gather. One form for each rank, that operands carry the
+  // line of the call.
+  Expr operator()(Where where = Where::current()) const { return load({}, where); }
+  Expr operator()(Arg a) const { return load({a}, a.where); }
+  Expr operator()(Arg a, Arg b) const { return load({a, b}, a.where); }
+  Expr operator()(Arg a, Arg b, Arg c) const { return load({a, b, c}, a.where); }
+  Expr operator()(Arg a, Arg b, Arg c, Arg d) const { return load({a, b, c, d}, a.where); }
+  Expr load(std::initializer_list<Arg> args, Where where = Where::current()) const;
   Tensor optional();                      // may be absent: ask given() before use
   bool given() const;                     // structural
   Tensor constant();                      // no gradient is offered
