@@ -111,8 +111,10 @@ void Differentiator::through_prefix(const ir::Node& n, Id node, const Flow& a) {
     const Id sum = g_.prefix(ReduceKind::Sum, v, n.sym2, n.sym, back);
     return give(body, {kNone, sum}, g_.free(sum));
   }
-  // sum_p v_p exp(e_i - L_p), by logarithms, because exp(-L_p) alone overflows; once for each sign of v.
+  // sum_p v_p exp(e_i - L_p), by logarithms, because exp(-L_p) alone overflows; once for each sign of v. Where L_p is that
+  // of nothing but -inf, nothing flows, as in logsumexp.
   const Id none = g_.constant(ir::identity(ReduceKind::Max)), zero = g_.constant(0);
+  v = g_.select(g_.binary(Op::Eq, node, none), zero, v);
   auto half = [&](Id part) {
     const Id term = g_.select(g_.binary(Op::Eq, part, zero), none, g_.binary(Op::Sub, g_.unary(Op::Log, part), node));
     const Id all = g_.prefix(ReduceKind::LogSumExp, term, n.sym2, n.sym, back);

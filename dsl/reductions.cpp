@@ -18,7 +18,7 @@ Builder& B() { return Builder::current(); }
 ir::Graph& G() { return B().program.graph; }
 
 Id masked(Id e, Mask where, double otherwise) {
-  return where.node < 0 ? e : G().select(where.node, e, G().constant(otherwise, G().type(e)));
+  return where.node < 0 ? e : G().select(B().as_bool(Expr{where.node}), e, G().constant(otherwise, G().type(e)));
 }
 
 // A body that is the same at every position of the index: no loop, but what n equal values reduce to.
@@ -137,26 +137,42 @@ Expr softmax(Index over, Arg e, Mask m) {
 }
 Expr log_softmax(Index over, Arg e, Mask m) { return Expr{B().as_float(e)} - logsumexp(over, e, m); }
 
+namespace {
+// The k-th greatest's place, and whether it is one: where nothing above -inf is left argmax gives 0, which may be taken
+// already, or masked out.
+struct Kth {
+  Expr index, is_left;
+};
+Kth kth(Index over, int k, Arg e, Mask m) {
+  Mask left = m;
+  Kth found;
+  std::vector<Expr> taken;
+  for (int q = 1; q <= k; q++) {
+    if (q > 1) left = left.node < 0 ? (over != taken.back()) : (Expr{left.node} && over != taken.back());
+    taken.push_back(argmax(over, e, left));
+  }
+  found.index = taken.back();
+  found.is_left = m.node < 0 ? Expr{G().constant(1, Type::Bool)} : at(Expr{m.node}, over, found.index);
+  for (int q = 0; q + 1 < k; q++) found.is_left = found.is_left && found.index != taken[static_cast<size_t>(q)];
+  return found;
+}
+}  // namespace
+
 Expr kth_argmax(Index over, int k, Arg e, Mask m) {
   if (k < 1 || k > 16) B().fail(fmt::format("kth_argmax: k is {}, wanted 1 to 16", k));
-  Mask left = m;
-  Expr index;
-  for (int q = 1; q <= k; q++) {
-    if (q > 1) left = left.node < 0 ? (over != index) : (Expr{left.node} && over != index);
-    index = argmax(over, e, left);
-  }
-  return index;
+  return kth(over, k, e, m).index;
 }
 Expr kth_largest(Index over, int k, Arg e, Mask m) {
-  auto& g = G();
-  Expr n = m.node < 0 ? Expr{g.unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
-  return select(n >= static_cast<double>(k), at(e, over, kth_argmax(over, k, e, m)), ir::identity(ReduceKind::Max));
+  if (k < 1 || k > 16) B().fail(fmt::format("kth_largest: k is {}, wanted 1 to 16", k));
+  const Kth found = kth(over, k, e, m);
+  const Expr n = m.node < 0 ? Expr{G().unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
+  return select(n >= static_cast<double>(k) && found.is_left, at(e, over, found.index), ir::identity(ReduceKind::Max));
 }
 Expr top_k_sum(Index over, int k, Arg e, Mask m) {
+  if (k < 1 || k > 16) B().fail(fmt::format("top_k_sum: k is {}, wanted 1 to 16", k));
   Expr total{G().constant(0)};
-  Expr n = m.node < 0 ? Expr{G().unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
-  for (int q = 1; q <= k; q++)
-    total = total + select(n >= static_cast<double>(q), at(e, over, kth_argmax(over, q, e, m)), 0.0);
+  const Expr n = m.node < 0 ? Expr{G().unary(Op::ToFloat, extent(over).node)} : count(over, Expr{m.node});
+  for (int q = 1; q <= k; q++) total = total + select(n >= static_cast<double>(q), kth_largest(over, q, e, m), 0.0);
   return total;
 }
 
@@ -214,7 +230,9 @@ Expr quantile(Index over, Arg e, Arg q) {
   const Expr place = Expr{B().as_float(q)} * (Expr{B().as_float(extent(over))} - 1.0), low = floor(place);
   if (B().absent(over.id)) return x;
   const Expr a = at(x, over, to_int(low)), b = at(x, over, min(to_int(low) + 1, extent(over) - 1));
-  return a + (place - low) * (b - a);
+  // NaN comes last: if there is one, it is there, and is the result.
+  const Expr last = at(x, over, extent(over) - 1);
+  return select(is_nan(last), last, a + (place - low) * (b - a));
 }
 
 Expr dot(Index over, Arg a, Arg b) { return sum(over, Expr{B().as_float(a)} * Expr{B().as_float(b)}); }
@@ -228,6 +246,7 @@ Expr sqdist(Index over, Arg a, Arg b) {
 Expr at(Arg e, Index index, Arg key) {
   if (B().absent(index.id)) return {e.node};
   Id k = B().as_int(key);
+  if (G().free(e.node) & ir::bit(index.id)) B().check_key(k, index.id, fmt::format("at({}, {}, {})", B().show(e.node), G().indices[index.id].name, B().show(k)));
   return {gather(e.node, index.id, k)};
 }
 
