@@ -25,16 +25,16 @@ class Generator {
  private:
   size_t below(size_t n) { return engine_() % n; }
 
-  static Term number_(double v) { return {.word = 0, .value = v}; }
+  static Term number_(double v) { return {.form = 0, .value = v}; }
   Term number() { return number_(static_cast<double>(below(9)) / 4 - 1); }
 
-  // Is the word one that gives this type here? A position is along an axis: of the word's index, or of its operands.
-  static bool gives(const Word& w, char type, char axis) {
+  // Is the form one that gives this type here? A position is along an axis: of its index, or of its operands.
+  static bool gives(const Form& w, char type, char axis) {
     if (w.result == 'C') return type == 'k' && axis == 'C';
     return w.result == type;
   }
-  // An index for the word's k-th place, or -1: of the axis that is wanted there; in scope, unless the word binds it.
-  int index(const Word& w, size_t k, char type, char axis, Scope scope) {
+  // An index for the k-th place, or -1: of the axis that is wanted there; in scope, unless the form binds it.
+  int index(const Form& w, size_t k, char type, char axis, Scope scope) {
     const bool bound = w.binds == Binds::Reduces || w.binds == Binds::Looks;
     char want = w.axes[k];
     if (want == '*' && type == 'k') want = axis;
@@ -54,12 +54,12 @@ class Generator {
     std::vector<int> fit;
     const bool leaf = depth <= 0 || (!root && below(5) == 0);
     for (int attempt = 0; attempt < 2 && fit.empty(); attempt++)
-      for (int k = 0; k < static_cast<int>(words().size()); k++) {
-        const Word& w = words()[static_cast<size_t>(k)];
+      for (int k = 0; k < static_cast<int>(forms().size()); k++) {
+        const Form& w = forms()[static_cast<size_t>(k)];
         if (gives(w, type, axis) && (!*w.args == leaf || attempt == 1)) fit.push_back(k);
       }
     for (int tries = 0; tries < 60; tries++) {
-      Term t{.word = fit[below(fit.size())]};
+      Term t{.form = fit[below(fit.size())]};
       if (fill(t, type, axis, scope, depth)) return t;
     }
     if (type == 'b') return compare(scope, depth);
@@ -68,8 +68,8 @@ class Generator {
   }
 
   bool fill(Term& t, char type, char axis, Scope scope, int depth) {
-    const Word& w = words()[static_cast<size_t>(t.word)];
-    if (t.word == 0) {
+    const Form& w = forms()[static_cast<size_t>(t.form)];
+    if (t.form == 0) {
       if (below(3) != 0) return false;  // numbers are dull
       t = number();
     }
@@ -91,14 +91,14 @@ class Generator {
   // Where nothing fits, as no index is in scope: a comparison of numbers, a position that a reduction gives.
   Term compare(Scope scope, int depth) {
     for (int k = 0;; k++)
-      if (!std::strcmp(words()[static_cast<size_t>(k)].text, "a[0] < a[1]"))
-        return {.word = k, .args = {make('f', 'N', scope, depth - 1), number()}};
+      if (!std::strcmp(forms()[static_cast<size_t>(k)].text, "a[0] < a[1]"))
+        return {.form = k, .args = {make('f', 'N', scope, depth - 1), number()}};
   }
   Term reduced(char axis, Scope scope) {
     const int over = axis == 'N' ? 1 : 4;
     for (int k = 0;; k++)
-      if (!std::strcmp(words()[static_cast<size_t>(k)].text, "argmax(n[0], a[0])"))
-        return {.word = k, .indices = {over}, .args = {make('f', axis, scope | 1u << over, 0)}};
+      if (!std::strcmp(forms()[static_cast<size_t>(k)].text, "argmax(n[0], a[0])"))
+        return {.form = k, .indices = {over}, .args = {make('f', axis, scope | 1u << over, 0)}};
   }
 
   std::mt19937 engine_;

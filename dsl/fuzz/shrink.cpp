@@ -6,7 +6,7 @@ namespace lossc::fuzz {
 namespace {
 
 char type_of(const Term& t) {
-  const char r = words()[static_cast<size_t>(t.word)].result;
+  const char r = forms()[static_cast<size_t>(t.form)].result;
   return r == 'C' ? 'k' : r;
 }
 
@@ -21,7 +21,7 @@ void descendants(const Term& t, char type, std::vector<Term>& out) {
 // Every term with one of its parts left out. An index that loses its binder thereby is found when the tree is built.
 std::vector<Term> smaller_terms(const Term& t) {
   std::vector<Term> out;
-  if (type_of(t) == 'f' && t.word != 0) out.push_back({.word = 0, .value = 1});
+  if (type_of(t) == 'f' && t.form != 0) out.push_back({.form = 0, .value = 1});
   descendants(t, type_of(t), out);
   for (size_t k = 0; k < t.args.size(); k++) {
     for (Term& a : smaller_terms(t.args[k])) {

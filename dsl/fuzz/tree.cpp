@@ -49,7 +49,7 @@ struct Uses {
 
  private:
   void walk(const Term& t) {
-    const char* text = words()[static_cast<size_t>(t.word)].text;
+    const char* text = forms()[static_cast<size_t>(t.form)].text;
     for (size_t k = 0; k < std::size(kDeclared); k++) names[k] |= std::strstr(text, kDeclared[k].in) != nullptr;
     for (int i : t.indices) axes[i >= 3] = true;
     for (const Term& a : t.args) walk(a);
@@ -61,7 +61,7 @@ Expr build_term(const Term& t, const Names& in, const std::vector<Index>& all) {
   std::vector<Expr> a;
   for (int i : t.indices) n.push_back(all[static_cast<size_t>(i)]);
   for (const Term& arg : t.args) a.push_back(build_term(arg, in, all));
-  return words()[static_cast<size_t>(t.word)].build(in, n, a, t.value);
+  return forms()[static_cast<size_t>(t.form)].build(in, n, a, t.value);
 }
 
 Names declare(const Uses& uses, const std::vector<Index>& all) {
@@ -105,9 +105,9 @@ std::map<std::string, Tree>& trees() {
 }
 void body() { build_tree(trees().at(Builder::current().program.name)); }
 
-// The text of a word with its operands, indices and number put in.
+// The text of a form with its operands, indices and number put in.
 std::string text_of(const Term& t) {
-  const std::string w = words()[static_cast<size_t>(t.word)].text;
+  const std::string w = forms()[static_cast<size_t>(t.form)].text;
   std::string out;
   for (size_t k = 0; k < w.size(); k++) {
     const bool starts = k == 0 || !(std::isalnum(w[k - 1]) || w[k - 1] == '_');
@@ -129,7 +129,7 @@ std::string text_of(const Term& t) {
 }
 
 size_t size_of(const Term& t) {
-  size_t n = t.word == 0 ? 0 : 1;
+  size_t n = t.form == 0 ? 0 : 1;
   for (const Term& a : t.args) n += size_of(a);
   return n;
 }

@@ -1,5 +1,5 @@
 // Random definitions: a program of the language as a tree that can be made from a seed, run, printed as C++ and made
-// smaller. One table of words (words.cpp) serves all of it; whatever is not in it is not fuzzed.
+// smaller. What it is made of are the forms that the words of the language come with (dsl/words).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dsl/program.h"
+#include "dsl/words/form.h"
 
 namespace lossc::fuzz {
 
@@ -18,29 +19,11 @@ inline constexpr const char* kIndexNames[kIndices] = {"i", "j", "k", "c", "d"};
 inline char axis_of(int index) { return index < 3 ? 'N' : 'C'; }
 using Scope = unsigned;  // bit k: index k may be used
 
-struct Names {
-  Tensor x, y, w, s, z, t, m;
-  Param alpha;
-};
-
-// How a word treats its index: it only reads it; it reduces over it; it is a function of it and of its operand as a
-// whole; it looks up its first operand, a function of that index, elsewhere.
-enum class Binds : uint8_t { Nothing, Reduces, Along, Looks };
-
-using Operands = const std::vector<Expr>&;
-using At = const std::vector<Index>&;
-struct Word {
-  const char* text;    // what `build` is in C++, where a[k] are operands, n[k] indices, v a number
-  char result;         // 'f' float, 'b' truth value, 'k' position along the axis of n[0] (or of the operands), 'C' along C
-  const char* args;    // types of the operands; all 'k' of a word are positions along the same axis
-  const char* axes;    // of the indices; '*': any
-  Binds binds = Binds::Nothing;
-  Expr (*build)(const Names& in, At n, Operands a, double v);
-};
-const std::vector<Word>& words();
+// The forms of all words (dsl/words); the first is a number.
+const std::vector<Form>& forms();
 
 struct Term {
-  int word;
+  int form;  // which of forms()
   std::vector<int> indices = {};
   double value = 0;
   std::vector<Term> args = {};

@@ -27,6 +27,7 @@ void add_bench(CLI::App& app, Action* action);
 void add_check(CLI::App& app, Action* action);
 void add_compile(CLI::App& app, Action* action);
 void add_fuzz(CLI::App& app, Action* action);
+void add_help(CLI::App& app, Action* action);
 void add_new(CLI::App& app, Action* action);
 
 void print_json(const Json& json);  // on stdout, indented

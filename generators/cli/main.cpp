@@ -31,7 +31,8 @@ Exit run(int argc, char** argv) {
   app.footer(kHelp);
   app.require_subcommand(1);
   Action action;
-  for (auto add : {add_list, add_describe, add_explain, add_bench, add_check, add_compile, add_new, add_fuzz}) add(app, &action);
+  for (auto add : {add_list, add_describe, add_explain, add_bench, add_check, add_compile, add_new, add_help, add_fuzz})
+    add(app, &action);
   check_command(app, argc, argv);
   try {
     app.parse(argc, argv);
