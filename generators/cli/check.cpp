@@ -2,23 +2,30 @@
 // against the float64 oracle.
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "generators/cli/call.h"
 #include "generators/cli/comparison.h"
 #include "generators/cli/definition.h"
 #include "generators/cli/kernels.h"
 #include "generators/cli/library.h"
+#include "generators/cli/plot.h"
 
 namespace lossc::cli {
 namespace {
 
 struct Words {
-  std::string loss, isa;
+  std::string loss, isa, plot, along;
   std::vector<std::string> dtypes = {"f32"};
   bool json = false;
 };
 
 // Forms are many where options are; those that do not fit into the time are left out, which is said.
 constexpr double kBudgetMs = 20e3;
+
+Json place_json(const Place& p) {
+  return {{"element", p.element}, {"values", p.values}, {"got", p.got}, {"want", p.want}};
+}
 
 Json result_json(const Definition& d, const std::string& dtype, const Comparison& c, size_t forms, size_t done) {
   Json quantities = Json::array();
@@ -31,7 +38,9 @@ Json result_json(const Definition& d, const std::string& dtype, const Comparison
       entry["elements_by_differences"] = q.smooth;
       entry["difference_error"] = q.difference_error;
       entry["differences_agree"] = q.differences_agree;
+      if (q.difference_error > 0) entry["difference_worst"] = place_json(q.difference_worst);
     }
+    if (q.kernel_error > 0) entry["kernel_worst"] = place_json(q.kernel_worst);
     quantities.push_back(entry);
   }
   return {{"loss", d.name},           {"ok", c.good()},           {"dtype", dtype},
@@ -72,12 +81,26 @@ void print_quantities(const Json& quantities) {
   }
 }
 
+// Which row, which input: where the largest errors are.
+void print_worst(const Json& quantities) {
+  const auto show = [](const Json& q, const char* key, const char* got, const char* want) {
+    if (!q.contains(key)) return;
+    const Json& w = q[key];
+    const auto element = w["element"].get<std::string>();
+    fmt::print("  largest: {}{}{}, {}: {} {}, {} {}\n", q["name"].get<std::string>(), element.starts_with("row") ? " " : "", element,
+               w["values"].get<std::string>(), got, w["got"].dump(), want, w["want"].dump());
+  };
+  for (const Json& q : quantities) show(q, "difference_worst", "gradient", "differences");
+  for (const Json& q : quantities) show(q, "kernel_worst", "kernel", "float64");
+}
+
 void print(const Json& r) {
   const auto forms = r["forms"].get<size_t>(), done = r["forms_checked"].get<size_t>();
   fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative, and how many elements were compared\n",
              r["loss"].get<std::string>(), r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
              done < forms ? fmt::format(" of {}, for want of time", forms) : "", r["calls"].get<size_t>());
   print_quantities(r["quantities"]);
+  print_worst(r["quantities"]);
   for (const Json& w : r["warnings"]) fmt::print("  note: {}\n", w.get<std::string>());
   for (const Json& f : r["failures"]) fmt::print("  wrong: {}\n", f.get<std::string>());
   if (!r["ok"])
@@ -86,10 +109,21 @@ void print(const Json& r) {
         "the definition.\n");
 }
 
+void write_plot(const Definition& d, const Words& words) {
+  const std::string picture = plot(build_all(d)[0], words.along);
+  std::ofstream file(words.plot);
+  file << picture;
+  file.close();
+  if (!file) throw UsageError(fmt::format("{} cannot be written", words.plot));
+}
+
 Exit run(const Words& words) {
+  const std::vector<Definition> all = load(words.loss);
+  if (!words.plot.empty() && all.size() > 1) throw UsageError(fmt::format("{} defines {} losses: --plot is about one", words.loss, all.size()));
+  if (!words.plot.empty()) write_plot(all[0], words);
   Json results = Json::array();
   bool good = true;
-  for (const Definition& d : load(words.loss)) {
+  for (const Definition& d : all) {
     for (const std::string& dtype : words.dtypes) {
       results.push_back(check_one(d, words, dtype));
       good &= results.back()["ok"].get<bool>();
@@ -112,6 +146,8 @@ void add_check(CLI::App& app, Action* action) {
       ->capture_default_str();
   command->add_option("--isa", words->isa, "default: the best of this machine")
       ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));
+  CLI::Option* plot = command->add_option("--plot", words->plot, "FILE.svg: a picture of value and slope along a line through the inputs");
+  command->add_option("--along", words->along, "the one input that moves in the picture; default: all with a gradient")->needs(plot);
   command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
   command->callback([=] { *action = [=] { return run(*words); }; });
 }

@@ -24,6 +24,20 @@ std::string place(const Program& p, const std::string& what) {
   return form.empty() ? what : fmt::format("{} ({})", what, form);
 }
 
+// "[i=3, c=2]": the k-th element of those over the indices; of the loss, rows.
+std::string element_text(const Program& p, const Case& c, const std::vector<ir::Id>& dims, size_t k, bool rows) {
+  if (dims.empty()) return "";
+  const std::vector<int64_t> extents = extents_of(p, c);
+  std::string text;
+  for (size_t d = dims.size(); d-- > 0;) {
+    const ir::IndexInfo& index = p.graph.indices[static_cast<size_t>(dims[d])];
+    const auto n = static_cast<size_t>(std::max<int64_t>(extents[static_cast<size_t>(index.axis)], 1));
+    text = fmt::format("{}={}{}{}", index.name, k % n, text.empty() ? "" : ", ", text);
+    k /= n;
+  }
+  return fmt::format("{}[{}]", rows ? "row " : "", text);
+}
+
 }  // namespace
 
 Quantity& Comparison::quantity(const std::string& name) {
@@ -57,7 +71,13 @@ void Comparison::form(const Program& p, bool stresses) {
 
 void Comparison::kernels(const Program& p) {
   kernel(p, sample(p, {.extent = 6, .seed = 1}), false);
-  kernel(p, sample(p, {.extents = {{"N", 21}, {"C", 17}}, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
+  const Case rows = sample(p, {.extents = {{"N", 21}, {"C", 17}}, .seed = 2, .row_inputs = true, .reduction = Reduction::None});
+  kernel(p, rows, false);
+  kernel(p, rows, false, 0);  // forward, then backward from what it saved
+  for (auto [n, c] : {std::pair(0, 5), std::pair(5, 0), std::pair(1, 1)})
+    kernel(p, sample(p, {.extents = {{"N", n}, {"C", c}}, .seed = 3}), false);
+  for (Stress s : {Stress::Ties, Stress::MinusInfinity, Stress::Infinity, Stress::Nan})
+    kernel(p, sample(p, {.extents = {{"N", 6}, {"C", 9}}, .stress = s, .seed = 4}), s == Stress::Ties);
 }
 
 void Comparison::differences(const Program& p, const Case& c) {
@@ -78,7 +98,10 @@ void Comparison::differences(const Program& p, const Case& c) {
       if (!d.smooth) continue;
       q.smooth++;
       const double error = std::abs(gradient[k] - d.value);
-      q.difference_error = std::max(q.difference_error, error / scale);
+      if (error / scale > q.difference_error) {
+        q.difference_error = error / scale;
+        q.difference_worst = {element_text(p, c, t.dims, k, false), place(p, "ordinary values"), gradient[k], d.value};
+      }
       if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
       if (q.differences_agree) {
         fail(place(
@@ -90,37 +113,49 @@ void Comparison::differences(const Program& p, const Case& c) {
   }
 }
 
-void Comparison::kernel(const Program& p, const Case& exact, bool ties) {
+void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t mode) {
   check::KernelCall call;
   call.loss = loss_;
   call.bits = dtype_.bits;
   call.real = dtype_.type;
   const Case c = check::rounded(exact, call, &p);
   call.isa = isa_;
+  call.mode = mode;
   const check::Results got = check::run_kernel(p, c, call);
   const check::Expectation want = check::expectation(p, c, dtype_.bits, 4, ties);
   calls_++;
-  const std::string where = place(p, c.name == "none" ? "ordinary values" : fmt::format("values: {}", c.name));
-  compare(where, "loss", got.loss, want.value.loss, want.slack.loss);
-  for (const auto& [name, values] : got.gradients)
-    compare(where, "grad_" + name, values, want.value.gradients.at(name), want.slack.gradients.at(name));
-  for (const auto& [name, values] : got.outputs)
-    compare(where, name, values, want.value.outputs.at(name), want.slack.outputs.at(name));
+  const Call here{p, c, place(p, c.name == "none" ? "ordinary values" : fmt::format("values: {}", c.name))};
+  const bool rows = c.reduction == Reduction::None;
+  compare(here, "loss", rows ? p.rows : std::vector<ir::Id>(), got.loss, want.value.loss, want.slack.loss);
+  for (const auto& [name, values] : got.gradients) {
+    const auto is = [&](const Gradient& g) { return p.graph.tensors[static_cast<size_t>(g.tensor)].name == name; };
+    const ir::Id tensor = std::find_if(p.gradients.begin(), p.gradients.end(), is)->tensor;
+    compare(here, "grad_" + name, p.graph.tensors[static_cast<size_t>(tensor)].dims, values, want.value.gradients.at(name),
+            want.slack.gradients.at(name));
+  }
+  for (const auto& [name, values] : got.outputs) {
+    const auto is = [&](const NamedOutput& o) { return o.name == name; };
+    const auto& indices = std::find_if(p.outputs.begin(), p.outputs.end(), is)->indices;
+    compare(here, name, indices, values, want.value.outputs.at(name), want.slack.outputs.at(name));
+  }
 }
 
-void Comparison::compare(const std::string& where, const std::string& name, const std::vector<double>& got,
-                         const std::vector<double>& want, const std::vector<double>& slack) {
+void Comparison::compare(const Call& call, const std::string& name, const std::vector<ir::Id>& dims,
+                         const std::vector<double>& got, const std::vector<double>& want, const std::vector<double>& slack) {
   Quantity& q = quantity(name);
   q.elements += got.size();
   const double scale = std::max(scale_of(want), 1e-300);
   for (size_t k = 0; k < std::min(got.size(), want.size()); k++) {
-    if (std::isfinite(got[k]) && std::isfinite(want[k]) && slack[k] >= 0)
-      q.kernel_error = std::max(q.kernel_error, std::abs(got[k] - want[k]) / scale);
+    if (!std::isfinite(got[k]) || !std::isfinite(want[k]) || slack[k] < 0) continue;
+    const double error = std::abs(got[k] - want[k]) / scale;
+    if (error <= q.kernel_error) continue;
+    q.kernel_error = error;
+    q.kernel_worst = {element_text(call.program, call.c, dims, k, name == "loss"), call.where, got[k], want[k]};
   }
   const std::string bad = check::disagreement(got, want, slack, dtype_.bits, 4, dtype_.type);
   if (bad.empty()) return;
   q.kernel_agrees = false;
-  fail(fmt::format("kernel, {}, {}: {}", name, where, bad));
+  fail(fmt::format("kernel, {}, {}: {}", name, call.where, bad));
 }
 
 }  // namespace lossc::cli

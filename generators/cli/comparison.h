@@ -12,6 +12,13 @@
 
 namespace lossc::cli {
 
+// An element, and what two ways to compute it gave.
+struct Place {
+  std::string element;  // "row [i=3]", "[i=3, c=2]"
+  std::string values;   // of the inputs: "ordinary values", "values: large"
+  double got = 0, want = 0;
+};
+
 // The loss, one gradient or one further output, over all calls.
 struct Quantity {
   std::string name;
@@ -19,6 +26,7 @@ struct Quantity {
   size_t smooth = 0;            // compared between gradient and differences
   double difference_error = 0;  // largest, relative to the largest value of its array
   double kernel_error = 0;      // the same
+  Place difference_worst, kernel_worst;  // where; no element: nowhere any
   bool differences_agree = true, kernel_agrees = true;
 };
 
@@ -28,7 +36,7 @@ class Comparison {
 
   // Ordinary values, by differences and kernel; then, if asked, values made to break a kernel.
   void form(const Program& program, bool stresses);
-  // The kernels alone, at ordinary values.
+  // The kernels alone: ordinary values, both ways to run, empty axes, ties, infinities and NaN.
   void kernels(const Program& program);
 
   const std::vector<Quantity>& quantities() const { return quantities_; }
@@ -39,8 +47,14 @@ class Comparison {
 
  private:
   void differences(const Program& program, const Case& c);
-  void kernel(const Program& program, const Case& exact, bool ties);
-  void compare(const std::string& where, const std::string& name, const std::vector<double>& got,
+  void kernel(const Program& program, const Case& exact, bool ties, int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD);
+  // Of a kernel's call: `dims` are the indices that the elements are over.
+  struct Call {
+    const Program& program;
+    const Case& c;
+    std::string where;
+  };
+  void compare(const Call& call, const std::string& name, const std::vector<ir::Id>& dims, const std::vector<double>& got,
                const std::vector<double>& want, const std::vector<double>& slack);
   Quantity& quantity(const std::string& name);
   void fail(const std::string& text);
