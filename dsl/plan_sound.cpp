@@ -94,6 +94,11 @@ class Walker {
       if (contract && !tiled) fail(s, b, "is a product, but not in tiles");
       if (rows_only && tiled) fail(s, b, "is in tiles, but the step writes rows");
     }
+    if (step.kind == StepKind::Reduce && step.domain.back() == step.over) {
+      const std::vector<Id> walked(step.domain.begin(), step.domain.end() - 1);
+      for (int b : step.outputs)
+        if (!p_.buffers[b].layout.tiled && p_.buffers[b].layout.order != walked) fail(s, b, "is in another order than the step writes");
+    }
     if (contract)
       for (int b : step.reads)
         if (!p_.buffers[b].layout.tiled) fail(s, b, "is multiplied, but not in tiles");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <limits>
 
 #include "builder.h"
 
@@ -232,7 +233,8 @@ Expr quantile(Index over, Arg e, Arg q) {
   const Expr a = at(x, over, to_int(low)), b = at(x, over, min(to_int(low) + 1, extent(over) - 1));
   // NaN comes last: if there is one, it is there, and is the result.
   const Expr last = at(x, over, extent(over) - 1);
-  return select(is_nan(last), last, a + (place - low) * (b - a));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  return select(extent(over) == 0, nan, select(is_nan(last), last, a + (place - low) * (b - a)));
 }
 
 Expr dot(Index over, Arg a, Arg b) { return sum(over, Expr{B().as_float(a)} * Expr{B().as_float(b)}); }

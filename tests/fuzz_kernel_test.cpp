@@ -28,7 +28,7 @@ TEST(Fuzz, KernelsComputeWhatTheOracleDoes) {
   const nlohmann::json r = fuzz("--seed 1 --programs 32", 0);
   std::filesystem::remove_all(cache);
   EXPECT_TRUE(r["found"].empty()) << r["found"].dump(1);
-  EXPECT_GE(r["kernels_of"], 28);  // but for what the language refuses
+  EXPECT_GE(r["kernels_of"].get<int>() - r["not_planned_yet"].get<int>(), 24);
 }
 
 }  // namespace

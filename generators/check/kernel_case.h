@@ -79,6 +79,10 @@ struct Results {
 };
 
 // A DLTensor with its memory; elements are set and read as doubles whatever the layout.
+// A pattern that is neither 0 nor 1, where no run may write.
+inline constexpr uint8_t kMark = 0xA5;
+inline constexpr size_t kZone = 64;
+
 class Owned {
  public:
   Owned(DLDataType type, std::vector<int64_t> shape, Strides layout) : shape_(std::move(shape)), type_(type) {
@@ -95,8 +99,8 @@ class Owned {
       step *= n;
       if (layout == Strides::RowPadded && k == rank - 1 && rank > 1) step += 5;
     }
-    data_.assign(static_cast<size_t>(step + 8) * bytes(), 0xA5);  // a pattern that is neither 0 nor 1
-    tensor_ = {data_.data(), {kDLCPU, 0}, static_cast<int32_t>(rank), type_, shape_.data(), strides_.data(),
+    data_.assign(static_cast<size_t>(step + 8) * bytes() + 2 * kZone, kMark);
+    tensor_ = {data_.data() + kZone, {kDLCPU, 0}, static_cast<int32_t>(rank), type_, shape_.data(), strides_.data(),
                static_cast<uint64_t>(offset) * bytes()};
   }
   Owned(const Owned&) = delete;
@@ -128,6 +132,11 @@ class Owned {
     return out;
   }
   const DLTensor* tensor() const { return &tensor_; }
+  void check(const std::string& name) const {
+    const auto touched = [](uint8_t b) { return b != kMark; };
+    if (std::any_of(data_.begin(), data_.begin() + kZone, touched) || std::any_of(data_.end() - kZone, data_.end(), touched))
+      throw std::runtime_error("the run writes outside tensor '" + name + "'");
+  }
 
  private:
   size_t bytes() const { return type_.bits / 8u; }
@@ -137,7 +146,7 @@ class Owned {
       place += static_cast<int64_t>(k % static_cast<size_t>(shape_[d])) * strides_[d];
       k /= static_cast<size_t>(shape_[d]);
     }
-    return data_.data() + tensor_.byte_offset + place * static_cast<int64_t>(bytes());
+    return data_.data() + kZone + tensor_.byte_offset + place * static_cast<int64_t>(bytes());
   }
   template <class T>
   static void store(void* p, T v) {
@@ -194,8 +203,6 @@ class Guarded {
   }
 
  private:
-  static constexpr size_t kZone = 64;
-  static constexpr uint8_t kMark = 0xA5;
   size_t size_;
   std::vector<uint8_t> bytes_;
   uint8_t* start_;
@@ -347,6 +354,7 @@ class KernelRun {
     for (size_t k = 0; k < outs.size(); k++) {
       if (!outs[k]) continue;
       const std::string name = outputs_[k]->name;
+      outs[k]->check(name);
       if (k == 0)
         r.loss = outs[k]->values();
       else if (name.rfind("grad_", 0) == 0)

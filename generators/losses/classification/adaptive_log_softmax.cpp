@@ -24,7 +24,7 @@ LOSSC_LOSS(adaptive_log_softmax, "classification") {
   if (bias.given()) z = z + bias(h);
   auto lse = logsumexp(h, z);
   const int K = clusters.is("1") ? 1 : clusters.is("2") ? 2 : 3;
-  Expr first = extent(h) - K, loss = lse - at(z, h, y);
+  Expr first = extent(h) - K, loss = lse - at(z, h, min(y, extent(h) - 1));
   for (int k = 0; k < K; k++) {
     const std::string s = std::to_string(k + 1);
     auto e = axis(("E" + s).c_str(), "features of the cluster"), v = axis(("V" + s).c_str(), "classes of the cluster");
