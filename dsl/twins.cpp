@@ -37,6 +37,7 @@ class Sharer {
     if (n.type != ir::Type::Float || n.op == Op::Load || n.op == Op::At || n.op == Op::Const || n.op == Op::After ||
         n.op == Op::Scan)
       return ir::kNone;
+    if (n.carried) return ir::kNone;  // of a step: there is nothing to share, what is carried is there at its place alone
     Id twin = ir::kNone;
     for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
       if (g_.free(node) & ir::bit(k) && g_.canonical(k) != k) {

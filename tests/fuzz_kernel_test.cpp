@@ -31,5 +31,13 @@ TEST(Fuzz, KernelsComputeWhatTheOracleDoes) {
   EXPECT_GE(r["kernels_of"].get<int>() - r["not_planned_yet"].get<int>(), 24);
 }
 
+// And those of every word's example, where its page shows infinities, NaN and empty axes.
+TEST(Words, KernelsGiveWhatThePagesShow) {
+  const nlohmann::json r = fuzz("--words", 0);
+  EXPECT_TRUE(r["found"].empty()) << r["found"].dump(1);
+  EXPECT_GT(r["words"], 95);
+  EXPECT_GT(r["calls"], 280);
+}
+
 }  // namespace
 }  // namespace lossc::tests

@@ -42,7 +42,7 @@ TEST(Fuzz, ShrinksToWhatFails) {
     if (!has_tanh(tree)) continue;
     const Tree least = shrink(tree, has_tanh);
     EXPECT_TRUE(has_tanh(least));
-    EXPECT_LE(size(least), 4u) << text(least);  // a word with a tanh of its own may want a truth value and its parts
+    EXPECT_LE(size(least), 6u) << text(least);  // a word with a tanh of its own may want a truth value and its parts
     shrunk++;
   }
   EXPECT_GT(shrunk, 5u);

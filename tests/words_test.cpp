@@ -23,7 +23,7 @@ using words::Word;
 // What loss.h declares as words: functions and operators, and the methods of its classes.
 std::set<std::string> declared() {
   std::ifstream file(LOSSC_SOURCE_DIR "/dsl/include/lossc/loss.h");
-  const std::regex function(R"(^(?:Expr|Index|IndexPair|Tensor|Param|Option|void) ((?:operator)?[a-z_0-9]+|operator\S+?)\()");
+  const std::regex function(R"(^(?:Expr|std::vector<Expr>|Index|IndexPair|Tensor|Param|Option|void) ((?:operator)?[a-z_0-9]+|operator\S+?)\()");
   const std::regex method(R"(^  (?:Expr|Index|Tensor|Param|Option|bool) ([a-z_]+)\()");
   const std::regex type(R"(^struct ([A-Z]\w*) \{)");
   std::set<std::string> names;
@@ -130,6 +130,14 @@ TEST(Words, DerivativesAreThoseOfTheValue) {
     }
   }
   EXPECT_GT(compared, 200u);
+}
+
+// LOSSC_UPDATE_README=1 writes the file instead (./dev readme).
+TEST(Words, AreInTheGuideAsTheToolPrintsThem) {
+  const char* path = LOSSC_SOURCE_DIR "/generators/losses/words.md";
+  if (std::getenv("LOSSC_UPDATE_README")) std::ofstream(path) << words::book();
+  std::ifstream file(path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), words::book()) << "./dev readme writes it";
 }
 
 // Those that CI runs: see fuzz_test.cpp.

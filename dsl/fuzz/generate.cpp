@@ -35,7 +35,7 @@ class Generator {
   }
   // An index for the k-th place, or -1: of the axis that is wanted there; in scope, unless the form binds it.
   int index(const Form& w, size_t k, char type, char axis, Scope scope) {
-    const bool bound = w.binds == Binds::Reduces || w.binds == Binds::Looks;
+    const bool bound = w.binds == Binds::Reduces || w.binds == Binds::Looks || w.binds == Binds::Iterates;
     char want = w.axes[k];
     if (want == '*' && type == 'k') want = axis;
     std::vector<int> fit, fresh;
@@ -83,7 +83,9 @@ class Generator {
                                               : axis;
     for (size_t k = 0; w.args[k]; k++) {
       const bool within = w.binds == Binds::Reduces || (w.binds == Binds::Looks && k == 0);
-      t.args.push_back(make(w.args[k], keys, within ? scope | 1u << t.indices[0] : scope, depth - 1));
+      const bool alone = w.binds == Binds::Scans || w.binds == Binds::Iterates;
+      const Scope own = alone ? 1u << t.indices[0] : within ? scope | 1u << t.indices[0] : scope;
+      t.args.push_back(make(w.args[k], keys, own, depth - 1));
     }
     return true;
   }

@@ -13,13 +13,14 @@ struct Names {
 };
 
 // How a form treats its index: it only reads it; it reduces over it; it is a function of it and of its operand as a
-// whole; it looks up its first operand, a function of that index, elsewhere.
-enum class Binds : uint8_t { Nothing, Reduces, Along, Looks };
+// whole; it looks up its first operand, a function of that index, elsewhere; it goes along it, or goes along it for the
+// end alone, with operands that have no other index.
+enum class Binds : uint8_t { Nothing, Reduces, Along, Looks, Scans, Iterates };
 
 using Operands = const std::vector<Expr>&;
 using At = const std::vector<Index>&;
 struct Form {
-  const char* text;    // what `build` is in C++, where a[k] are operands, n[k] indices, v a number
+  const char* text;    // what `build` is in C++, where a[k] are operands, n[k] indices, `v` a number
   char result;         // 'f' float, 'b' truth value, 'k' position along the axis of n[0] (or of the operands), 'C' along C
   const char* args;    // types of the operands; all 'k' of a form are positions along the same axis
   const char* axes;    // of the indices; '*': any

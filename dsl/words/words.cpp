@@ -116,7 +116,7 @@ Names& names() {
 const std::vector<Word>& list() {
   static const std::vector<Word> all = [] {
     std::vector<Word> out;
-    for (auto part : {declarations, operators, elementwise, reductions, orders, contractions})
+    for (auto part : {declarations, operators, elementwise, reductions, orders, recurrences, contractions})
       for (Word& w : part()) out.push_back(std::move(w));
     return out;
   }();
@@ -143,6 +143,19 @@ std::string page(const Word& w) {
   out += part("Cost", w.cost ? w.cost : w.group->cost);
   out += "  Example\n" + text(w) + table_of(w);
   return out;
+}
+
+std::string book() {
+  std::string out = "# The words of the language\n\nWhat `lossc help WORD` prints, written by `./dev readme` from `dsl/words`. The examples "
+                    "are over `x(c)` and `y(c)`, two tensors of one axis;\ntests compute what they show.\n";
+  const Group* group = nullptr;
+  for (const Word& w : list()) {
+    if (w.group != group) out += fmt::format("{}\n## {}\n\n```text\n", group ? "```\n" : "", w.group->title);
+    else out += "\n";
+    group = w.group;
+    out += page(w);
+  }
+  return out + "```\n";
 }
 
 std::string text(const Word& w) {

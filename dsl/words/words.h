@@ -14,7 +14,7 @@ namespace lossc::words {
 struct Group {
   const char *title, *shape, *cost;  // shape and cost: of words whose entry does not say
 };
-extern const Group kOperator, kElementwise, kReduction, kOrder, kContraction, kMeaning, kDeclaration, kResult;
+extern const Group kOperator, kElementwise, kReduction, kOrder, kRecurrence, kContraction, kMeaning, kDeclaration, kResult;
 
 // An expression over x(c) and y(c), which is the loss of each c if it depends on c; or the body of a definition over
 // tensors of these names, and labels t. Its text is its code.
@@ -50,13 +50,14 @@ const std::vector<Word>& list();  // in the order of loss.h
 // The entries of that name; of a method also without its class.
 std::vector<const Word*> find(const std::string& name);
 std::string page(const Word& word);
+std::string book();  // all pages, as Markdown: generators/losses/words.md
 // The definition of the example, its text as it would be written, and its call at the inputs shown.
 Definition definition(const Word& word);
 std::string text(const Word& word);
 Case call(const Word& word, const Shown& shown);
 
 // One file each.
-std::vector<Word> operators(), elementwise(), reductions(), orders(), contractions(), declarations();
+std::vector<Word> operators(), elementwise(), reductions(), orders(), recurrences(), contractions(), declarations();
 
 inline constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
 // What the examples of expressions are about.

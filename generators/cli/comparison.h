@@ -38,6 +38,8 @@ class Comparison {
   void form(const Program& program, bool stresses);
   // The kernels alone: ordinary values, both ways to run, empty axes, ties, infinities and NaN.
   void kernels(const Program& program);
+  // One call of them.
+  void kernels(const Program& program, const Case& c) { kernel(program, c, false); }
 
   const std::vector<Quantity>& quantities() const { return quantities_; }
   const std::vector<std::string>& failures() const { return failures_; }  // a sentence each; at most ten

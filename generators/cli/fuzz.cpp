@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <map>
 
 #include "dsl/fuzz/tree.h"
+#include "dsl/words/words.h"
 #include "generators/cli/call.h"
 #include "generators/cli/comparison.h"
 #include "generators/cli/library.h"
@@ -27,7 +29,7 @@ struct Words {
   double minutes = 0;
   size_t programs = 0;
   unsigned seed = 0;
-  bool no_kernels = false, json = false;
+  bool no_kernels = false, words = false, json = false;
 };
 
 // Programs whose kernels are compiled together: enough to keep all processors busy, few enough to see progress.
@@ -40,18 +42,15 @@ struct Finding {
   std::string what;
 };
 
-// The tables of kernels of all trees, by name; the code stays loaded. Throws if one of them does not compile.
-std::map<std::string, const lossc_loss*> compile(const std::vector<Tree>& trees) {
+// The tables of kernels of all definitions, by name; the code stays loaded. Throws if one of them does not compile.
+std::map<std::string, const lossc_loss*> compile(const std::vector<Definition>& registered) {
   Build build{{}, {"f32"}, {best_isa()}};
-  std::vector<Definition> registered;
-  for (const Tree& t : trees) {
-    registered.push_back(fuzz::definition(t));
-    const Definition& d = registered.back();
+  for (const Definition& d : registered) {
     Registrar(d.name, d.family, d.file, d.body);
     build.losses.push_back(d.name);
   }
   struct Forget {
-    std::vector<Definition>& list;
+    const std::vector<Definition>& list;
     ~Forget() {
       for (const Definition& d : list) forget(d);
     }
@@ -66,11 +65,12 @@ std::map<std::string, const lossc_loss*> compile(const std::vector<Tree>& trees)
   return out;
 }
 
-// Empty: the kernels agree with the oracle.
-std::string compare_kernel(const Tree& tree, const lossc_loss* loss) {
+// Empty: what `run` does to a comparison of the kernels finds no fault.
+using Run = std::function<void(Comparison&)>;
+std::string compare_kernel(const lossc_loss* loss, const Run& run) {
   Comparison comparison(loss, dtype_of("f32"), isa_code(""));
   try {
-    comparison.kernels(fuzz::program(tree));
+    run(comparison);
   } catch (const std::exception& e) {
     return fmt::format("the kernels do not run: {}", e.what());
   }
@@ -78,7 +78,7 @@ std::string compare_kernel(const Tree& tree, const lossc_loss* loss) {
 }
 
 // The same in a process of its own: a kernel that writes where it should not must not take the fuzzer with it.
-std::string wrong_kernel(const Tree& tree, const lossc_loss* loss) {
+std::string wrong_kernel(const lossc_loss* loss, const Run& run) {
   int ends[2];
   if (pipe(ends) != 0) throw std::runtime_error("pipe() failed");
   std::fflush(nullptr);
@@ -86,7 +86,7 @@ std::string wrong_kernel(const Tree& tree, const lossc_loss* loss) {
   if (child < 0) throw std::runtime_error("fork() failed");
   if (child == 0) {
     close(ends[0]);
-    const std::string wrong = compare_kernel(tree, loss);
+    const std::string wrong = compare_kernel(loss, run);
     const ssize_t written = ::write(ends[1], wrong.data(), std::min<size_t>(wrong.size(), 4000));  // a pipe holds as much
     _exit(written < 0);
   }
@@ -103,12 +103,42 @@ std::string wrong_kernel(const Tree& tree, const lossc_loss* loss) {
 
 // What the planner says it cannot do yet is a limit, and no wrong result.
 constexpr const char* kNotYet = "not supported yet";
+std::string wrong_kernel(const Tree& tree, const lossc_loss* loss) {
+  return wrong_kernel(loss, [&](Comparison& c) { c.kernels(fuzz::program(tree)); });
+}
 std::string wrong_kernel(const Tree& tree) {
   try {
-    return wrong_kernel(tree, compile({tree}).at(fuzz::name(tree)));
+    return wrong_kernel(tree, compile({fuzz::definition(tree)}).at(fuzz::name(tree)));
   } catch (const std::exception& e) {
     return fmt::format("the kernels do not compile: {}", e.what());
   }
+}
+
+// The examples of the words, at the inputs that their pages show: infinities, NaN and empty axes.
+Exit check_words(bool json) {
+  Progress progress("checking words");
+  std::vector<Definition> all;
+  for (const words::Word& w : words::list()) all.push_back(words::definition(w));
+  const auto losses = compile(all);
+  Json found = Json::array();
+  size_t calls = 0;
+  for (size_t k = 0; k < all.size(); k++) {
+    const words::Word& w = words::list()[k];
+    progress.at(w.name);
+    for (const words::Shown& shown : w.shown) {
+      Case c = words::call(w, shown);
+      const Program p = program_for(all[k], c);
+      if (!p.rows.empty()) c.reduction = Reduction::None;
+      calls++;
+      const std::string wrong = wrong_kernel(losses.at(all[k].name), [&](Comparison& comparison) { comparison.kernels(p, c); });
+      if (wrong.empty()) continue;
+      found.push_back({{"word", w.name}, {"example", w.example.text}, {"shown", &shown - w.shown.data()}, {"what", wrong}});
+      if (!json) fmt::print("{}, {}, line {}: {}\n", w.name, w.example.text, &shown - w.shown.data() + 1, wrong);
+    }
+  }
+  if (json) print_json({{"ok", found.empty()}, {"words", all.size()}, {"calls", calls}, {"found", found}});
+  else fmt::print("{} words, {} calls: {} wrong\n", all.size(), calls, found.size());
+  return found.empty() ? kOk : kFailed;
 }
 
 class Fuzzer {
@@ -158,7 +188,9 @@ class Fuzzer {
     if (batch_.empty()) return;
     std::map<std::string, const lossc_loss*> losses;
     try {
-      losses = compile(batch_);
+      std::vector<Definition> definitions;
+      for (const Tree& t : batch_) definitions.push_back(fuzz::definition(t));
+      losses = compile(definitions);
     } catch (const std::exception&) {
       losses.clear();  // one by one, to see whose fault it is
     }
@@ -219,8 +251,9 @@ void add_fuzz(CLI::App& app, Action* action) {
   command->add_option("--programs", words->programs, "how many; default: 300, with --seed alone 1");
   command->add_option("--seed", words->seed, "of the first program; the next has the next");
   command->add_flag("--no-kernels", words->no_kernels, "the derivative alone: nothing is compiled");
+  command->add_flag("--words", words->words, "instead, the kernels of each word's example, at the inputs that its page shows");
   command->add_flag("--json", words->json, "one object: ok, programs, useless, kernels_of, not_planned_yet, found");
-  command->callback([=] { *action = [=] { return Fuzzer(*words).run(); }; });
+  command->callback([=] { *action = [=] { return words->words ? check_words(words->json) : Fuzzer(*words).run(); }; });
 }
 
 }  // namespace lossc::cli

@@ -1,0 +1,45 @@
+// Recurrences.
+#include "dsl/words/entry.h"
+
+namespace lossc::words {
+
+const Group kRecurrence = {"recurrences", "of each result the carried value's indices and the one that is gone along",
+                           "the steps of each place one after the other; every place's values are kept for the derivative"};
+
+std::vector<Word> recurrences() {
+  return {
+      {.name = "scan", .group = &kRecurrence, .takes = "scan(along, {{indices, first}, ...}, step)",
+       .means = "Place after place from the first on: `step` says the carried values after a place by those before it, and the "
+                "result has those after each place. Within the step they may be looked up at other positions, reduced over, and "
+                "read together with anything that depends on the place.",
+       .derivative = "a recurrence in the other direction, of the step's derivative; of the starts, too",
+       .example = VALUE(scan(c, {{Indices({}), 0.0}}, [](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * u[0] + x(c)}; })[0]),
+       .shown = {{{1, 2, 3}, {}, {1, 2.5, 4.25}, {1.75, 1.5, 1}},
+                 {{kInf, 1, -kInf}, {}, {kInf, kInf, kNaN}, {1.75, 1.5, 1}},
+                 {{1, kNaN, 2}, {}, {1, kNaN, kNaN}, {1.75, 1.5, 1}},
+                 {}},
+       .forms = {FORM('f', "f", "*", Scans, scan(n[0], {{Indices({}), 0.3}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * u[0] + tanh(a[0])}; })[0])}},
+      {.name = "scan_back", .group = &kRecurrence, .takes = "scan_back(along, {{indices, first}, ...}, step)",
+       .means = "As scan, from the last place to the first.",
+       .derivative = "as of scan, in the other direction",
+       .example = VALUE(scan_back(c, {{Indices({}), 0.0}}, [](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * u[0] + x(c)}; })[0]),
+       .shown = {{{1, 2, 3}, {}, {2.75, 3.5, 3}, {1, 1.5, 1.75}},
+                 {{kInf, 1, -kInf}, {}, {kNaN, -kInf, -kInf}, {1, 1.5, 1.75}},
+                 {{1, kNaN, 2}, {}, {kNaN, kNaN, 2}, {1, 1.5, 1.75}},
+                 {}},
+       .forms = {FORM('f', "f", "*", Scans, scan_back(n[0], {{Indices({}), -0.2}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * sin(u[0]) + a[0]}; })[0])}},
+      {.name = "iterate", .group = &kRecurrence, .takes = "iterate(times, {{indices, first}, ...}, step)",
+       .means = "The values after the last place alone; what they start from where there is none. Over a count_axis: so many "
+                "iterations.",
+       .derivative = "as of scan",
+       .example = VALUE(iterate(c, {{Indices({}), 1.0}}, [](const std::vector<Expr>& u) { return std::vector<Expr>{u[0] * x(c)}; })[0]),
+       .shown = {{{1, 2, 3}, {}, {6}, {6, 3, 2}},
+                 {{kInf, 1, -kInf}, {}, {-kInf}, {-kInf, -kInf, kInf}},
+                 {{1, kNaN, 2}, {}, {kNaN}, {kNaN, 2, kNaN}},
+                 {{}, {}, {1}}},
+       .forms = {FORM('f', "f", "*", Iterates, iterate(n[0], {{Indices({}), 0.3}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{0.7 * u[0] + tanh(a[0])}; })[0])},
+       .shape = "of each result the carried value's indices"},
+  };
+}
+
+}  // namespace lossc::words
