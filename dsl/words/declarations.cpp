@@ -162,6 +162,11 @@ std::vector<Word> declarations() {
        .example = BODY(auto i = axis("N", "rows"), c = axis("C", "classes"); auto x = tensor("x", {i, c}, "score");
                        auto t = labels("t", {i}, "class").in_range(c); loss_per(i, logsumexp(c, x(i, c)) - x(i, t(i)))),
        .shown = {{.x = {1, 2, 3, 4}, .value = {0.31326, 1.3133}, .derivative = {0.26894, -0.26894, -0.73106, 0.73106}, .t = {1, 0}, .columns = 2}}},
+      {.name = "Tensor::up_to", .group = &kDeclaration, .takes = "labels(...).up_to(index)",
+       .means = "Its values are lengths along that axis, 0 to the extent; a call with others is refused.",
+       .example = BODY(auto i = axis("N", "rows"), c = axis("C", "places"); auto x = tensor("x", {i, c}, "score");
+                       auto t = labels("t", {i}, "how many places count").up_to(c); loss_per(i, sum(c, x(i, c), c < t(i)))),
+       .shown = {{.x = {1, 2, 3, 4}, .value = {1, 7}, .derivative = {1, 0, 1, 1}, .t = {1, 2}, .columns = 2}}},
       {.name = "Tensor::ignoring", .group = &kDeclaration, .takes = "labels(...).in_range(index).ignoring(param)",
        .means = "The value of the param is allowed, too, and is no position: drop such rows by the third argument of loss_per.",
        .example = BODY(auto i = axis("N", "rows"), c = axis("C", "classes"); auto x = tensor("x", {i, c}, "score");
