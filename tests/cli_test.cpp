@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -281,51 +280,6 @@ TEST_F(Cli, CompileMakesALibraryForC) {
   use.replace(use.find("main.c"), 6, (folder_ / "main.c").string());
   const Ran built = shell(use + " -o " + (folder_ / "main").string() + " 2>&1 && " + (folder_ / "main").string());
   EXPECT_EQ(built.out, "scaled_square\n");
-}
-
-TEST_F(Cli, HelpHasAPageForEveryWord) {
-  const Ran all = lossc("help"), page = lossc("help logsumexp"), method = lossc("help given");
-  EXPECT_EQ(all.code + page.code + method.code, 0);
-  for (const char* word : {"logsumexp(over, e, mask)", "a % b", "tensor.given()", "loss_per(rows, value, valid, mean)"})
-    EXPECT_TRUE(has(all.out, word)) << word;
-  for (const char* part : {"Shape", "Derivative", "Cost", "Example", "3.4076"}) EXPECT_TRUE(has(page.out, part)) << page.out;
-  EXPECT_TRUE(has(method.out, "index.given()") && has(method.out, "tensor.given()")) << method.out;
-  const Ran unknown = lossc("help sumexp");
-  EXPECT_EQ(unknown.code, 2);
-  EXPECT_TRUE(has(unknown.out, "no word 'sumexp'; is it 'logsumexp'")) << unknown.out;
-  const Json pages = lossc_json("help logsumexp");
-  ASSERT_EQ(pages.size(), 1u);
-  for (const char* key : {"name", "group", "takes", "means", "shape", "derivative", "cost", "example"})
-    EXPECT_FALSE(pages[0][key].get<std::string>().empty()) << key;
-}
-
-TEST_F(Cli, ListSizesAreThoseOfTheLibrary) {
-  const Ran text = lossc("list --sizes");
-  EXPECT_TRUE(text.code == 0 && has(text.out, "huber")) << text.out;
-  size_t huber = 0;
-  for (const Json& loss : lossc_json("list --sizes")) {
-    EXPECT_GT(loss["kernels"], 0) << loss;
-    EXPECT_LE(loss["bytes_alone"], loss["bytes"]) << loss;
-    if (loss["id"] == "huber") huber = loss["bytes"];
-  }
-  EXPECT_GT(huber, 1000u);
-  EXPECT_EQ(lossc("list --sizes --library /nowhere.a").code, 2);
-}
-
-TEST_F(Cli, CheckSaysWhereAndDraws) {
-  const std::string picture = folder_ / "huber.svg";
-  const Ran r = lossc("check huber --plot " + picture + " --along input");
-  EXPECT_EQ(r.code, 0) << r.out;
-  EXPECT_TRUE(has(r.out, "largest: grad_input[n=")) << r.out;
-  std::ifstream file(picture);
-  const std::string svg{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_TRUE(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-  size_t curves = 0;
-  for (size_t at = 0; (at = svg.find("fill=\"none\"", at)) != std::string::npos; at++) curves++;
-  EXPECT_EQ(curves, 3u);  // value, derived slope, differences
-  EXPECT_FALSE(has(svg, "nan") || has(svg, "inf"));
-  EXPECT_EQ(lossc("check huber --plot " + picture + " --along nothing").code, 2);
-  EXPECT_EQ(lossc("check huber --along input").code, 2);
 }
 
 }  // namespace
