@@ -162,6 +162,8 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
     return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
   const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
+  IndexSet left = lost;
+  if (const Id moved = strided(v, key, target, &left); moved != kNone) return sum_over(left, moved);
   for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
     if (const Id moved = (lost & ir::bit(k)) ? shifted(v, key, k, target) : kNone; moved != kNone)
       return sum_over(lost & ~ir::bit(k), moved);
@@ -196,6 +198,28 @@ int Differentiator::split_key(Id key, Id index, Id* rest) {
   else
     *rest = inner == kNone ? other : g_.binary(Op::Add, other, inner);
   return left || !minus ? s : -s;
+}
+
+// key = i * extent(k) + k goes through the places one after another, so v at target t is that of i = t / extent(k) and
+// k = t % extent(k). kNone where the key is not of that form.
+Id Differentiator::strided(Id v, Id key, Id target, IndexSet* lost) {
+  const ir::Node sum = g_.at(key);
+  if (sum.op != Op::Add) return kNone;
+  for (size_t a : {0, 1}) {
+    const Id k = g_.plain_index(sum.args[a]);
+    const ir::Node product = g_.at(sum.args[1 - a]);
+    if (k == kNone || product.op != Op::Mul || !(*lost & ir::bit(k))) continue;
+    const Id length = g_.extent(g_.indices[k].axis);
+    for (size_t b : {0, 1}) {
+      const Id i = g_.plain_index(product.args[b]);
+      if (i == kNone || i == k || product.args[1 - b] != length || !(*lost & ir::bit(i))) continue;
+      *lost &= ~(ir::bit(i) | ir::bit(k));
+      const Id t = g_.index(target), row = g_.binary(Op::Div, t, length);
+      const Id there = g_.at_index(g_.at_index(v, i, row), k, g_.binary(Op::Mod, t, length));
+      return g_.select(g_.binary(Op::Lt, row, g_.extent(g_.indices[i].axis)), there, g_.constant(0));
+    }
+  }
+  return kNone;
 }
 
 // A neighbour's adjoint is the neighbour on the other side: where key = +-k + rest, the one k that points at the target

@@ -31,6 +31,7 @@ class Differentiator {
   void through_lookup(const ir::Node& n, const Flow& a);
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);
+  ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);
   ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);
   void into_tensor(ir::Id node, const Flow& a);
   static ir::IndexSet targets_of(const std::vector<ir::Id>& list);

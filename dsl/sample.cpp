@@ -30,10 +30,10 @@ size_t count(const std::vector<int64_t>& shape) {
   return n;
 }
 
-// Counts are small, so that an oracle is not asked to do a hundred iterations; others are the loss's own.
+// Counts are small, so that an oracle is not asked to do a hundred iterations, and odd where the default is.
 int64_t count_for(const OptionInfo& option, const SampleOptions& o) {
   auto given = o.choices.find(option.name);
-  return given != o.choices.end() ? std::stoll(given->second) : std::min(option.fallback, 3 + static_cast<int>(o.seed % 2));
+  return given != o.choices.end() ? std::stoll(given->second) : std::min(option.fallback, option.fallback % 2 ? 3 : 4);
 }
 
 std::vector<int64_t> extents_for(const Program& p, const SampleOptions& o) {

@@ -260,6 +260,9 @@ Expr Lowering::compute(Id node, const Positions& at) {
       const Id plain = reader.g.plain_index(n.args[1]);
       if (plain != kNone) {
         there[n.sym] = at.at(plain);
+      } else if (const auto& dims = reader.plan.buffers[b].layout.order; std::find(dims.begin(), dims.end(), n.sym) == dims.end()) {
+        // Only in the position of a lookup inside this one, which is kept within the memory itself.
+        there[n.sym] = {arg(1), Expr(), Expr()};
       } else {
         const auto& order = reader.plan.buffers[b].layout.order;
         const bool tiled = reader.plan.buffers[b].layout.tiled;

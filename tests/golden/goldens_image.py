@@ -161,3 +161,71 @@ LOSSES["ciou"] = Loss(
     "ciou", "torchvision.ops.complete_box_iou_loss; catalogue/detection.md ciou",
     ciou, ciou_library, ["box"], {"eps": 1e-7, "iou_from": 0}, {"gradient": ["exact", "paper"]}, list(ciou_cases()),
     ["torchvision"])
+
+
+# ---- ssim ------------------------------------------------------------------------------------------------------------
+
+
+def ssim(x, p, o):
+    """Window by window, each over all of its pixels at once."""
+    size, r = int(o["window"]), int(o["window"]) // 2
+    at = torch.arange(size).double() - (size - 1) / 2
+    line = torch.exp(-(at**2) / (2 * p["sigma"] ** 2))
+    weight = torch.outer(line, line) / line.sum() ** 2
+    c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
+    rows = []
+    for a, b in zip(x["input"].flatten(0, -3), x["target"].flatten(0, -3)):
+        if o["border"] != "valid":
+            mode = {"zero": "constant", "reflect": "reflect"}[o["border"]]
+            a, b = (F.pad(v[None], (r, r, r, r), mode=mode)[0] for v in (a, b))
+        values = []
+        for i in range(a.shape[0] - size + 1):
+            for j in range(a.shape[1] - size + 1):
+                u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
+                mu, mv = (weight * u).sum(), (weight * v).sum()
+                uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
+                values.append((2 * mu * mv + c1) * (2 * uv + c2) / ((mu**2 + mv**2 + c1) * (uu + vv + c2)))
+        rows.append(1 - torch.stack(values).mean() if values else 0 * a.sum())
+    return Rows((0.5 if o["form"] == "dssim" else 1) * torch.stack(rows).reshape(x["input"].shape[:-2]))
+
+
+def ssim_library(x, p, o):
+    from kornia.metrics import ssim as kornia_ssim
+
+    if o["border"] == "zero" or p["sigma"] != 1.5 or int(o["window"]) % 2 == 0 or x["input"].dim() != 4:
+        return None
+    padding = {"valid": "valid", "reflect": "same"}[o["border"]]
+    likeness = kornia_ssim(x["input"], x["target"], int(o["window"]), float(p["data_range"]), 0.0, padding)
+    return Library("1 - kornia.metrics.ssim", ((1 - likeness) * (0.5 if o["form"] == "dssim" else 1)).mean((2, 3)))
+
+
+def ssim_cases():
+    g = Draw("ssim")
+    x = {"input": g.unit(2, 2, 13, 12), "target": g.unit(2, 2, 13, 12)}
+    small = {"input": g.unit(2, 3, 5, 6), "target": g.unit(2, 3, 5, 6)}
+    three, zero, reflect = {"window": "3"}, {"border": "zero", "window": "3"}, {"border": "reflect", "window": "3"}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum", grad_output=-2.0)
+    yield Case("none", small, {}, three, "none", grad_output=flat(g.normal(6)))
+    yield Case("dssim", small, {}, three | {"form": "dssim"})
+    yield Case("zero", small, {}, zero)
+    yield Case("zero_default_window", small, {}, {"border": "zero"})
+    yield Case("reflect", small, {}, reflect)
+    yield Case("reflect_dssim", x, {}, {"border": "reflect", "form": "dssim"})
+    yield Case("even_window", small, {}, {"window": "4"})
+    yield Case("sigma", small, {"sigma": 0.75}, three)
+    yield Case("range", {k: 255 * v for k, v in small.items()}, {"data_range": 255.0}, three, why="kornia takes any range")
+    yield Case("offset", {k: v + 4096 for k, v in small.items()}, {}, three, library=False, why="kornia: E x^2 - mu^2 cancels")
+    yield Case("equal", {"input": small["input"], "target": small["input"]}, {}, three, why="0")
+    yield Case("constant", {k: torch.full_like(v, 0.5) for k, v in small.items()}, {}, three)
+    yield Case("row_weight", small, {}, three, row_weight=flat(g.weight(6)), row_mask=[1, 0, 1, 1, 0, 1])
+    yield Case("denominator", small, {}, three, denominator=8.0)
+    yield Case("all_masked", small, {}, three, row_mask=[0] * 6)
+    yield Case("one_channel", {k: v[:, 0] for k, v in small.items()}, {}, three)
+    yield Case("no_window", {k: v[..., :2] for k, v in small.items()}, {}, three, library=False, why="kornia: nan; here 0, there is no window")
+
+
+LOSSES["ssim"] = Loss(
+    "ssim", "kornia ssim; catalogue/image_similarity.md ssim, window by window", ssim, ssim_library, ["input"],
+    {"sigma": 1.5, "data_range": 1}, {"border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
+    list(ssim_cases()), ["kornia"])

@@ -231,6 +231,19 @@ Expr cumlogsumexp_from(Index over, Arg e, Mask where = {});
 Expr cummax(Index over, Arg e);  // derivative to the first element that is the maximum so far
 Expr cummin(Index over, Arg e);
 
+// ---- place: neighbours and windows along an axis -------------------------------------------------------------------
+// A window is an index of its own over its places, as axis("3") or count_axis; several of them one after another, each along
+// its axis, are a separable filter.
+
+// What is seen outside: 0; the outermost element; the axis mirrored at its outermost element; its other end.
+enum class Border { Zero, Edge, Reflect, Wrap };
+// e at a place of the axis, which may lie outside: as far as the axis is long, mirrored one element less.
+Expr padded(Arg e, Index along, Arg place, Border border);
+// Weights of a window, which sum to 1: a normal distribution around its centre, sigma in places.
+Expr gaussian(Index window, Arg sigma);
+// Means of consecutive elements, as many as the window has places; `out` runs over extent(along) / extent(window) of them.
+Expr pool(Index along, Index window, Index out, Arg e);
+
 // ---- recurrences -------------------------------------------------------------------------------------------------
 
 struct Indices {

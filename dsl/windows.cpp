@@ -1,0 +1,37 @@
+// Words of place: neighbours with a rule for what lies outside, windows, pooling. All of them are lookups and sums, whose
+// derivatives are lookups and sums again (gradient.cpp: shifted, strided).
+#include "builder.h"
+
+namespace lossc {
+
+namespace {
+
+ir::Graph& G() { return Builder::current().program.graph; }
+Expr look(Arg e, Index along, Expr place) { return at(Expr{Builder::current().as_float(e)}, along, place); }
+
+}  // namespace
+
+Expr padded(Arg e, Index along, Arg where, Border border) {
+  Builder& b = Builder::current();
+  const Expr place{b.as_int(where)};
+  if (b.absent(along.id)) b.fail("padded: the axis is absent");
+  const Expr n = extent(along);
+  const Expr here = look(e, along, place);
+  const auto outside = [&](Expr before, Expr behind) { return select(place < 0, before, select(place >= n, behind, here)); };
+  switch (border) {
+    case Border::Zero: return select(place >= 0 && place < n, here, 0.0);
+    case Border::Edge: return outside(look(e, along, Expr{G().constant(0, ir::Type::Int)}), look(e, along, n - 1));
+    case Border::Reflect: return outside(look(e, along, -place), look(e, along, n + n - 2 - place));
+    case Border::Wrap: return outside(look(e, along, place + n), look(e, along, place - n));
+  }
+  b.fail("padded: no such border");
+}
+
+Expr gaussian(Index window, Arg sigma) {
+  const Expr from_centre = number(window) - 0.5 * (number(extent(window)) - 1.0);
+  return softmax(window, -sq(from_centre) / (2.0 * sq(sigma)));
+}
+
+Expr pool(Index along, Index window, Index out, Arg e) { return mean(window, look(e, along, out * extent(window) + window)); }
+
+}  // namespace lossc

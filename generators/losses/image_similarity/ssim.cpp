@@ -1,0 +1,49 @@
+#include <lossc/loss.h>
+using namespace lossc;
+
+LOSSC_LOSS(ssim, "image_similarity") {
+  about({
+      .title = "SSIM loss",
+      .paper = "Wang et al. 2004 (Image Quality Assessment: From Error Visibility to Structural Similarity), eq. 13",
+      .equation = "1 - mean SSIM, SSIM = (2 mu_x mu_y + C1) (2 s_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (s_x^2 + s_y^2 + C2)), moments "
+                  "under a Gaussian window, C1 = (0.01 R)^2, C2 = (0.03 R)^2",
+      .edges = "Equal images give 0. Variances are sums of squared deviations, never below 0, exact under a large offset. border: "
+               "valid = windows inside the image only; zero = pixels outside are 0; reflect = the image mirrored at its "
+               "outermost pixels. Without a pixel the loss is 0.",
+      .note = "One loss per image and channel; their mean is the mean over the images.",
+  });
+  auto n = axis("N", "images and their channels").flat(), h = axis("H", "height"), w = axis("W", "width");
+  auto k = count_axis("window", 11, "places of the window in each direction, odd"), l = twin(k, "l");
+  auto border = option("border", {"valid", "zero", "reflect"}, "what a window sees beyond the image");
+  auto form = option("form", {"ssim", "dssim"}, "1 - SSIM, or half of it (structural dissimilarity, 0 to 1)").at_runtime();
+  auto x = tensor("input", {n, h, w}, "image, 0 to data_range");
+  auto y = tensor("target", {n, h, w}, "image to resemble").constant();
+  auto sigma = param("sigma", 1.5, "standard deviation of the window in pixels").positive();
+  auto range = param("data_range", 1, "largest minus smallest value that a pixel may have").positive();
+  require(border.is("valid") ? extent(k) >= 1 : extent(k) % 2 == 1, "a window with a place, and with a centre if it sees beyond the image");
+  if (border.is("reflect")) require(extent(k) / 2 < min(extent(h), extent(w)), "an image longer than half the window");
+
+  const bool valid = border.is("valid");
+  auto p = valid ? derived_axis("H-K+1", extent(h) - extent(k) + 1, "windows down the image") : twin(h, "p");
+  auto q = valid ? derived_axis("W-K+1", extent(w) - extent(k) + 1, "windows across the image") : twin(w, "q");
+  auto near = [&](Expr e, Index i, Index centre, Index k) {
+    if (valid) return at(e, i, centre + k);
+    return padded(e, i, centre + k - extent(k) / 2, border.is("zero") ? Border::Zero : Border::Reflect);
+  };
+  // Moments along rows, then of the rows: a variance is the mean of the rows' variances plus the variance of their means.
+  // Nothing cancels, as E x^2 - mu^2 would.
+  struct Moments {
+    Expr x, y, xx, yy, xy;
+  };
+  auto moments = [&](const Moments& m, Index i, Index centre, Index k) {
+    auto average = [&](Expr e) { return sum(k, gaussian(k, sigma) * e); };
+    auto seen = [&](Expr e) { return near(e, i, centre, k); };
+    auto mx = average(seen(m.x)), my = average(seen(m.y));
+    auto dx = seen(m.x) - mx, dy = seen(m.y) - my;
+    return Moments{mx, my, average(seen(m.xx) + sq(dx)), average(seen(m.yy) + sq(dy)), average(seen(m.xy) + dx * dy)};
+  };
+  auto m = moments(moments({x(n, h, w), y(n, h, w), number(0), number(0), number(0)}, w, q, k), h, p, l);
+  auto c1 = sq(0.01 * range), c2 = sq(0.03 * range);
+  auto likeness = (2 * m.x * m.y + c1) / (sq(m.x) + sq(m.y) + c1) * ((2 * m.xy + c2) / (m.xx + m.yy + c2));
+  loss_per(n, select(form.chosen("dssim"), 0.5, 1) * mean(p, mean(q, 1 - likeness)));
+}

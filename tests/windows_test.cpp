@@ -1,0 +1,85 @@
+// Words of place: values by hand, derivatives by differences.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/definition.h"
+
+namespace lossc::tests {
+namespace {
+
+using Values = std::vector<double>;
+
+std::function<void()> window_of(Border border) {
+  return [=] {
+    auto i = axis("N"), k = axis("3"), p = twin(i, "p");
+    auto x = input("x", {i});
+    loss_per(p, sum(k, sq(number(k) + 1.0) * padded(x(i), i, p + k - 1, border)));
+  };
+}
+
+TEST(Windows, SeeWhatTheBorderSays) {
+  const Case c = sum_of({{"x", array({1, 10, 100, 1000})}});
+  const auto rows = [&](Border b) { return check(window_of(b), c).rows; };  // weights 1, 4, 9
+  EXPECT_EQ(rows(Border::Zero), (Values{4 + 90, 1 + 40 + 900, 10 + 400 + 9000, 100 + 4000}));
+  EXPECT_EQ(rows(Border::Edge), (Values{1 + 4 + 90, 1 + 40 + 900, 10 + 400 + 9000, 100 + 4000 + 9000}));
+  EXPECT_EQ(rows(Border::Reflect), (Values{10 + 4 + 90, 1 + 40 + 900, 10 + 400 + 9000, 100 + 4000 + 900}));
+  EXPECT_EQ(rows(Border::Wrap), (Values{1000 + 4 + 90, 1 + 40 + 900, 10 + 400 + 9000, 100 + 4000 + 9}));
+}
+
+TEST(Windows, HaveDerivatives) {
+  for (Border border : {Border::Zero, Border::Edge, Border::Reflect, Border::Wrap})
+    check(
+        [=] {
+          auto n = axis("N"), h = axis("H"), w = axis("W"), k = axis("3"), l = twin(k, "l"), p = twin(h, "p"), q = twin(w, "q");
+          auto x = input("x", {n, h, w});
+          auto across = sum(k, gaussian(k, 0.7) * padded(sin(x(n, h, w)), w, q + k - 1, border));
+          auto both = sum(l, gaussian(l, 0.7) * padded(across, h, p + l - 1, border));
+          loss_per(n, sum(p, sum(q, sq(both) * (number(p) + 2.0 * number(q)))));
+        },
+        sum_of({{"x", uniform({2, 3, 4}, -1, 1)}}));
+}
+
+TEST(Windows, GaussianSumsToOne) {
+  const Outcome out = evaluate(
+      [] {
+        auto i = axis("N"), k = axis("5");
+        auto x = input("x", {i});
+        loss_per({i, k}, gaussian(k, 1.5) + 0.0 * x(i));
+      },
+      sum_of({{"x", array({0.0})}}));
+  EXPECT_NEAR(out.loss, 1, 1e-15);
+  EXPECT_EQ(out.rows[0], out.rows[4]);
+  EXPECT_NEAR(out.rows[1] / out.rows[2], std::exp(-1 / 4.5), 1e-15);
+}
+
+// An axis that is not a multiple of the window leaves its last elements out.
+TEST(Windows, PoolOneAfterAnother) {
+  const auto pooled = [] {
+    auto n = axis("N"), w = axis("W"), k = axis("2"), half = derived_axis("W/2", extent(w) / 2);
+    auto x = input("x", {n, w});
+    loss_per(n, sum(half, sq(pool(w, k, half, x(n, w))) * (number(half) + 1.0)));
+  };
+  const Outcome out = check(pooled, sum_of({{"x", array({1, 5}, {1, 3, 5, 7, 100})}}));
+  EXPECT_EQ(out.loss, 4 + 2 * 36);
+  EXPECT_EQ(out.gradient.at("x")[4], 0);
+  check(pooled, sum_of({{"x", uniform({2, 1}, -1, 1)}}));
+}
+
+// The derivative of pooling is a lookup: nothing is scattered, and no sum over the axis for each of its elements.
+TEST(Windows, PoolingIsPulledBackByLookup) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), w = axis("W"), k = axis("2"), half = derived_axis("W/2", extent(w) / 2);
+    auto x = input("x", {n, w});
+    loss_per(n, sum(half, sq(pool(w, k, half, x(n, w)))));
+  }), {});
+  for (ir::Id node : ir::topological(p.graph, {p.gradients[0].node})) {
+    EXPECT_NE(p.graph.at(node).op, ir::Op::Scatter);
+    if (p.graph.at(node).op == ir::Op::Reduce) {
+      EXPECT_NE(p.graph.indices[p.graph.at(node).sym].name, "w/2") << ir::print(p.graph, node);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lossc::tests
