@@ -203,10 +203,11 @@ def ssim_cases():
     g = Draw("ssim")
     x = {"input": g.unit(1, 2, 12, 11), "target": g.unit(1, 2, 12, 11)}
     small = {"input": g.unit(2, 2, 4, 5), "target": g.unit(2, 2, 4, 5)}
+    flat4 = {k: v.flatten(0, 1) for k, v in small.items()}
     three, zero, reflect = {"window": "3"}, {"border": "zero", "window": "3"}, {"border": "reflect", "window": "3"}
     yield Case("default", x)
     yield Case("sum", x, reduction="sum", grad_output=-2.0)
-    yield Case("none", small, {}, three, "none", grad_output=flat(g.normal(4)))
+    yield Case("none", flat4, {}, three, "none", grad_output=flat(g.normal(4)))
     yield Case("dssim", small, {}, three | {"form": "dssim"})
     yield Case("zero", small, {}, zero)
     yield Case("zero_default_window", {k: v[:1, :1] for k, v in small.items()}, {}, {"border": "zero"})
@@ -218,9 +219,9 @@ def ssim_cases():
     yield Case("offset", {k: v + 4096 for k, v in small.items()}, {}, three, library=False, why="kornia: E x^2 - mu^2 cancels")
     yield Case("equal", {"input": small["input"], "target": small["input"]}, {}, three, why="0")
     yield Case("constant", {k: torch.full_like(v, 0.5) for k, v in small.items()}, {}, three)
-    yield Case("row_weight", small, {}, three, row_weight=flat(g.weight(4)), row_mask=[1, 0, 1, 1])
+    yield Case("row_weight", flat4, {}, three, row_weight=flat(g.weight(4)), row_mask=[1, 0, 1, 1])
     yield Case("denominator", small, {}, three, denominator=8.0)
-    yield Case("all_masked", small, {}, three, row_mask=[0] * 4)
+    yield Case("all_masked", flat4, {}, three, row_mask=[0] * 4)
     yield Case("one_channel", {k: v[:, 0] for k, v in small.items()}, {}, three)
     yield Case("no_window", {k: v[..., :2] for k, v in small.items()}, {}, three, library=False, why="kornia: nan; here 0, there is no window")
 
