@@ -444,6 +444,8 @@ TEST_P(Losses, EmptyAxesDoNotCrash) {
         const Result r = m.p.run();
         // Labels of an axis without elements are out of range, whatever they are.
         if (r.status != LOSSC_OK && r.text.find(" to -1") != std::string::npos) continue;
+        // A loss may want more than nothing, and says so.
+        if (r.status == LOSSC_E_ARGUMENT && s.variant->n_requirements > 0 && r.text.find(": wants ") != std::string::npos) continue;
         ASSERT_EQ(r.status, LOSSC_OK) << r.text;
         if (n > 0 || a != row_axis()) continue;
         if (reduction == LOSSC_REDUCE_MEAN) {
