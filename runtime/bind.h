@@ -4,7 +4,7 @@
 
 namespace lossc::rt {
 
-inline constexpr int kMaxAxes = 16;
+inline constexpr int kMaxAxes = 32;
 
 // What all tensors of a plan agree on.
 struct Shapes {

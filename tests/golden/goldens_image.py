@@ -230,3 +230,67 @@ LOSSES["ssim"] = Loss(
     "ssim", "kornia ssim; catalogue/image_similarity.md ssim, window by window", ssim, ssim_library, ["input"],
     {"sigma": 1.5, "data_range": 1}, {"border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
     list(ssim_cases()), ["kornia"])
+
+
+# ---- ms_ssim ---------------------------------------------------------------------------------------------------------
+
+
+def ms_ssim(x, p, o):
+    """ssim's windows, at every scale."""
+    size = int(o["window"])
+    at = torch.arange(size).double() - (size - 1) / 2
+    line = torch.exp(-(at**2) / (2 * p["sigma"] ** 2))
+    weight = torch.outer(line, line) / line.sum() ** 2
+    c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
+    rows = []
+    for a, b in zip(x["input"].flatten(0, -3), x["target"].flatten(0, -3)):
+        product = floats(1.0)
+        for scale in range(1, int(o["scales"]) + 1):
+            if scale > 1:
+                a, b = (F.avg_pool2d(v[None, None], 2)[0, 0] if min(v.shape) > 1 else v[:0, :0] for v in (a, b))
+            terms = []
+            for i in range(a.shape[0] - size + 1):
+                for j in range(a.shape[1] - size + 1):
+                    u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
+                    mu, mv = (weight * u).sum(), (weight * v).sum()
+                    uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
+                    s = (2 * uv + c2) / (uu + vv + c2)
+                    terms.append(s * (2 * mu * mv + c1) / (mu**2 + mv**2 + c1) if scale == int(o["scales"]) else s)
+            if terms:
+                mean = torch.stack(terms).mean()
+                product = product * (mean ** p[f"weight_{scale}"] if mean > 0 else 0 * mean)
+        rows.append(1 - product)
+    return Rows(torch.stack(rows).reshape(x["input"].shape[:-2]) + 0 * x["input"].sum())
+
+
+def ms_ssim_cases():
+    g = Draw("ms_ssim")
+
+    def pair(*shape, apart=0.25):
+        a = g.unit(*shape)
+        return {"input": a, "target": a + apart * g.normal(*shape)}
+
+    x, three, two = pair(2, 12, 12), {"window": "3", "scales": "3"}, {"window": "3", "scales": "2"}
+    less = {k: v[:, :6, :7] for k, v in x.items()}
+    yield Case("three", x, {}, three)
+    yield Case("three_none", x, {}, three, "none", grad_output=flat(g.normal(2)))
+    yield Case("two", x, {}, two)
+    yield Case("one", less, {}, {"window": "3", "scales": "1"})
+    yield Case("sum", less, {}, two, "sum", grad_output=-2.0)
+    yield Case("weights", x, {"weight_1": 0.5, "weight_2": 0.0, "weight_3": 1.5}, three)
+    yield Case("row_weight", less, {}, two, row_weight=flat(g.weight(2)), row_mask=[1, 0])
+    yield Case("all_masked", less, {}, two, row_mask=[0] * 2)
+    yield Case("range", {k: 255 * v for k, v in less.items()}, {"data_range": 255.0, "sigma": 0.75}, two)
+    yield Case("channels", pair(2, 2, 6, 7), {}, two)
+    yield Case("four_scales", pair(1, 16, 17), {}, {"window": "2", "scales": "4"})
+    yield Case("left_out", pair(2, 6, 9), {}, {"window": "3"}, why="no window at the last scales")
+    yield Case("default_window", pair(1, 12, 12, apart=0.125), {})
+    yield Case("equal", {"input": x["input"], "target": x["input"]}, {}, three, why="0")
+    yield Case("negative", {"input": x["input"], "target": 1 - x["input"]}, {}, three, why="1 with gradient 0")
+    yield Case("no_window", pair(2, 2, 9), {}, two, why="0: every scale is left out")
+
+
+LOSSES["ms_ssim"] = Loss(
+    "ms_ssim", "Wang, Simoncelli and Bovik 2003, window by window; catalogue/image_similarity.md ms_ssim", ms_ssim, lambda x, p, o: None,
+    ["input"], {"sigma": 1.5, "data_range": 1, "weight_1": 0.0448, "weight_2": 0.2856, "weight_3": 0.3001, "weight_4": 0.2363,
+                "weight_5": 0.1333}, {"scales": ["5", "4", "3", "2", "1"], "window": ["11"]}, list(ms_ssim_cases()), [])
