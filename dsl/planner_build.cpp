@@ -126,8 +126,8 @@ void Planner::build(Id node, int buffer, int pass) {
     k.step.accumulates = n.sym == plan_.row && !at_once(node);
     k.in_loop |= k.step.accumulates;
     k.step.domain = ordered(node, g_.free(n.args[0]) | ir::bit(n.sym));
-    scan(k, n.args[0], true);
-    scan(k, n.args[1], false);  // an order is kept in memory, not computed inside
+    scan(k, n.args[0], false);  // a sum over rows is kept in memory, and so is
+    scan(k, n.args[1], false);  // an order: neither is computed inside
   } else {
     k.step.domain = layout.order;
     k.step.tiled = layout.tiled;

@@ -102,6 +102,10 @@ void Planner::gather_readers(const std::vector<Id>& order, const std::map<Id, in
   }
 }
 
-int Planner::pass_of(Id node) const { return pass_.at(node); }
+// All that a recurrence carries is there with the first of it that is wanted.
+int Planner::pass_of(Id node) const {
+  const ir::Node& n = g_.at(node);
+  return pass_.at(n.op == Op::After ? n.args[0] : node);
+}
 
 }  // namespace lossc::plan

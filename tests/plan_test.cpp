@@ -98,6 +98,18 @@ TEST(Plan, Recurrences) {
   }
 }
 
+// Of two carried values one is wanted late, the other early: the loop that makes both is early.
+TEST(Plan, RecurrenceOfWhatIsWantedAtDifferentTimes) {
+  expect_sound([] {
+    auto n = axis("N");
+    auto x = input("x", {n}), y = input("y", {n});
+    const auto u = scan(n, {{Indices({}), 0.3}, {Indices({}), 1.0}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{0.5 * u[1] + tanh(x(n)), sin(u[0]) * tanh(y(n))};
+    });
+    loss_per(n, u[1] * x(n));
+  });
+}
+
 // A sum along the innermost index of three is written in the order of its loops, whatever that of a tensor over the others.
 TEST(Plan, SumsLieInTheOrderOfTheirLoops) {
   expect_sound([] {
