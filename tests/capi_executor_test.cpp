@@ -300,6 +300,25 @@ TEST(Executor, SaysWhichStepFailed) {
 
 // ---- variants -------------------------------------------------------------------------------------------------------
 
+// Whichever worker's rows have it: the maximum over all rows is NaN, and only in its column.
+TEST(Executor, NanIsTheMaximumWhereverItIs) {
+  constexpr int n = 3000, d = 70;
+  for (const int row : {0, n / 2, n - 1}) {
+    Squares<float> q(n, d);
+    q.x[static_cast<size_t>(row) * d + 3] = std::numeric_limits<float>::quiet_NaN();
+    const Tensor x = tensor(q.x, {n, d});
+    std::vector<float> loss(1), grad(q.x.size()), top(d, -7);
+    const Tensor loss_t = tensor(loss, {}), grad_t = tensor(grad, {n, d}), top_t = tensor(top, {d});
+    lossc_set_num_threads(4);
+    Problem p{.loss = fake::handle(fake::squares::loss),
+              .inputs = {x.get()},
+              .outputs = {loss_t.get(), grad_t.get(), top_t.get()},
+              .params = {q.a}};
+    ASSERT_RUNS(p.run());
+    for (int j = 0; j < d; ++j) EXPECT_EQ(std::isnan(top[static_cast<size_t>(j)]), j == 3) << "row " << row << ", column " << j;
+  }
+}
+
 TEST(Executor, PicksTheVariantByOptionInputAndZeroParam) {
   const auto logits = numbers<float>(12);
   const std::vector<int32_t> target = {2, 0, -100, 1};

@@ -104,7 +104,7 @@ int max_rows(void** a) {
   View<T> x(a[0]), old(a[1]), to(a[4]);
   for (int d = to.lo(0); d < to.hi(0); ++d) {
     T best = old(d);
-    for (int n = scalar<int>(a[2]); n < scalar<int>(a[3]); ++n) best = std::max(best, x(d, n));
+    for (int n = scalar<int>(a[2]); n < scalar<int>(a[3]); ++n) best = best != best || best > x(d, n) ? best : x(d, n);  // NaN wins
     to(d) = best;
   }
   return 0;

@@ -66,6 +66,17 @@ TEST(Windows, PoolOneAfterAnother) {
   check(pooled, sum_of({{"x", uniform({2, 1}, -1, 1)}}));
 }
 
+// Pieces one after another, their places not all weighted alike.
+TEST(Windows, PiecesOneAfterAnother) {
+  check(
+      [] {
+        auto n = axis("N"), w = axis("W"), k = axis("3"), third = derived_axis("W/3", extent(w) / 3);
+        auto x = input("x", {n, w});
+        loss_per(n, sum(third, sum(k, (number(k) + 1.0) * sin(x(n, third * extent(k) + k))) * (number(third) + 0.5)));
+      },
+      sum_of({{"x", uniform({2, 8}, -1, 1)}}));
+}
+
 // The derivative of pooling is a lookup: nothing is scattered, and no sum over the axis for each of its elements.
 TEST(Windows, PoolingIsPulledBackByLookup) {
   const Program p = build(definition([] {
