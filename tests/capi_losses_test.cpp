@@ -197,7 +197,11 @@ struct Made {
       const bool gradient = k >= 2 && k < 2 + gradients(t);
       int source = -1;  // of a gradient
       for (int left = k - 1; gradient && left > 0;) left -= t.inputs[++source].differentiable != 0;
-      const bool given = (!gradient || input_given(s, source)) &&
+      // What only other forms give is over axes that this one need not know.
+      const bool computed = std::any_of(s.variant->buffers, s.variant->buffers + s.variant->n_buffers, [&](const lossc::rt::Buffer& b) {
+        return b.storage == lossc::rt::Storage::Output && (b.tensor == k || (k == 1 && b.tensor == 0));
+      });
+      const bool given = computed && (!gradient || input_given(s, source)) &&
                          (s.mode & (gradient ? LOSSC_BACKWARD : LOSSC_FORWARD)) && (s.ask >> (k - 1) & 1);
       outputs.push_back(nullptr);
       if (given) {
@@ -403,6 +407,8 @@ TEST_P(Losses, ReproduciblePlansGiveTheSameBits) {
 
 TEST_P(Losses, EveryLevelOfTheMachineGivesTheSame) {
   Setting best = large();
+  const bool recurs = std::any_of(best.variant->steps, best.variant->steps + best.variant->n_steps,  // roundings of all places
+                                  [](const lossc::rt::Step& step) { return step.kind == lossc::rt::StepKind::Loop; });
   // What is sorted must not differ by a rounding: among thousands of projections there are some that would change places.
   for (int k = 0; k < best.variant->n_steps; ++k) best.coarse |= best.variant->steps[k].kind == lossc::rt::StepKind::Walk;
   for (const int isa : {LOSSC_ISA_SSE41, LOSSC_ISA_AVX2, LOSSC_ISA_AVX512}) {
@@ -411,7 +417,7 @@ TEST_P(Losses, EveryLevelOfTheMachineGivesTheSame) {
     Result r;
     Made(s).p.plan(&r);
     if (r.status == LOSSC_E_UNSUPPORTED) continue;
-    expect_same(best, s, kReordered);
+    expect_same(best, s, kReordered * (recurs ? 10 : 1));
   }
 }
 

@@ -32,8 +32,12 @@ int vectors_at_once(const StepReader& r) {
 
 }  // namespace
 
+// Where Halide takes a vector apart (x % 2 along it) it puts two lanes together as ramp(a, b - a), of floats, too: b then
+// comes out as a + (b - a), and a NaN or infinity in one lane is in both. Four lanes it concatenates.
+constexpr int kFewestLanes = 4;
+
 Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa)
-    : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(schedules::vector_lanes(float_bits, isa)),
+    : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(std::max(schedules::vector_lanes(float_bits, isa), kFewestLanes)),
       tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles), block(lanes * vectors_at_once(reader)) {
   int count = 0;
   auto scalar = [&](Halide::Type t) {
