@@ -94,9 +94,7 @@ class LowGolden : public testing::Test {
   // What is over the rows is flat in the files, and has the rows' shape for the C API.
   Case shaped(const Program& p) const {
     Case c = case_;
-    const std::vector<int64_t> extents = extents_of(p, c);
-    std::vector<int64_t> shape;
-    for (ir::Id i : p.rows) shape.push_back(extents[p.graph.indices[i].axis]);
+    const std::vector<int64_t> shape = check::full_shape(p, c, p.rows);
     for (auto* a : {&c.row_weight, &c.row_mask, &c.grad_output})
       if (*a && (*a)->shape.size() == 1 && !shape.empty()) (*a)->shape = shape;
     return c;

@@ -73,6 +73,29 @@ struct KernelCall {
   }
 };
 
+// The shape of a tensor over these indices as callers give it: a flat axis has the dimensions that it has in an input.
+inline std::vector<int64_t> full_shape(const Program& p, const Case& c, const std::vector<ir::Id>& dims) {
+  const std::vector<int64_t> extents = extents_of(p, c);
+  std::vector<int64_t> shape;
+  for (ir::Id d : dims) {
+    const ir::Id axis = p.graph.indices[d].axis;
+    bool found = false;
+    for (const ir::Tensor& t : p.graph.tensors) {
+      auto given = c.inputs.find(t.name);
+      if (!p.graph.axes[axis].flat || found || !is_declared(t.role) || given == c.inputs.end()) continue;
+      for (size_t k = 0; k < t.dims.size(); k++) {
+        if (p.graph.indices[t.dims[k]].axis != axis) continue;
+        const auto first = given->second.shape.begin() + static_cast<long>(k);
+        shape.insert(shape.end(), first, first + static_cast<long>(given->second.shape.size() + 1 - t.dims.size()));
+        found = true;
+        break;
+      }
+    }
+    if (!found) shape.push_back(extents[axis]);
+  }
+  return shape;
+}
+
 struct Results {
   std::vector<double> loss;  // one, or one per row
   std::map<std::string, std::vector<double>> gradients, outputs;
@@ -299,11 +322,7 @@ class KernelRun {
     return {std::move(owned), saved};
   }
 
-  std::vector<int64_t> shape(const std::vector<ir::Id>& dims) const {
-    std::vector<int64_t> s;
-    for (ir::Id d : dims) s.push_back(extents_[p_.graph.indices[d].axis]);
-    return s;
-  }
+  std::vector<int64_t> shape(const std::vector<ir::Id>& dims) const { return full_shape(p_, c_, dims); }
   // An output tensor in the shape its input has (flat axes keep their several dimensions).
   Owned* output(const lossc_arg* a, bool first, int32_t mode) {
     if (first) return mode & LOSSC_FORWARD ? &own(call_.type_of(a->name), c_.reduction == Reduction::None ? shape(p_.rows) : std::vector<int64_t>{}) : nullptr;
