@@ -80,6 +80,13 @@ bool Builder::absent(ir::Id index) const {
   return const_cast<Builder*>(this)->fact(Fact::AxisGiven, axis, 0) == 0;
 }
 
+std::vector<ir::Id> Builder::present(const Indices& indices) const {
+  std::vector<ir::Id> ids;
+  for (Index i : indices.list)
+    if (!absent(i.id)) ids.push_back(i.id);
+  return ids;
+}
+
 void Builder::locate(const Where& where) {
   where_ = where;
   if (program.file == where.file_name()) written_ = where;

@@ -21,6 +21,8 @@ class Builder {
   int fact(Fact::Kind kind, int id, int fallback);
   bool absent(ir::Id index) const;  // index over an optional axis that this form lacks
 
+  std::vector<ir::Id> present(const Indices& indices) const;  // those of axes that this form has
+
   void locate(const Where& where);  // nodes made from here on come from this line
   [[noreturn]] void fail(const std::string& what, const Where& where) const;
   [[noreturn]] void fail(const std::string& what) const { fail(what, where_); }

@@ -414,19 +414,13 @@ void check_free(Id node, const std::vector<Id>& rows, const char* what) {
     B().fail(fmt::format("the {} `{}` still depends on {}, where only {} is left; reduce over it, as in {}, or list it among the rows",
                          what, B().show(node), B().list(extra), B().list(allowed), reduced(extra)));
 }
-std::vector<Id> present(const Indices& indices) {
-  std::vector<Id> ids;
-  for (Index i : indices.list)
-    if (!B().absent(i.id)) ids.push_back(i.id);
-  return ids;
-}
 }  // namespace
 
 void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
   Program& p = B().program;
   B().locate(w);
   if (p.value != ir::kNone) B().fail("a definition states its loss once");
-  p.rows = present(rows);
+  p.rows = B().present(rows);
   check_flat(p.rows, "the loss");
   p.value = B().as_float(value);
   p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr{valid.node});
@@ -441,9 +435,9 @@ void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
 void loss_total(Arg value, Where w) { loss_per(Indices({}), value, {}, {}, w); }
 
 void output(const char* name, Indices indices, Arg value, const char* doc) {
-  B().program.outputs.push_back({name, doc, present(indices), value.node, false});
-  check_flat(present(indices), fmt::format("output '{}'", name));
-  check_free(value.node, present(indices), "output");
+  B().program.outputs.push_back({name, doc, B().present(indices), value.node, false});
+  check_flat(B().present(indices), fmt::format("output '{}'", name));
+  check_free(value.node, B().present(indices), "output");
 }
 void new_state(const char* name, Indices indices, Arg value, const char* doc) {
   output(name, indices, value, doc);

@@ -70,8 +70,10 @@ class Oracle {
     uint64_t carries = 0;                          // of the tensors, as in ir::Node::carried
     std::map<ir::Id, std::vector<double>> before;  // by tensor
   };
-  // Who holds what depends on these carried values.
+  // Who holds what depends on these carried values, and which indices have one value there.
   Oracle& owner(uint64_t carried);
+  ir::IndexSet bound_for(uint64_t carried) const { return const_owner(carried).bound(); }
+  const Oracle& const_owner(uint64_t carried) const;
   ir::IndexSet bound() const;  // indices that have one value here
   std::vector<ir::Id> loose(ir::Id tensor, ir::IndexSet bound) const;
   void run_scan(const ir::Node& scan);

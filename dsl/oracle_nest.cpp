@@ -64,7 +64,7 @@ int Compiler::emit(Instruction i) {
 // A node that is computed once, whole, and looked up here.
 int Compiler::stored(Id node, const Environment& env, bool frozen) {
   Instruction i{.op = Op::Load, .type = graph_.type(node), .out = 0, .args = {}, .node = node, .frozen = frozen};
-  const ir::IndexSet bound = const_cast<Oracle&>(oracle_).owner(graph_.at(node).carried).bound();
+  const ir::IndexSet bound = oracle_.bound_for(graph_.at(node).carried);
   for (Id index : members(graph_.free(node) & ~bound)) {
     if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
     i.shape.push_back(inputs_.extents[graph_.indices[index].axis]);
@@ -113,7 +113,7 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
       Instruction i{.op = Op::Load, .type = n.type, .out = 0, .args = {}, .tensor = n.sym};
       if (carried) i.carried = uint64_t{1} << n.sym;
       // Of what is carried the place is the one at hand.
-      const ir::IndexSet bound = carried ? const_cast<Oracle&>(oracle_).owner(i.carried).bound() : 0;
+      const ir::IndexSet bound = carried ? oracle_.bound_for(i.carried) : 0;
       for (size_t k = 0; k < n.args.size(); k++) {
         if (bound & ir::bit(graph_.tensors[n.sym].dims[k])) continue;
         i.shape.push_back(extent(graph_.tensors[n.sym].dims[k]));

@@ -8,11 +8,12 @@ namespace lossc {
 
 using ir::Id;
 
-Oracle& Oracle::owner(uint64_t carried) {
-  Oracle* o = this;
+const Oracle& Oracle::const_owner(uint64_t carried) const {
+  const Oracle* o = this;
   while (o->place_ && !(o->place_->carries & carried)) o = o->place_->parent;
   return *o;
 }
+Oracle& Oracle::owner(uint64_t carried) { return const_cast<Oracle&>(std::as_const(*this).const_owner(carried)); }
 
 ir::IndexSet Oracle::bound() const {
   ir::IndexSet set = 0;

@@ -102,12 +102,6 @@ class Walker {
     if (contract)
       for (int b : step.reads)
         if (!p_.buffers[b].layout.tiled) fail(s, b, "is multiplied, but not in tiles");
-    if (step.kind == StepKind::Reduce && !step.tiled && step.domain.back() == step.over)
-      for (int b : step.outputs) {
-        std::vector<Id> order = p_.buffers[b].layout.order;
-        order.push_back(step.over);
-        if (order != step.domain) fail(s, b, "is a sum along the innermost index, but lies in another order than its loops");
-      }
     if (step.kind == StepKind::Walk && p_.buffers[step.reads[0]].layout.tiled) fail(s, step.reads[0], "is walked, but in tiles");
     for (int b : step.outputs) {
       const Layout& l = p_.buffers[b].layout;

@@ -67,6 +67,8 @@ class Planner {
 
   // Recurrences (planner_scan.cpp).
   void choose_scans(const std::vector<Id>& roots);
+  void nest_scans(const std::vector<Id>& order);
+  uint64_t kept_together(Id node) const;
   bool at_once(Id node) const;   // is it, or is it inside, a recurrence that goes through all rows together?
   std::vector<Id> places(Id node) const;
   int loop_of(Id node) const;
@@ -74,7 +76,7 @@ class Planner {
   void start_loop(Id scan, int loop, const std::vector<int>& after, int pass);
   bool product(Id node, Contraction* out) const { return !g_.at(node).carried && match_contraction(g_, node, out); }
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
-  void scan(Kernel& k, Id node, bool root);
+  void find_reads(Kernel& k, Id node, bool root);
   void read(Kernel& k, int buffer);
 
   // Afterwards (plan_passes.cpp).

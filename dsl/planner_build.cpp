@@ -126,12 +126,12 @@ void Planner::build(Id node, int buffer, int pass) {
     k.step.accumulates = n.sym == plan_.row && !at_once(node);
     k.in_loop |= k.step.accumulates;
     k.step.domain = ordered(node, g_.free(n.args[0]) | ir::bit(n.sym));
-    scan(k, n.args[0], false);  // a sum over rows is kept in memory, and so is
-    scan(k, n.args[1], false);  // an order: neither is computed inside
+    find_reads(k, n.args[0], false);  // a sum over rows is kept in memory, and so is
+    find_reads(k, n.args[1], false);  // an order: neither is computed inside
   } else {
     k.step.domain = layout.order;
     k.step.tiled = layout.tiled;
-    scan(k, node, true);
+    find_reads(k, node, true);
   }
   k.step.text = ir::print(g_, node, 5);
   add_step(std::move(k));
@@ -205,7 +205,7 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
                .pass = pass, .in_loop = in_loop};
     k.step.tiled = tiled;
     k.step.domain = tiled ? tile->second.order : linear;
-    scan(k, n.args[0], false);
+    find_reads(k, n.args[0], false);
     auto in_tiles = [&](int b) {
       return plan_.buffers[b].layout.tiled && g_.free(plan_.buffers[b].node) == domain;
     };
@@ -232,13 +232,13 @@ void Planner::build_root(Id node, Id output, const std::vector<Id>& dims, const 
   const bool in_loop = plan_.row != kNone && (set_of(dims) & ir::bit(plan_.row));
   Kernel k{.step = {.domain = dims, .outputs = {buffer}, .nodes = {node}}, .pass = pass_of(node), .in_loop = in_loop};
   // Stops at once where the node itself is kept in a buffer: then the step is a copy into the caller's tensor.
-  scan(k, node, false);
+  find_reads(k, node, false);
   k.step.text = name + " = " + ir::print(g_, node, 5);
   add_step(std::move(k));
 }
 
 // Walks an expression down to what it reads.
-void Planner::scan(Kernel& k, Id node, bool root) {
+void Planner::find_reads(Kernel& k, Id node, bool root) {
   if (!k.seen.insert(node).second) return;
   const ir::Node n = g_.at(node);
   if (n.op == Op::Load) read(k, input(n.sym));
@@ -249,13 +249,13 @@ void Planner::scan(Kernel& k, Id node, bool root) {
     read(k, require(value, k.pass, again ? &rows : nullptr));
   };
   if (n.op == Op::At) {
-    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) scan(k, g_.at(at).args[1], false);
+    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) find_reads(k, g_.at(at).args[1], false);
     return in_memory(looked_up_in(g_, node));
   }
   if (!root && boundary(k, node)) return in_memory(node);
   if (ir::transcendental(g_.at(node).op) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
     inlined_[k.pass][node].insert(k.step.outputs[0]);
-  for (Id a : n.args) scan(k, a, false);
+  for (Id a : n.args) find_reads(k, a, false);
 }
 
 }  // namespace lossc::plan

@@ -11,10 +11,8 @@ using ir::IndexSet;
 using ir::kNone;
 using ir::Op;
 
-// A recurrence runs inside the panels if every row goes its own way: nothing in its step reads another row, and all that
-// it carries has rows. Otherwise its loop is outside, and each place does all rows.
-void Planner::choose_scans(const std::vector<Id>& roots) {
-  const std::vector<Id> order = ir::topological(g_, roots);
+// How many recurrences are around each.
+void Planner::nest_scans(const std::vector<Id>& order) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {  // those around come before those inside
     const ir::Node& n = g_.at(*it);
     if (n.op != Op::Scan) continue;
@@ -27,27 +25,30 @@ void Planner::choose_scans(const std::vector<Id>& roots) {
       scan_depth_[tensor] = depth;
     }
   }
+}
+
+// Which recurrences a node keeps from running row by row, as bits of ir::Node::carried: those around one that goes along the
+// rows, sums over them or looks them up; and of a Scan its own, if one of them is so kept or has no rows.
+uint64_t Planner::kept_together(Id node) const {
+  const ir::Node& n = g_.at(node);
+  const bool binds = n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op);
+  if (n.op != Op::Scan) return binds && n.sym == plan_.row ? n.carried : 0;
+  const uint64_t all = g_.carries_of(n) | n.carried;
+  bool together = n.sym == plan_.row || (all & at_once_);
+  for (size_t k = 0; k < n.args.size() / 2; k++)
+    together |= !(set_of(g_.tensors[n.sym2 + static_cast<Id>(k)].dims) & ir::bit(plan_.row));
+  return together ? all : 0;
+}
+
+// A recurrence runs inside the panels if every row goes its own way: nothing in its step reads another row, and all that
+// it carries has rows. Otherwise its loop is outside, and each place does all rows.
+void Planner::choose_scans(const std::vector<Id>& roots) {
+  const std::vector<Id> order = ir::topological(g_, roots);
+  nest_scans(order);
   if (plan_.row == kNone) return;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (Id node : order) {
-      const ir::Node& n = g_.at(node);
-      const uint64_t own = n.op == Op::Scan ? g_.carries_of(n) : 0;
-      uint64_t found = n.sym == plan_.row && (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || n.op == Op::Scan || ir::whole_axis(n.op))
-                           ? n.carried | own : 0;
-      if (n.op == Op::Scan) {
-        const uint64_t around = n.carried;
-        if ((own | around) & at_once_) found |= own | around;
-        for (size_t k = 0; k < n.args.size() / 2; k++) {
-          const std::vector<Id>& dims = g_.tensors[n.sym2 + static_cast<Id>(k)].dims;
-          if (!(set_of(dims) & ir::bit(plan_.row))) found |= own | around;
-        }
-      }
-      // One carried value's recurrence is all of them's.
-      if (n.op == Op::Scan && (found & own)) found |= own;
-      changed |= (found & ~at_once_) != 0;
-      at_once_ |= found;
-    }
+  for (uint64_t before = ~at_once_; before != at_once_;) {
+    before = at_once_;
+    for (Id node : order) at_once_ |= kept_together(node);
   }
 }
 
@@ -116,7 +117,7 @@ void Planner::build_scan(Id node, int buffer, int pass) {
   for (size_t k = 0; k < n; k++) {
     Kernel step{.step = {.domain = plan_.buffers[after[k]].layout.order, .outputs = {after[k]}, .nodes = {s.args[n + k]}},
                 .pass = pass, .in_loop = around.in_loop, .seen = {}, .loop = loop};
-    this->scan(step, s.args[n + k], false);
+    find_reads(step, s.args[n + k], false);
     step.step.text = fmt::format("{} = {}", g_.tensors[s.sym2 + static_cast<Id>(k)].name, ir::print(g_, s.args[n + k], 5));
     add_step(std::move(step));
   }
@@ -138,7 +139,7 @@ void Planner::start_loop(Id scan, int loop, const std::vector<int>& after, int p
     before_[tensor] = add_buffer(b);
     Kernel first{.step = {.domain = b.layout.order, .outputs = {before_[tensor]}, .nodes = {s.args[k]}},
                  .pass = pass, .in_loop = row_bound(g_.after(scan, tensor)) && !at_once(scan), .seen = {}, .loop = loop};
-    this->scan(first, s.args[k], false);
+    find_reads(first, s.args[k], false);
     first.step.text = fmt::format("{} starts from {}", g_.tensors[tensor].name, ir::print(g_, s.args[k], 5));
     first.step.places = plan_.steps[loop].places;
     first.step.places.push_back(s.sym);

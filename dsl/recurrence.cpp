@@ -13,13 +13,6 @@ namespace {
 Builder& B() { return Builder::current(); }
 ir::Graph& G() { return B().program.graph; }
 
-std::vector<Id> present(const Indices& indices) {
-  std::vector<Id> ids;
-  for (Index i : indices.list)
-    if (!B().absent(i.id)) ids.push_back(i.id);
-  return ids;
-}
-
 ir::IndexSet set_of(const std::vector<Id>& list) {
   ir::IndexSet set = 0;
   for (Id k : list) set |= ir::bit(k);
@@ -61,7 +54,7 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
   if (G().tensors.size() + carried.size() > 60) B().fail("scan: more than 60 tensors and carried values");
   std::vector<Expr> before;
   for (const Carried& c : carried) {
-    std::vector<Id> dims = present(c.indices);
+    std::vector<Id> dims = B().present(c.indices);
     r.first.push_back(B().as_float(c.first));
     if (set_of(dims) & ir::bit(along.id))
       B().fail(fmt::format("scan: a carried value has index '{}', along which it is carried", G().indices[along.id].name));

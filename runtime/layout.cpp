@@ -25,6 +25,7 @@ struct Layouter {
   int tile = isa.tile_columns[plan.double_index()];
   int nn_rows = isa.nn_rows[plan.double_index()], tn_rows = isa.tn_rows[plan.double_index()];
   int64_t at = 0;
+  Bits continued;  // buffers without memory of their own, but behind what a recurrence has before each place
 
   int32_t extent(int axis) const { return plan.shapes.extent[axis]; }
 
@@ -95,13 +96,6 @@ struct Layouter {
       if (d != l.row_dim) bytes *= l.extent[d] + (buffer.continues >= 0 && d == buffer.place_dim);
     }
     return bytes;
-  }
-
-  // Has the buffer no memory of its own, but that of what a recurrence has before each place?
-  bool continued(int b) const {
-    for (int k = 0; k < v.n_buffers; ++k)
-      if (v.buffers[k].continues == b && form.active.buffers.test(k)) return true;
-    return false;
   }
 
   // What a recurrence has after each place lies one place behind what it has before.
@@ -309,7 +303,7 @@ struct Layouter {
   lossc_status place_panels(lossc_error* err) {
     size_t slots[kMaxBuffers] = {};
     for (int b = 0; b < v.n_buffers; ++b) {
-      if (!form.active.buffers.test(b) || v.buffers[b].storage != Storage::Panel || continued(b)) continue;
+      if (!form.active.buffers.test(b) || v.buffers[b].storage != Storage::Panel || continued.test(b)) continue;
       int workers;
       int64_t rows;
       users(b, &workers, &rows);
@@ -355,13 +349,16 @@ struct Layouter {
       if (buffer.storage == Storage::Input) match_dims(b, t < n ? plan.loss->inputs[t] : plan.implicit[t - n]);
       if (buffer.storage == Storage::Output) match_dims(b, t == 1 ? plan.rows : plan.loss->outputs[t]);
     }
+    for (int b = 0; b < v.n_buffers; ++b) {
+      if (v.buffers[b].continues >= 0 && form.active.buffers.test(b)) continued.set(v.buffers[b].continues);
+    }
     const auto placed = [&](int b) { return form.active.buffers.test(b) || form.saved.test(b); };
     if (plan.converts) choose_borders(plan, &form);
     for (int b = 0; b < v.n_buffers; ++b) {
       const Storage storage = v.buffers[b].storage;
       const Border border = form.buffers[b].border;
       const bool elsewhere = storage == Storage::Panel || border == Border::Local;
-      if (placed(b) && !elsewhere && !continued(b) && (storage != Storage::Input || border == Border::Whole))
+      if (placed(b) && !elsewhere && !continued.test(b) && (storage != Storage::Input || border == Border::Whole))
         LOSSC_TRY(place_whole(b, err));
     }
     for (int p = 0; p < v.n_passes; ++p) size_panels(p);

@@ -1,4 +1,6 @@
 // Which steps of a variant have to run.
+#include <algorithm>
+
 #include "runtime/plan.h"
 
 namespace lossc::rt {
@@ -19,12 +21,8 @@ struct Backwards {
     return false;
   }
 
-  void visit(int s) {
-    if (writes_needed(variant.steps[s])) take(s);
-  }
-
-  // A recurrence is run as a whole: each of its steps feeds the next place.
-  void visit_loop(int first, int last) {
+  // A step, or the steps of a recurrence, which is run as a whole: each of them feeds the next place.
+  void visit(int first, int last) {
     bool any = false;
     for (int s = first; s <= last; ++s) any |= writes_needed(variant.steps[s]);
     for (int s = last; any && s >= first; --s) take(s);
@@ -32,23 +30,17 @@ struct Backwards {
 
   // Steps [first, first + n), from the last on. Those of a loop follow it.
   void visit_list(int first, int n) {
-    int16_t loop_of[kMaxSteps];
+    int16_t outermost[kMaxSteps];  // the loop that a step is in, or is; itself: none
     for (int s = first; s < first + n; ++s) {
       const Step& step = variant.steps[s];
-      loop_of[s] = static_cast<int16_t>(s);
-      if (step.kind != StepKind::Loop) continue;
-      const int last = s + step.n_first + step.n_body;
-      for (int k = s; k <= last; ++k) loop_of[k] = static_cast<int16_t>(-1 - s);
+      const int last = step.kind == StepKind::Loop ? s + step.n_first + step.n_body : s;
+      std::fill(outermost + s, outermost + last + 1, static_cast<int16_t>(s));
       s = last;
     }
     for (int s = first + n - 1; s >= first; --s) {
-      if (loop_of[s] >= 0) {
-        visit(s);
-        continue;
-      }
-      const int loop = -1 - loop_of[s];
-      visit_loop(loop, s);
-      s = loop;
+      const int from = outermost[s];
+      visit(from, s);
+      s = from;
     }
   }
 

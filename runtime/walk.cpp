@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
 
 namespace lossc::rt {
@@ -16,31 +15,6 @@ struct Row {
   T& operator[](int64_t k) const { return first[k * stride]; }
 };
 
-// What std::sort wants of a row, so that it sorts in place, whatever the stride.
-template <class T>
-struct Iterator {
-  using iterator_category = std::random_access_iterator_tag;
-  using value_type = T;
-  using difference_type = int64_t;
-  using pointer = T*;
-  using reference = T&;
-  T* at;
-  int64_t stride;
-  T& operator*() const { return *at; }
-  T& operator[](int64_t k) const { return at[k * stride]; }
-  Iterator& operator+=(int64_t k) { return at += k * stride, *this; }
-  Iterator& operator-=(int64_t k) { return at -= k * stride, *this; }
-  Iterator& operator++() { return *this += 1; }
-  Iterator& operator--() { return *this -= 1; }
-  Iterator operator++(int) { Iterator old = *this; return ++*this, old; }
-  Iterator operator--(int) { Iterator old = *this; return --*this, old; }
-  friend Iterator operator+(Iterator a, int64_t k) { return a += k; }
-  friend Iterator operator-(Iterator a, int64_t k) { return a -= k; }
-  friend int64_t operator-(const Iterator& a, const Iterator& b) { return (a.at - b.at) / a.stride; }
-  friend bool operator==(const Iterator& a, const Iterator& b) { return a.at == b.at; }
-  friend auto operator<=>(const Iterator& a, const Iterator& b) { return a.at <=> b.at; }
-};
-
 // Positions in ascending order, NaN last, equals by position: a total order, so any sort gives the same.
 template <class T>
 void order(Row<const T> x, Row<int32_t> out) {
@@ -52,10 +26,7 @@ void order(Row<const T> x, Row<int32_t> out) {
     const bool u_nan = u != u, v_nan = v != v;
     return u_nan != v_nan ? v_nan : a < b;
   };
-  if (out.stride == 1)
-    std::sort(out.first, out.first + out.n, before);
-  else
-    std::sort(Iterator<int32_t>{out.first, out.stride}, Iterator<int32_t>{out.first, out.stride} + out.n, before);
+  std::sort(out.first, out.first + out.n, before);
 }
 
 // Running sums in a wider type: along 10^5 elements float32 would lose three digits.

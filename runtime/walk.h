@@ -7,7 +7,7 @@
 namespace lossc::rt {
 
 // `out` (its box) from `in`, along dimension `out_dim` of the one and `in_dim` of the other; the other dimensions
-// correspond in their order. Orders, inverses and positions are int32, everything else has the type of `in`.
+// correspond in their order. What is ordered is written densely. Orders, inverses and positions are int32, everything else has the type of `in`.
 void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim);
 
 }  // namespace lossc::rt

@@ -214,7 +214,7 @@ class FormMaker {
     if (a.kind == rt::ArgKind::Extent) id = ids_.axes[a.id];
     const bool input = a.kind == rt::ArgKind::Buffer && !a.written;
     const int own = input ? own_dim(plan_, step, a.id) : -1;
-    rt::Arg out{a.kind, static_cast<int16_t>(id), a.written, static_cast<int8_t>(own), {-1, -1, -1}};
+    rt::Arg out{a.kind, static_cast<int16_t>(id), a.written, static_cast<int8_t>(own)};
     const plan::Step& s = plan_.steps[step];
     if (a.kind == rt::ArgKind::Buffer && (a.written || s.kind == plan::StepKind::Walk))
       for (size_t k = 0; k < s.places.size(); k++) out.place_dim[k] = dimension(a.id, s.places[k]);

@@ -166,25 +166,28 @@ LOSSES["ciou"] = Loss(
 # ---- ssim ------------------------------------------------------------------------------------------------------------
 
 
-def ssim(x, p, o):
-    """Window by window, each over all of its pixels at once."""
-    size, r = int(o["window"]), int(o["window"]) // 2
+def similarities(a, b, size, p):
+    """Luminance and structure of each window inside a pair of images, each over all of its pixels at once."""
     at = torch.arange(size).double() - (size - 1) / 2
     line = torch.exp(-(at**2) / (2 * p["sigma"] ** 2))
     weight = torch.outer(line, line) / line.sum() ** 2
     c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
+    for i in range(a.shape[0] - size + 1):
+        for j in range(a.shape[1] - size + 1):
+            u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
+            mu, mv = (weight * u).sum(), (weight * v).sum()
+            uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
+            yield (2 * mu * mv + c1) / (mu**2 + mv**2 + c1), (2 * uv + c2) / (uu + vv + c2)
+
+
+def ssim(x, p, o):
+    size, r = int(o["window"]), int(o["window"]) // 2
     rows = []
     for a, b in zip(x["input"].flatten(0, -3), x["target"].flatten(0, -3)):
         if o["border"] != "valid":
             mode = {"zero": "constant", "reflect": "reflect"}[o["border"]]
             a, b = (F.pad(v[None], (r, r, r, r), mode=mode)[0] for v in (a, b))
-        values = []
-        for i in range(a.shape[0] - size + 1):
-            for j in range(a.shape[1] - size + 1):
-                u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
-                mu, mv = (weight * u).sum(), (weight * v).sum()
-                uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
-                values.append((2 * mu * mv + c1) * (2 * uv + c2) / ((mu**2 + mv**2 + c1) * (uu + vv + c2)))
+        values = [luminance * structure for luminance, structure in similarities(a, b, size, p)]
         rows.append(1 - torch.stack(values).mean() if values else 0 * a.sum())
     return Rows((0.5 if o["form"] == "dssim" else 1) * torch.stack(rows).reshape(x["input"].shape[:-2]))
 
@@ -238,24 +241,14 @@ LOSSES["ssim"] = Loss(
 def ms_ssim(x, p, o):
     """ssim's windows, at every scale."""
     size = int(o["window"])
-    at = torch.arange(size).double() - (size - 1) / 2
-    line = torch.exp(-(at**2) / (2 * p["sigma"] ** 2))
-    weight = torch.outer(line, line) / line.sum() ** 2
-    c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
     rows = []
     for a, b in zip(x["input"].flatten(0, -3), x["target"].flatten(0, -3)):
         product = floats(1.0)
         for scale in range(1, int(o["scales"]) + 1):
             if scale > 1:
                 a, b = (F.avg_pool2d(v[None, None], 2)[0, 0] if min(v.shape) > 1 else v[:0, :0] for v in (a, b))
-            terms = []
-            for i in range(a.shape[0] - size + 1):
-                for j in range(a.shape[1] - size + 1):
-                    u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
-                    mu, mv = (weight * u).sum(), (weight * v).sum()
-                    uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
-                    s = (2 * uv + c2) / (uu + vv + c2)
-                    terms.append(s * (2 * mu * mv + c1) / (mu**2 + mv**2 + c1) if scale == int(o["scales"]) else s)
+            last = scale == int(o["scales"])
+            terms = [l * s if last else s for l, s in similarities(a, b, size, p)]
             if terms:
                 mean = torch.stack(terms).mean()
                 product = product * (mean ** p[f"weight_{scale}"] if mean > 0 else 0 * mean)
