@@ -9,7 +9,7 @@ namespace {
 
 // With all the rows' inputs and outputs a panel may be larger than kPanelBytes, of a worker's L2. Contractions reuse each
 // panel many times and want it long: 2.5 MiB measured best (design.md, 5).
-constexpr int64_t kTouchedBytes = 1 << 20, kContractPanelBytes = 5 << 19;
+constexpr int64_t kTouchedBytes = 512 << 10, kContractPanelBytes = 5 << 19;
 // One-dimensional problems: enough for a call's overhead to vanish, few enough for L1.
 constexpr int64_t kMostRows = 16384;
 // Beyond this, a partial copy of every accumulator per worker costs more than parallel steps do.

@@ -52,10 +52,10 @@ Expr dense_outputs(const Lowering& l, Func f) {
   return all;
 }
 
-// While exp and the like keep the cores busy, memory is idle: the next row of what is read is fetched meanwhile, so that
-// the pass over it that comes first (a maximum) finds it in the cache. Past the last row the address is nobody's;
-// prefetching does not fault.
-void prefetch_next_row(Lowering& l, Func f) {
+// While exp and the like keep the cores busy, memory is idle: what is read is fetched meanwhile for the next panel, which
+// is as many rows on as this call has, so that the pass over it that comes first (a maximum) finds it in the cache. Past
+// the last row the address is nobody's; prefetching does not fault.
+void prefetch_next_panel(Lowering& l, Func f) {
   const StepReader& reader = l.reader;
   const std::vector<Id>& domain = reader.step.domain;
   std::set<int> matrices;
@@ -69,7 +69,8 @@ void prefetch_next_row(Lowering& l, Func f) {
       matrices.insert(reader.buffer_of_tensor(n.sym));
   });
   if (!heavy) return;
-  for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride()});
+  const Expr rows = f.output_buffers()[0].dim(1).extent();
+  for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride() * rows});
 }
 
 // Elements computed twice would then be computed of what was written the first time.
@@ -133,7 +134,7 @@ std::vector<Func> map_kernel(Lowering& l) {
   const int block = in_tiles ? l.tile : l.block;
   if (fast.empty()) schedules::dense_loop(f, vars[0], block, l.lanes);
   for (const Expr& c : fast) schedules::dense_loop(f.specialize(c), vars[0], block, l.lanes);
-  if (vars.size() == 2) prefetch_next_row(l, f);
+  if (vars.size() == 2) prefetch_next_panel(l, f);
   return {f};
 }
 
