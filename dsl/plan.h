@@ -31,6 +31,14 @@ struct Layout {
   bool operator==(const Layout&) const = default;
 };
 
+// Memory of one step, not a node's values: of each element of layout.order so many, innermost.
+enum class Scratch : uint8_t {
+  None,
+  Lanes,  // partial results of a reduction in T lanes
+  Chunk,  // the values of a chunk (Step::heap)
+  Order,  // what a sort moves about (Step::heap)
+};
+
 struct Buffer {
   std::string name;
   Storage storage = Storage::Whole;
@@ -40,8 +48,7 @@ struct Buffer {
   Layout layout;
   ir::ReduceKind merge = ir::ReduceKind::Sum;  // Accumulator
   int slot = -1;          // Panel
-  bool scratch = false;   // memory of one step, not a node's values: {T lanes, then layout.order}
-  bool chunk = false;     // ... of a chunk instead of T lanes (Step::heap)
+  Scratch scratch = Scratch::None;
   // What a recurrence has before each place (of carried tensor `tensor`): the memory of this buffer, which holds what is
   // there after each, one place earlier; with one more place for what the recurrence starts from.
   int continues = -1;
@@ -69,7 +76,7 @@ struct Step {
   // A chunk of the last index at a time, with the one before it walked several times (softmax over the classes of
   // pixels): these nodes are computed once per chunk into `heap`, a buffer each, and read by all the walks.
   std::vector<Id> kept;
-  std::vector<int> heap;
+  std::vector<int> heap;  // Walk, an Order: what it sorts in
   // Loop: along index `over`, from its end if `backward`; `first` once, at the place where it begins, `body` at each. Its
   // outputs, reads, scratch and heap are those of all of them. A step inside has the indices of the loops around it, outermost
   // first, in `places`: it does its work for one place of each.

@@ -167,13 +167,15 @@ std::vector<Id> Planner::worth_keeping(const Step& step) const {
   }
 }
 
-void Planner::keep_in_chunks() {
+void Planner::add_heaps() {
   for (Step& step : plan_.steps) {
+    if (step.kind == StepKind::Walk && g_.at(step.nodes[0]).op == ir::Op::Order && g_.at(step.nodes[0]).value == 0)
+      step.heap.push_back(add_buffer({.name = fmt::format("order{}", plan_.buffers.size()), .storage = Storage::Panel,
+                                      .node = step.nodes[0], .layout = {false, {step.over}}, .scratch = Scratch::Order}));
     step.kept = worth_keeping(step);
     for (Id node : step.kept)
       step.heap.push_back(add_buffer({.name = fmt::format("chunk{}", plan_.buffers.size()), .storage = Storage::Panel,
-                                      .node = node, .layout = {false, {step.domain[step.domain.size() - 2]}}, .scratch = true,
-                                      .chunk = true}));
+                                      .node = node, .layout = {false, {step.domain[step.domain.size() - 2]}}, .scratch = Scratch::Chunk}));
   }
 }
 
@@ -244,7 +246,7 @@ void Planner::share_carried_slots() {
 
 int Plan::find(const Step& step, Id node) const {
   for (int b : step.reads)
-    if (buffers[b].node == node && !buffers[b].scratch) return b;
+    if (buffers[b].node == node && buffers[b].scratch == Scratch::None) return b;
   return -1;
 }
 

@@ -65,7 +65,7 @@ Plan Planner::run() {
   for (Pass& p : plan_.passes) merge_list(p.once), merge_list(p.panel);
   for (Step& s : plan_.steps) merge_list(s.first), merge_list(s.body);
   drop_unused();
-  keep_in_chunks();
+  add_heaps();
   sum_up_loops();
   assign_slots();
   share_carried_slots();

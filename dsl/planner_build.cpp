@@ -217,7 +217,7 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
     rest.pop_back();
     auto lanes = [&](Elem elem) {
       k.step.scratch.push_back(add_buffer({.name = fmt::format("lanes{}", plan_.buffers.size()), .storage = Storage::Panel,
-                                           .elem = elem, .node = node, .layout = {false, rest}, .scratch = true}));
+                                           .elem = elem, .node = node, .layout = {false, rest}, .scratch = Scratch::Lanes}));
     };
     lanes(elem_of(g_.type(n.args[0])));
     if (selects) lanes(Elem::Int32);

@@ -167,7 +167,7 @@ struct Executor {
       if (call.pieces > 1 && !split(step, call, arg.id, &buffers[k])) return;
     }
     if (step.kind == StepKind::Walk)
-      return walk(step.walk, buffers[0], step.walk_in, buffers[1], step.walk_out);
+      return walk(step.walk, buffers[0], step.walk_in, buffers[1], step.walk_out, kernel_heap.n ? kernel_heap.regions[0].memory : nullptr);
     const int code = v.kernels[step.kernel]->by_isa[run.plan.isa](args);
     if (code != 0 && error.exchange(code) == 0) failed.store(s);
   }

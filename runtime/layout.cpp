@@ -67,6 +67,7 @@ struct Layouter {
       const Dim dim = buffer.dims[d];
       l.extent[d] = dim.kind == DimKind::TileInner   ? tile
                     : dim.kind == DimKind::Chunk     ? tile * kChunkTiles
+                    : dim.kind == DimKind::OrderWords ? kOrderWords
                     : dim.kind == DimKind::TileOuter ? static_cast<int32_t>(ceil_div(extent(dim.axis), tile))
                                                      : extent(dim.axis);
       if (dim.kind == DimKind::Rows) l.row_dim = static_cast<uint8_t>(d);

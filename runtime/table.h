@@ -30,9 +30,11 @@ enum class DimKind : uint8_t {
   TileInner,  // the tile width of this dtype and ISA (columns of one tile)
   TileOuter,  // ceil(axis / tile width)
   Chunk,      // kChunkTiles tiles: what a kernel keeps of a walked axis at a time
+  OrderWords, // kOrderWords: what an order keeps for each element
 };
 // A chunk is 2 KiB of one class at AVX-512: sequential enough for memory, and 20 classes of it fit L1.
 inline constexpr int kChunkTiles = 16;
+inline constexpr int kOrderWords = 4;  // two Keyed of order.h, in elements of the float type
 struct Dim {
   DimKind kind;
   int8_t axis;  // index into Loss::axes
@@ -68,7 +70,7 @@ enum class ArgKind : uint8_t {
   Extent,    // int32: extent of axis id
   RowBegin,  // int32: first row of the panel (0 in a step outside a panel loop)
   RowEnd,    // int32: one past its last row (the row axis' extent outside a panel loop)
-  Heap,      // not passed: the kernel asks halide_malloc for this buffer's memory
+  Heap,      // not passed: the kernel asks halide_malloc for this buffer's memory; a Walk is handed it
 };
 inline bool names_buffer(ArgKind kind) { return kind == ArgKind::Buffer || kind == ArgKind::Heap; }
 struct Arg {
@@ -255,7 +257,7 @@ struct Registry {
   const Loss* const* losses;
   uint16_t n_losses;
 };
-inline constexpr uint32_t kRegistryVersion = 4;
+inline constexpr uint32_t kRegistryVersion = 5;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

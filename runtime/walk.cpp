@@ -1,6 +1,7 @@
 #include "runtime/walk.h"
 
-#include <algorithm>
+#include "runtime/order.h"
+
 #include <cmath>
 #include <limits>
 
@@ -14,20 +15,6 @@ struct Row {
   int64_t stride, n;
   T& operator[](int64_t k) const { return first[k * stride]; }
 };
-
-// Positions in ascending order, NaN last, equals by position: a total order, so any sort gives the same.
-template <class T>
-void order(Row<const T> x, Row<int32_t> out) {
-  for (int64_t k = 0; k < x.n; ++k) out[k] = static_cast<int32_t>(k);
-  const auto before = [&](int32_t a, int32_t b) {
-    const T u = x[a], v = x[b];
-    if (u < v) return true;
-    if (v < u) return false;
-    const bool u_nan = u != u, v_nan = v != v;
-    return u_nan != v_nan ? v_nan : a < b;
-  };
-  std::sort(out.first, out.first + out.n, before);
-}
 
 // Running sums in a wider type: along 10^5 elements float32 would lose three digits.
 template <class T>
@@ -68,11 +55,11 @@ void extremum(Row<const T> x, Row<int32_t> out, bool back, bool largest) {
 }
 
 template <class T>
-void walk_row(Walk what, Row<const T> x, uint8_t* to, int64_t stride) {
+void walk_row(Walk what, Row<const T> x, uint8_t* to, int64_t stride, void* memory) {
   const Row<T> out{reinterpret_cast<T*>(to), stride, x.n};
   const Row<int32_t> places{reinterpret_cast<int32_t*>(to), stride, x.n};
   switch (what) {
-    case Walk::Order: return order(x, places);
+    case Walk::Order: return order(x.first, x.stride, x.n, places.first, places.stride, memory);
     case Walk::Sum: return sum(x, out, false);
     case Walk::SumBack: return sum(x, out, true);
     case Walk::LogSumExp: return log_sum_exp(x, out, false);
@@ -91,7 +78,7 @@ void invert(Row<const int32_t> order, Row<int32_t> rank) {
 
 }  // namespace
 
-void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim) {
+void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim, void* memory) {
   const HalideDim along = in.dim[in_dim];
   const int others = out.dimensions - 1;
   int32_t at[4] = {};
@@ -112,9 +99,9 @@ void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out
       invert({reinterpret_cast<const int32_t*>(source), along.stride, along.extent},
              {reinterpret_cast<int32_t*>(target), stride, along.extent});
     else if (in.type.bits == 64)
-      walk_row<double>(what, {reinterpret_cast<const double*>(source), along.stride, along.extent}, target, stride);
+      walk_row<double>(what, {reinterpret_cast<const double*>(source), along.stride, along.extent}, target, stride, memory);
     else
-      walk_row<float>(what, {reinterpret_cast<const float*>(source), along.stride, along.extent}, target, stride);
+      walk_row<float>(what, {reinterpret_cast<const float*>(source), along.stride, along.extent}, target, stride, memory);
     int k = 0;
     while (k < others && ++at[k] == out.dim[k + (k >= out_dim)].extent) at[k++] = 0;
     if (k == others) return;

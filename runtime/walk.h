@@ -7,7 +7,8 @@
 namespace lossc::rt {
 
 // `out` (its box) from `in`, along dimension `out_dim` of the one and `in_dim` of the other; the other dimensions
-// correspond in their order. What is ordered is written densely. Orders, inverses and positions are int32, everything else has the type of `in`.
-void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim);
+// correspond in their order. Orders, inverses and positions are int32, everything else has the type of `in`. `memory` is for
+// Order: kOrderWords elements of `in` for each place.
+void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim, void* memory);
 
 }  // namespace lossc::rt

@@ -28,7 +28,7 @@ const char* name(rt::Merge m) {
   return kNames[static_cast<int>(m)];
 }
 const char* name(rt::DimKind k) {
-  constexpr const char* kNames[] = {"Full", "Rows", "TileInner", "TileOuter", "Chunk"};
+  constexpr const char* kNames[] = {"Full", "Rows", "TileInner", "TileOuter", "Chunk", "OrderWords"};
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::ArgKind k) {

@@ -15,6 +15,12 @@ rt::Elem elem(plan::Elem e) {
   return e == plan::Elem::Float ? rt::Elem::Float : e == plan::Elem::Int32 ? rt::Elem::Int32 : rt::Elem::UInt8;
 }
 
+rt::DimKind scratch(plan::Scratch s) {
+  return s == plan::Scratch::Lanes   ? rt::DimKind::TileInner
+         : s == plan::Scratch::Chunk ? rt::DimKind::Chunk
+                                     : rt::DimKind::OrderWords;
+}
+
 rt::Storage storage(plan::Storage s) {
   switch (s) {
     case plan::Storage::Input:
@@ -84,7 +90,7 @@ class FormMaker {
       return {{rt::DimKind::TileInner, axis_of(order[1])}, dim(order[0]), {rt::DimKind::TileOuter, axis_of(order[1])}};
     }
     std::vector<rt::Dim> dims;
-    if (b.scratch) dims.push_back({b.chunk ? rt::DimKind::Chunk : rt::DimKind::TileInner, -1});
+    if (b.scratch != plan::Scratch::None) dims.push_back({scratch(b.scratch), -1});
     for (auto it = order.rbegin(); it != order.rend(); ++it) dims.push_back(dim(*it));
     return dims;
   }
@@ -225,7 +231,7 @@ class FormMaker {
   int8_t dimension(int buffer, ir::Id index) const {
     const plan::Buffer& b = plan_.buffers[buffer];
     const auto it = std::find(b.layout.order.begin(), b.layout.order.end(), index);
-    return it == b.layout.order.end() ? int8_t{-1} : static_cast<int8_t>(b.layout.order.end() - it - 1 + b.scratch);
+    return it == b.layout.order.end() ? int8_t{-1} : static_cast<int8_t>(b.layout.order.end() - it - 1 + (b.scratch != plan::Scratch::None));
   }
 
   int16_t add_kernel(int kernel) {

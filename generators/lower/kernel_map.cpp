@@ -19,7 +19,7 @@ void constrain_output(const Lowering& l, Func f, const std::vector<int>& buffers
   for (size_t k = 0; k < images.size(); k++) {
     Halide::OutputImageParam image = images[k];
     const plan::Buffer& b = l.reader.plan.buffers[buffers[k]];
-    if (b.layout.tiled || b.scratch) {
+    if (b.layout.tiled || b.scratch != plan::Scratch::None) {
       image.dim(0).set_stride(1);
       if (k == 0) image.dim(0).set_bounds(0, l.tile);  // a tuple's buffers share their bounds
       if (b.layout.tiled) image.dim(1).set_stride(l.tile);

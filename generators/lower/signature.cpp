@@ -82,8 +82,11 @@ Uses StepReader::uses() const {
 
 std::vector<KernelArg> StepReader::args() const {
   std::vector<KernelArg> out;
-  if (step.kind == StepKind::Walk)
-    return {{ArgKind::Buffer, step.reads[0], false}, {ArgKind::Buffer, step.outputs[0], true}};
+  if (step.kind == StepKind::Walk) {
+    out = {{ArgKind::Buffer, step.reads[0], false}, {ArgKind::Buffer, step.outputs[0], true}};
+    for (int b : step.heap) out.push_back({ArgKind::Heap, b, false});
+    return out;
+  }
   for (int b : step.reads) out.push_back({ArgKind::Buffer, b, false});
   if (contract()) {
     if (step.kind == StepKind::ContractTN)
@@ -150,7 +153,7 @@ class Canonical {
     const bool callers = f.storage == Storage::Input || f.storage == Storage::Output;
     const bool implicit = f.storage == Storage::Input && r_.g.tensors[f.tensor].role == ir::TensorRole::Implicit;
     std::string out = fmt::format("b{}e{}c{}{}{}t{}[", buffer_[b], static_cast<int>(f.elem), callers, implicit ? "i" : "",
-                                  f.scratch ? "s" : "", f.layout.tiled);
+                                  f.scratch != plan::Scratch::None ? "s" : "", f.layout.tiled);
     // Dimensions of an input are positions, not the indices it happens to be declared with.
     for (Id k : f.layout.order) out += f.storage == Storage::Input ? "." : index(k);
     return out + "]";
