@@ -57,10 +57,21 @@ Id Differentiator::slope(Id node, size_t operand) {
     }
     case Op::Max: return tie(operand == 0 ? g_.binary(Op::Lt, y, x) : g_.binary(Op::Lt, x, y));
     case Op::Min: return tie(operand == 0 ? g_.binary(Op::Lt, x, y) : g_.binary(Op::Lt, y, x));
+    case Op::ByHand: return slope_by_hand(n, operand);
     case Op::Floor: case Op::Round: case Op::Sign: case Op::StopGradient: return kNone;
     default:
       throw DefinitionError(fmt::format("loss '{}': `{}` has no derivative here", p_.name, ir::print(g_, node, 4)));
   }
+}
+
+// The writer's own derivative; of that in turn only if it was given, too.
+Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand) {
+  const std::shared_ptr<const ir::ByHand> code = g_.by_hand[static_cast<size_t>(n.sym)];
+  if (std::shared_ptr<const ir::ByHand> slope = code->derivative(operand)) return g_.step_by_hand(std::move(slope), n.args);
+  const std::string& file = g_.files[static_cast<size_t>(n.file)];
+  throw DefinitionError(fmt::format("{}:{}: loss '{}': `{}` has no derivative by its operand {}: the step was given without; a second "
+                                    "derivative comes after the first in halide_expr(name, operands, value, derivatives, second)",
+                                    file.substr(file.find_last_of('/') + 1), n.line, p_.name, code->name, operand));
 }
 
 void Differentiator::propagate(Id node, const Flow& a) {

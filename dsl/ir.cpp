@@ -86,7 +86,7 @@ bool transcendental(Op op) {
   switch (op) {
     case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
     case Op::Erf: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
-    case Op::Pow: case Op::Atan2: return true;
+    case Op::Pow: case Op::Atan2: case Op::ByHand: return true;
     default: return false;
   }
 }
@@ -216,6 +216,15 @@ Id Graph::scan(Id index, bool backward, Id first_tensor, std::vector<Id> operand
 }
 Id Graph::after(Id scan, Id tensor) { return intern({.op = Op::After, .sym = tensor, .args = {scan}}); }
 
+// Made anew for every form of a definition, and for every derivative: what it says tells whether it is there already.
+Id Graph::step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args) {
+  const auto same = [&](const auto& other) { return other == code || (other->name == code->name && other->text() == code->text()); };
+  const auto it = std::find_if(by_hand.begin(), by_hand.end(), same);
+  const Id number = static_cast<Id>(it - by_hand.begin());
+  if (it == by_hand.end()) by_hand.push_back(std::move(code));
+  return intern({.op = Op::ByHand, .sym = number, .args = std::move(args)});
+}
+
 Id Graph::straight_through(Id value, Id surrogate) {
   return value == surrogate ? value : intern({.op = Op::StraightThrough, .args = {value, surrogate}});
 }
@@ -242,6 +251,7 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::StraightThrough: return straight_through(args[0], args[1]);
     case Op::Scan: return scan(n.sym, n.value != 0, n.sym2, args);
     case Op::After: return after(args[0], n.sym);
+    case Op::ByHand: return intern({.op = n.op, .sym = n.sym, .args = args});
     default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);
   }
 }

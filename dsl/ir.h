@@ -6,9 +6,12 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "by_hand.h"
 
 namespace lossc::ir {
 
@@ -45,6 +48,8 @@ enum class Op : uint8_t {
   // start from and K values after each place, in terms of those before it: Loads of the K tensors of role Carried from
   // `sym2` on. After(scan): the carried value of tensor `sym` after each place.
   Scan, After,
+  // Elementwise code of the writer's own, number `sym` of Graph::by_hand; a float.
+  ByHand,
 };
 
 // Of one index as a whole, so that its operand must be there first, in memory: a step of its own.
@@ -107,6 +112,7 @@ class Graph {
   std::vector<Tensor> tensors;
   std::vector<Param> params;
   std::vector<std::string> files;
+  std::vector<std::shared_ptr<const ByHand>> by_hand;
   int line = 0, file = 0;  // stamped on nodes made from here on
 
   const Node& at(Id node) const { return nodes[node]; }
@@ -130,6 +136,7 @@ class Graph {
   Id straight_through(Id value, Id surrogate);
   Id scan(Id index, bool backward, Id first_tensor, std::vector<Id> operands);
   Id after(Id scan, Id tensor);
+  Id step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args);
   Id intern(Node node);  // the raw form of all of the above
 
   bool is_const(Id node, double value) const {

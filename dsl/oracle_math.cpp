@@ -179,6 +179,19 @@ void gather(Nest& nest, const Instruction& i, int64_t n) {
 }  // namespace
 
 namespace {
+void by_hand(Nest& nest, const Instruction& i, int64_t n) {
+  std::vector<std::vector<double>> spread(i.args.size());  // one value for the whole strip, as many times
+  std::vector<const double*> operands;
+  for (size_t k = 0; k < i.args.size(); k++) {
+    const Strip x = nest.strip(i.args[k]);
+    if (!x.stride) spread[k].assign(size_t(n), x[0]);
+    operands.push_back(x.stride ? x.at : spread[k].data());
+  }
+  ir::ByHand::Round round;
+  if (nest.rounding) round = [&](double v) { return (*nest.rounding)(v, 0); };
+  i.by_hand->evaluate(operands, n, &nest.values[nest.registers[i.out].offset], round);
+}
+
 // Operations whose result is rounded; selecting, comparing and changing signs is exact.
 bool rounds(Op op) {
   switch (op) {
@@ -195,6 +208,8 @@ void execute(Nest& nest, const Instruction& i, int64_t n) {
     std::fill(out, out + n, i.value);
   } else if (i.op == Op::Load) {
     gather(nest, i, n);
+  } else if (i.op == Op::ByHand) {
+    by_hand(nest, i, n);
   } else if (i.op == Op::At) {
     const Strip value = nest.strip(i.args[0]), key = nest.strip(i.args[1]);
     const double poison = i.type == ir::Type::Bool ? 0 : kNan;

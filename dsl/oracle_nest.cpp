@@ -139,7 +139,9 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
   }
   std::vector<int> args;
   for (Id a : n.args) args.push_back(compile(a, env));
-  return emit({.op = n.op, .type = n.type, .out = 0, .args = std::move(args)});
+  Instruction i{.op = n.op, .type = n.type, .out = 0, .args = std::move(args)};
+  if (n.op == Op::ByHand) i.by_hand = graph_.by_hand[size_t(n.sym)].get();
+  return emit(std::move(i));
 }
 
 }  // namespace lossc::oracle

@@ -28,6 +28,7 @@ struct Instruction {
   bool frozen = false;                          // Load: the node as it was before the inputs were changed
   uint64_t carried = 0;                         // Load of a tensor: its bit, if a recurrence carries it
   const double* data = nullptr;                 // Load: set before each run
+  const ir::ByHand* by_hand = nullptr;          // ByHand
 };
 
 struct Strip {

@@ -59,8 +59,9 @@ std::string hint(const std::string& output) {
   return "";
 }
 
-// A shared object that wants the language's words from this program (which exports them), so that compiling it needs
-// one header and no library. It stays loaded: the definition's code is in it.
+// A shared object that wants the language's words from this program (which exports them) and Halide's from the library
+// that this program has loaded, so that compiling it needs headers and no library. It stays loaded: the definition's code
+// is in it.
 void compile_and_load(const fs::path& source) {
   const TemporaryFolder folder;
   const fs::path object = folder.path() / "definition.so";
@@ -76,7 +77,7 @@ void compile_and_load(const fs::path& source) {
                                  r.output, hint(r.output)));
   fmt::print(stderr, "{}", r.output);  // warnings
   if (!dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL))
-    throw UsageError(fmt::format("{} cannot be loaded: {}\nA definition may use only what <lossc/loss.h> declares",
+    throw UsageError(fmt::format("{} cannot be loaded: {}\nA definition may use only what <lossc/loss.h> and <lossc/halide.h> declare",
                                  source.string(), dlerror()));
 }
 

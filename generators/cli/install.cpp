@@ -16,7 +16,8 @@
 namespace lossc::cli {
 namespace {
 
-// LOSSC_LIBDIR and LOSSC_INCLUDEDIR are relative to the prefix; LOSSC_SOURCE_DIR is where the tool was built from.
+// LOSSC_LIBDIR and LOSSC_INCLUDEDIR are relative to the prefix; LOSSC_SOURCE_DIR is where the tool was built from, and
+// LOSSC_HALIDE_INCLUDE has the <Halide.h> that it was built with.
 Install find_install() {
   const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
   const fs::path lib = prefix / LOSSC_LIBDIR, source = LOSSC_SOURCE_DIR;
@@ -26,7 +27,7 @@ Install find_install() {
         {include, lib / "lossc/include"}, include, lib / "lossc/liblossc_runtime.a", lib / "cmake/lossc/lossc_link.sh"};
   }
   if (fs::exists(prefix / "lib/liblossc_runtime.a") && fs::exists(source / "runtime/table.h")) {
-    return {{source / "dsl/include", source / "runtime/include", source},
+    return {{source / "dsl/include", source / "generators/include", source / "runtime/include", source, LOSSC_HALIDE_INCLUDE},
             source / "runtime/include",
             prefix / "lib/liblossc_runtime.a",
             source / "generators/cmake/lossc_link.sh"};

@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 // The tool works in an installed tree and in its build tree: whichever its own file lies in.
 struct Install {
-  std::vector<fs::path> includes;  // for <lossc/loss.h>, <lossc/lossc.h> and "runtime/table.h"
+  std::vector<fs::path> includes;  // for <lossc/loss.h>, <lossc/halide.h>, <Halide.h>, <lossc/lossc.h> and "runtime/table.h"
   fs::path headers;                // <lossc/lossc.h> and <dlpack/dlpack.h>, to be handed on
   fs::path runtime;                // liblossc_runtime.a
   fs::path link_script;            // lossc_link.sh

@@ -7,6 +7,8 @@ if(NOT Halide_DIR)
 endif()
 set(CMAKE_DISABLE_FIND_PACKAGE_Halide_Python TRUE)  # else HalideConfig warns when Python.h is not there
 find_package(Halide 21 REQUIRED COMPONENTS shared)
+cmake_path(SET _root NORMALIZE ${Halide_DIR}/../../..)
+find_path(LOSSC_HALIDE_INCLUDE Halide.h PATHS ${_root}/include NO_DEFAULT_PATH REQUIRED)
 
 # What the compiler's own libraries link. Installed it is lossc::halide (losscConfig.cmake), the copy of libHalide.so that
 # lies among them: the wheel, or the clone that it was fetched into, may go.

@@ -13,13 +13,14 @@ install(TARGETS lossc_cli)
 install(TARGETS lossc_dsl lossc_schedules lossc_codegen lossc_losses lossc_emit_main lossc_runtime
         EXPORT losscCompilerTargets ARCHIVE DESTINATION ${private})
 install(EXPORT losscCompilerTargets NAMESPACE lossc:: DESTINATION ${package})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/dsl/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/dsl/include/ ${PROJECT_SOURCE_DIR}/generators/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # Halide, with LLVM in it, and its licence.
 cmake_path(SET halide_root NORMALIZE ${Halide_DIR}/../../..)
 find_file(LOSSC_HALIDE_LICENSE LICENSE.txt PATHS ${halide_root}/share/doc/Halide ${halide_root} NO_DEFAULT_PATH REQUIRED)
 install(FILES $<TARGET_FILE:Halide::Halide> DESTINATION ${private}
         PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 install(FILES ${LOSSC_HALIDE_LICENSE} DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME Halide-LICENSE.txt)
+install(FILES ${LOSSC_HALIDE_INCLUDE}/Halide.h DESTINATION ${private}/include)  # for <lossc/halide.h>
 install(FILES ${PROJECT_SOURCE_DIR}/runtime/table.h DESTINATION ${private}/include/runtime)
 
 get_target_property(halide_file Halide::Halide IMPORTED_LOCATION_RELEASE)

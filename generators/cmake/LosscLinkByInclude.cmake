@@ -1,6 +1,6 @@
 # lossc_link_by_include(<target> <source>): what a test or benchmark includes decides what it links, so that a test of
 # the language builds without the compiler, and one of the compiler without the kernels:
-#   "generators/...", "schedules/...", Halide.h                    the compiler
+#   "generators/...", "schedules/...", Halide.h, <lossc/halide.h>   the compiler
 #   <lossc/lossc.h>, <lossc/lossc.hpp>, <lossc/losses/...>, "runtime/..."   the library with its kernels, in its testing form
 # Every loss definition is linked in any case. Headers beside the source count as part of it. The words LOSSC_CLI,
 # LOSSC_STATIC_LIBRARY and LOSSC_SHARED_LIBRARY become the paths of those files.
@@ -20,7 +20,7 @@ function(lossc_link_by_include target source)
   if(TARGET lossc_losses)
     target_link_libraries(${target} PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,lossc_losses>)
   endif()
-  if(text MATCHES "#include [\"<](generators/|schedules/|Halide\\.h)")
+  if(text MATCHES "#include [\"<](generators/|schedules/|Halide\\.h|lossc/halide\\.h)")
     if(TARGET lossc_codegen)
       target_link_libraries(${target} PRIVATE lossc_codegen fmt::fmt)
     else()

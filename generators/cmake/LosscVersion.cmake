@@ -33,6 +33,7 @@ file(CONFIGURE OUTPUT ${LOSSC_VERSION_DIR}/version.h
 file(GLOB_RECURSE codegen CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/schedules/*.cpp ${PROJECT_SOURCE_DIR}/schedules/*.h
      ${PROJECT_SOURCE_DIR}/generators/lower/*.cpp ${PROJECT_SOURCE_DIR}/generators/lower/*.h
+     ${PROJECT_SOURCE_DIR}/generators/by_hand/*.cpp ${PROJECT_SOURCE_DIR}/generators/by_hand/*.h
      ${PROJECT_SOURCE_DIR}/generators/math/*.cpp ${PROJECT_SOURCE_DIR}/generators/math/*.h
      ${PROJECT_SOURCE_DIR}/generators/emit/object_file.* ${PROJECT_SOURCE_DIR}/dsl/ir.* ${PROJECT_SOURCE_DIR}/dsl/plan.h)
 list(JOIN codegen "\n" lines)

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "../by_hand/pointwise.h"
 #include "../math/math.h"
 #include "strict.h"
 
@@ -240,6 +241,12 @@ Expr Lowering::compute(Id node, const Positions& at) {
     case Op::Index: return at.at(n.sym).value;
     case Op::StopGradient: return arg(0);
     case Op::StraightThrough: return arg(0);
+    case Op::ByHand: {
+      std::vector<Expr> operands;
+      for (size_t k = 0; k < n.args.size(); k++) operands.push_back(arg(k));
+      const auto& code = dynamic_cast<const by_hand::Pointwise&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]);
+      return code.lower(operands, real.bits(), math::Env{isa.features.find("fma") != std::string_view::npos});
+    }
     case Op::Select: return strict::select(arg(0), arg(1), arg(2));
     case Op::Reduce: return from_inner(node, at);
     case Op::Load: {

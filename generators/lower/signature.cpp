@@ -180,6 +180,7 @@ class Canonical {
       case Op::Extent: out += " " + axis(n.sym); break;
       case Op::Index: out += " " + index(n.sym); break;
       case Op::Reduce: out += " " + ranged(n.sym); break;
+      case Op::ByHand: out += " {" + r_.g.by_hand[static_cast<size_t>(n.sym)]->text() + "}"; break;
       case Op::Load:
         out += " " + buffer(r_.buffer_of_tensor(n.sym));
         for (Id a : r_.positions(node)) out += " " + number(a);
