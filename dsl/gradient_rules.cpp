@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "gradient.h"
 
@@ -67,7 +68,12 @@ Id Differentiator::slope(Id node, size_t operand) {
 // The writer's own derivative; of that in turn only if it was given, too.
 Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand) {
   const std::shared_ptr<const ir::ByHand> code = g_.by_hand[static_cast<size_t>(n.sym)];
-  if (std::shared_ptr<const ir::ByHand> slope = code->derivative(operand)) return g_.step_by_hand(std::move(slope), n.args);
+  if (std::shared_ptr<const ir::ByHand> slope = code->derivative(operand)) {
+    const int line = std::exchange(g_.line, n.line), file = std::exchange(g_.file, n.file);  // it comes from where the step does
+    const Id made = g_.step_by_hand(std::move(slope), n.args);
+    g_.line = line, g_.file = file;
+    return made;
+  }
   const std::string& file = g_.files[static_cast<size_t>(n.file)];
   throw DefinitionError(fmt::format("{}:{}: loss '{}': `{}` has no derivative by its operand {}: the step was given without; a second "
                                     "derivative comes after the first in halide_expr(name, operands, value, derivatives, second)",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <set>
 
 #include "generators/cli/call.h"
 #include "generators/cli/comparison.h"
@@ -25,6 +26,15 @@ constexpr double kBudgetMs = 20e3;
 
 Json place_json(const Place& p) {
   return {{"element", p.element}, {"values", p.values}, {"got", p.got}, {"want", p.want}};
+}
+
+// Names of the steps whose derivative the writer gave.
+Json by_hand(const std::vector<Program>& forms) {
+  std::set<std::string> names;
+  for (const Program& p : forms)
+    for (ir::Id node : ir::topological(p.graph, {p.value}))
+      if (const ir::Node& n = p.graph.at(node); n.op == ir::Op::ByHand) names.insert(p.graph.by_hand[static_cast<size_t>(n.sym)]->name);
+  return names;
 }
 
 Json result_json(const Definition& d, const std::string& dtype, const Comparison& c, size_t forms, size_t done) {
@@ -60,7 +70,9 @@ Json check_one(const Definition& d, const Words& words, const std::string& dtype
     progress.at(fmt::format("form {} of {}", done + 1, forms.size()));
     comparison.form(forms[done], done == 0);
   }
-  return result_json(d, dtype, comparison, forms.size(), done);
+  Json result = result_json(d, dtype, comparison, forms.size(), done);
+  result["by_hand"] = by_hand(forms);
+  return result;
 }
 
 void print_quantities(const Json& quantities) {
@@ -103,10 +115,11 @@ void print(const Json& r) {
   print_worst(r["quantities"]);
   for (const Json& w : r["warnings"]) fmt::print("  note: {}\n", w.get<std::string>());
   for (const Json& f : r["failures"]) fmt::print("  wrong: {}\n", f.get<std::string>());
-  if (!r["ok"])
-    fmt::print(
-        "  Gradients are derived and kernels compiled, so this is most likely a bug of lossc: please report it with "
-        "the definition.\n");
+  if (r["ok"]) return;
+  std::string but;
+  for (const Json& name : r["by_hand"]) but += fmt::format("{}'{}'", but.empty() ? "but for the derivative given by hand with " : ", ", name.get<std::string>());
+  fmt::print("  Gradients are derived and kernels compiled{}, so this is most likely {}a bug of lossc: please report it with the definition.\n",
+             but.empty() ? "" : ", " + but, but.empty() ? "" : "that derivative, or ");
 }
 
 void write_plot(const Definition& d, const Words& words) {
