@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -51,7 +52,8 @@ std::string identifier(const Word& word) {
   std::string out = "word_";
   for (const char* l = word.name; *l; l++)
     if (std::isalnum(static_cast<unsigned char>(*l)) || *l == '_') out += static_cast<char>(std::tolower(*l));
-  return fmt::format("{}_{}", out, &word - list().data());
+  const bool listed = !std::less<>()(&word, list().data()) && std::less<>()(&word, list().data() + list().size());
+  return listed ? fmt::format("{}_{}", out, &word - list().data()) : out;
 }
 
 Array array(const std::vector<double>& values, size_t rank, int64_t columns) {
@@ -123,14 +125,10 @@ const std::vector<Word>& list() {
   return all;
 }
 
-std::vector<const Word*> find(const std::string& name) {
-  std::vector<const Word*> out;
-  for (const Word& w : list()) {
-    const std::string whole = w.name;
-    const size_t member = whole.find("::");
-    if (whole == name || (member != whole.npos && whole.substr(member + 2) == name)) out.push_back(&w);
-  }
-  return out;
+bool is_called(const Word& word, const std::string& name) {
+  const std::string whole = word.name;
+  const size_t member = whole.find("::");
+  return whole == name || (member != whole.npos && whole.substr(member + 2) == name);
 }
 
 std::string page(const Word& w) {

@@ -47,8 +47,8 @@ struct Word {
 };
 
 const std::vector<Word>& list();  // in the order of loss.h
-// The entries of that name; of a method also without its class.
-std::vector<const Word*> find(const std::string& name);
+// Is that its name? Of a method also without its class.
+bool is_called(const Word& word, const std::string& name);
 std::string page(const Word& word);
 std::string book();  // all pages, as Markdown: generators/losses/words.md
 // The definition of the example, its text as it would be written, and its call at the inputs shown.

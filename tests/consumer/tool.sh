@@ -17,6 +17,7 @@ export LOSSC_CACHE="$work/cache"
 ldd "$tool" | grep -F "libHalide.so => $work/lossc/"
 "$tool" list | grep tilted_absolute && exit 1
 "$tool" check "$here/tilted_absolute.cpp"
+"$tool" check "$here/cubed_error.cpp"
 "$tool" compile "$here/tilted_absolute.cpp" -o "$work/own" --dtype f32 --isa sse41
 cc -std=c11 -o "$work/use" "$here/use.c" -I"$work/own/include" "$work/own/libtilted_absolute.a" -lstdc++ -lm -lpthread
 "$work/use" tilted_absolute
