@@ -118,19 +118,27 @@ bool input_given(const Setting& s, int i) {
               i < table(s.loss).n_inputs ? !table(s.loss).inputs[i].optional : s.weights) != 0;
 }
 
-// Of what a loss may require of its extents, an even one is all that any does.
-int64_t extent(const Setting& s, int axis) {
-  const lossc::rt::Axis& a = table(s.loss).axes[axis];
-  if (a.n_length > 0 && axis != s.wrong_axis) {
-    int32_t extents[lossc::rt::kMaxAxes] = {}, choices[lossc::rt::kMaxInputs] = {};
-    for (int k = 0; k < axis; ++k) extents[k] = static_cast<int32_t>(axis_given(s, k) ? extent(s, k) : 1);
-    for (int k = 0; k < table(s.loss).n_options; ++k) choices[k] = table(s.loss).options[k].fallback;
-    return std::max<int64_t>(lossc::rt::evaluate(a.length, a.n_length, extents, choices), 0);
+// Those of all axes, in their order: some follow from earlier ones. Of what a loss may require of its extents, an even one is
+// all that any does.
+std::vector<int64_t> extents_of(const Setting& s) {
+  const Loss& t = table(s.loss);
+  std::vector<int64_t> out;
+  int32_t here[lossc::rt::kMaxAxes] = {}, choices[lossc::rt::kMaxInputs] = {};
+  for (int k = 0; k < t.n_options; ++k) choices[k] = t.options[k].fallback;
+  for (int axis = 0; axis < t.n_axes; ++axis) {
+    const lossc::rt::Axis& a = t.axes[axis];
+    // Sequences of labels (S) are shorter than what they label, or there is no alignment of the two.
+    int64_t n = s.extents.count(axis) ? s.extents.at(axis) : std::string(a.name) == "S" ? 2 : 5 + axis;
+    if (a.n_length > 0 && axis != s.wrong_axis)
+      n = std::max<int64_t>(lossc::rt::evaluate(a.length, a.n_length, here, choices), 0);
+    else if (s.variant->n_requirements > 0)
+      n += n % 2;
+    here[axis] = static_cast<int32_t>(axis_given(s, axis) ? n : 1);
+    out.push_back(n);
   }
-  // Sequences of labels (S) are shorter than what they label, or there is no alignment of the two.
-  const int64_t n = s.extents.count(axis) ? s.extents.at(axis) : std::string(a.name) == "S" ? 2 : 5 + axis;
-  return s.variant->n_requirements > 0 ? n + n % 2 : n;
+  return out;
 }
+int64_t extent(const Setting& s, int axis) { return extents_of(s)[static_cast<size_t>(axis)]; }
 
 DLDataType dtype(const Argument& a, const Setting& s) {
   if (a.integer) return {kDLInt, static_cast<uint8_t>(s.label_bits), 1};
@@ -274,6 +282,30 @@ void expect_same(const Setting& a, const Setting& b, double ulps) {
   }
 }
 
+// Operations of a run, about, with those that fill its tensors.
+double work(const Setting& s) {
+  double total = 0;
+  for (int i = 0; i < table(s.loss).n_inputs; ++i) {
+    double elements = 20;
+    for (const int64_t n : shape_of(table(s.loss).inputs[i], s)) elements *= static_cast<double>(n);
+    total += input_given(s, i) ? elements : 0;
+  }
+  std::vector<std::pair<int, double>> loops;  // the step behind each loop's last; how often what is inside runs
+  for (int k = 0; k < s.variant->n_steps; ++k) {
+    const lossc::rt::Step& step = s.variant->steps[k];
+    while (!loops.empty() && loops.back().first == k) loops.pop_back();
+    double times = loops.empty() ? 1 : loops.back().second;
+    if (step.kind == lossc::rt::StepKind::Loop) {
+      times *= static_cast<double>(extent(s, step.place_axis));
+      loops.emplace_back(k + 1 + step.n_first + step.n_body, times);
+      continue;
+    }
+    for (int d = 0; d < step.n_domain; ++d) times *= static_cast<double>(extent(s, step.domain[d]));
+    total += times * step.flops;
+  }
+  return total;
+}
+
 // Every compiled form of every loss.
 struct Form {
   const lossc_loss* loss;
@@ -301,10 +333,14 @@ class Losses : public testing::TestWithParam<Form> {
     const Argument rows = rows_of(setting());
     return rows.ndim > 0 ? rows.dims[0] : -1;
   }
-  // Large enough for several threads and panels.
+  // Large enough for several threads and panels, and small enough for the 70 runs or so that a form gets here.
   Setting large() const {
+    constexpr double kMostWork = 2e7;
     Setting s = setting();
-    for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == std::max(row_axis(), 0) ? 201 : 50;
+    for (const auto& [rows, others] : {std::pair{201, 50}, {201, 30}, {201, 20}, {201, 12}, {65, 12}, {65, 7}}) {
+      for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == std::max(row_axis(), 0) ? rows : others;
+      if (work(s) < kMostWork) break;
+    }
     return s;
   }
   void SetUp() override { lossc_set_num_threads(4); }
