@@ -52,6 +52,8 @@ struct Buffer {
   // What a recurrence has before each place (of carried tensor `tensor`): the memory of this buffer, which holds what is
   // there after each, one place earlier; with one more place for what the recurrence starts from.
   int continues = -1;
+  // Indices of the loops around that make it, and alone read it: each place writes over what the one before left.
+  ir::IndexSet rolling = 0;
 };
 
 enum class StepKind : uint8_t { Map, Reduce, Scatter, Walk, Loop, ContractNN, ContractTN };

@@ -65,6 +65,7 @@ Plan Planner::run() {
   for (Pass& p : plan_.passes) merge_list(p.once), merge_list(p.panel);
   for (Step& s : plan_.steps) merge_list(s.first), merge_list(s.body);
   drop_unused();
+  roll_over();
   add_heaps();
   sum_up_loops();
   assign_slots();

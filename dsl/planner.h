@@ -83,6 +83,7 @@ class Planner {
   void merge_list(std::vector<int>& list);
   bool looked_up(const Step& step, int buffer) const;
   void sum_up_loops();
+  void roll_over();
   void add_heaps();
   std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;

@@ -94,7 +94,8 @@ struct Layouter {
     const Buffer& buffer = v.buffers[b];
     int64_t bytes = l.elem_bytes;
     for (int d = 0; d < buffer.ndim; ++d) {
-      if (d != l.row_dim) bytes *= l.extent[d] + (buffer.continues >= 0 && d == buffer.place_dim);
+      if (d != l.row_dim && !(buffer.rolling >> d & 1))
+        bytes *= l.extent[d] + (buffer.continues >= 0 && d == buffer.place_dim);
     }
     return bytes;
   }
@@ -121,6 +122,10 @@ struct Layouter {
         return fail(err, LOSSC_E_UNSUPPORTED,
                     "%s: intermediate %s needs a stride of %lld elements, which does not fit 32 bits", plan.loss->name,
                     buffer.name, static_cast<long long>(size));
+      }
+      if (buffer.rolling >> d & 1) {
+        l.stride[d] = 0;
+        continue;
       }
       l.stride[d] = static_cast<int32_t>(size);
       int64_t room = d == l.row_dim ? rows : l.extent[d];

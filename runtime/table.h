@@ -57,6 +57,7 @@ struct Buffer {
   int16_t continues = -1;
   int8_t place_dim = -1;
   bool backward = false;
+  uint8_t rolling = 0;  // bit d: of dimension d, places of a recurrence, there is one at a time
 };
 
 // ---- steps -----------------------------------------------------------------------------------------------------

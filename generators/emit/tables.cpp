@@ -113,6 +113,10 @@ class FormMaker {
     if (b.storage == plan::Storage::Output) row.tensor = static_cast<int16_t>(ids_.outputs[b.tensor]);
     // Small enough to be worth keeping, and finished after the forward pass.
     row.saved = b.storage == plan::Storage::Whole && !in_loop(b) && b.elem != plan::Elem::Int32 && b.layout.order.size() <= 1;
+    // The innermost dimension has stride 1 in any case.
+    for (ir::Id k : b.layout.order)
+      if (const int d = dimension(static_cast<int>(&b - plan_.buffers.data()), k); d > 0 && (b.rolling & ir::bit(k)))
+        row.rolling |= static_cast<uint8_t>(1 << d);
     if (b.continues >= 0) {
       row.continues = static_cast<int16_t>(b.continues);
       row.place_dim = dimension(static_cast<int>(&b - plan_.buffers.data()), plan_.graph.tensors[b.tensor].dims[0]);
