@@ -1,5 +1,6 @@
 // Reverse-mode differentiation of one scalar-per-row value; see gradient.cpp.
 #pragma once
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -53,6 +54,12 @@ class Differentiator {
   std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, const std::vector<ir::Id>& flows);
   void through_scan(ir::Id scan);
   ir::Id before(const ir::Node& scan, ir::Id node, ir::Id tensor, const std::vector<ir::Id>& at);
+  using Replacement = std::function<ir::Id(ir::Id tensor, const std::vector<ir::Id>& at)>;
+  ir::Id replaced(ir::Id value, uint64_t carries, const Replacement& load, std::map<ir::Id, ir::Id>& done);
+  ir::Id carry_like(const ir::Node& scan, const char* prefix, bool places);
+  ir::Id load_all(ir::Id tensor);
+  ir::Id at_place(ir::Id value, ir::Id index, ir::Id place);
+  void through_fixed_point(ir::Id scan);
   ir::Id outside_of(const ir::Node& scan, ir::Id node, ir::Id value, std::map<ir::Id, ir::Id>& done);
 
   Program& p_;

@@ -4,6 +4,9 @@
 //   L(t) = G(t) + m(t),  m(t-1) = (dF(t)/ds)' L(t),  m = 0 behind the last place.
 // m is carried backward. x then gets (dF(t)/dx)' L(t), and what the recurrence starts from gets m before the first place.
 // F is linearised at the values that the forward recurrence kept.
+//
+// A fixed point s = F(s, x) has dL/dx = (dF/dx)' l with l = G + (dF/ds)' l (implicit function theorem): the same step, linearised
+// at s alone, gone through as often again; l is a fixed point itself, so that a second derivative is found in the same way.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -51,9 +54,10 @@ std::vector<Differentiator::Target> Differentiator::step_backward(const ir::Node
 Id Differentiator::before(const ir::Node& scan, Id node, Id tensor, const std::vector<Id>& at) {
   const std::vector<Id> dims = g_.tensors[tensor].dims;
   const Id t = g_.index(scan.sym), one = g_.constant(1, ir::Type::Int), zero = g_.constant(0, ir::Type::Int);
-  const bool back = scan.value != 0;
-  const Id place = g_.binary(back ? Op::Add : Op::Sub, t, one);
-  const Id start = g_.binary(Op::Eq, t, back ? g_.binary(Op::Sub, g_.extent(g_.indices[scan.sym].axis), one) : zero);
+  const bool back = ir::course(scan) == ir::Course::Backward, fixed = ir::course(scan) == ir::Course::ToFixedPoint;
+  const Id last = g_.binary(Op::Sub, g_.extent(g_.indices[scan.sym].axis), one);
+  const Id place = fixed ? last : g_.binary(back ? Op::Add : Op::Sub, t, one);
+  const Id start = g_.binary(Op::Eq, t, back ? last : zero);
   Id value = g_.at_index(g_.after(node, tensor), scan.sym, place), first = scan.args[static_cast<size_t>(tensor - scan.sym2)];
   const auto move = [&](Id from, Id to) { value = g_.at_index(value, from, to), first = g_.at_index(first, from, to); };
   // By way of fresh names, for a position may be said in terms of another dimension's index.
@@ -70,35 +74,121 @@ Id Differentiator::before(const ir::Node& scan, Id node, Id tensor, const std::v
     later.emplace_back(name, at[k]);
   }
   for (const auto& [from, to] : later) move(from, to);
-  return g_.select(start, first, value);
+  return fixed ? value : g_.select(start, first, value);
+}
+
+// An expression with something else in place of what it reads of these carried tensors.
+Id Differentiator::replaced(Id value, uint64_t carries, const Replacement& load, std::map<Id, Id>& done) {
+  if (!(g_.at(value).carried & carries)) return value;
+  if (auto it = done.find(value); it != done.end()) return it->second;
+  const ir::Node n = g_.at(value);
+  std::vector<Id> args;
+  for (Id a : n.args) args.push_back(replaced(a, carries, load, done));
+  const bool own = n.op == Op::Load && (carries >> n.sym & 1);
+  const Id out = own ? load(n.sym, args) : g_.with_args(n, args);
+  return done[value] = out;
 }
 
 // An expression of the step's, for outside of it.
 Id Differentiator::outside_of(const ir::Node& scan, Id node, Id value, std::map<Id, Id>& done) {
-  if (!(g_.at(value).carried & g_.carries_of(scan))) return value;
-  if (auto it = done.find(value); it != done.end()) return it->second;
+  return replaced(value, g_.carries_of(scan), [&](Id tensor, const std::vector<Id>& at) { return before(scan, node, tensor, at); }, done);
+}
+
+// Tensors as a recurrence carries them, one for each of `scan`'s, with or without its places. Returns the first.
+Id Differentiator::carry_like(const ir::Node& scan, const char* prefix, bool places) {
+  const size_t n = scan.args.size() / 2;
+  const Id first = static_cast<Id>(g_.tensors.size());
+  if (g_.tensors.size() + n > 63) throw DefinitionError(fmt::format("loss '{}': more than 63 tensors and carried values", p_.name));
+  for (size_t k = 0; k < n; k++) {
+    ir::Tensor t = g_.tensors[scan.sym2 + static_cast<Id>(k)];
+    t.name = prefix + t.name;
+    if (!places) t.dims.erase(t.dims.begin());
+    g_.tensors.push_back(t);
+  }
+  return first;
+}
+
+Id Differentiator::load_all(Id tensor) {
+  const std::vector<Id> dims = g_.tensors[tensor].dims;
+  std::vector<Id> at;
+  for (Id d : dims) at.push_back(g_.index(d));
+  return g_.load(tensor, at);
+}
+
+// The value that an expression has at one place of the recurrence; what is kept of all of them is looked up.
+Id Differentiator::at_place(Id value, Id index, Id place) {
+  if (!(g_.free(value) & ir::bit(index))) return value;
   const ir::Node n = g_.at(value);
-  std::vector<Id> args;
-  for (Id a : n.args) args.push_back(outside_of(scan, node, a, done));
-  const Id out = n.op == Op::Load ? before(scan, node, n.sym, args) : g_.with_args(n, args);
-  return done[value] = out;
+  if (n.op == Op::Index) return place;
+  if (n.op == Op::After || n.op == Op::Scatter || ir::whole_axis(n.op)) return g_.at_index(value, index, place);
+  std::vector<Id> args = n.args;
+  for (size_t k = 0; k < args.size(); k++)
+    if (!(n.op == Op::At && k == 0 && n.sym == index)) args[k] = at_place(args[k], index, place);
+  return g_.with_args(n, args);
+}
+
+// The step is differentiated without its places, for tensors that stand for the fixed point and for l; those are replaced
+// afterwards, l by the carried value in the step that finds it, and by what that came to in what the rest gets.
+void Differentiator::through_fixed_point(Id node) {
+  const ir::Node scan = g_.at(node);
+  const size_t n = scan.args.size() / 2;
+  const auto tensor_of = [](Id first, size_t k) { return first + static_cast<Id>(k); };
+  const Id point = carry_like(scan, "", false), flow = carry_like(scan, "d_", false), carried = carry_like(scan, "d_", true);
+  const auto bits = [&](Id first) { return ((uint64_t{1} << n) - 1) << first; };
+  const auto with_place = [](Id place, std::vector<Id> at) { return at.insert(at.begin(), place), at; };
+  const Id t = g_.index(scan.sym), length = g_.extent(g_.indices[scan.sym].axis);
+  const Id end = g_.binary(Op::Sub, length, g_.constant(1, ir::Type::Int));  // nothing else is read
+
+  ir::Node step_at_point = scan;
+  step_at_point.sym2 = point;
+  std::map<Id, Id> to_point, settled, in_step, outside;
+  for (size_t k = 0; k < n; k++)
+    step_at_point.args[n + k] = replaced(scan.args[n + k], g_.carries_of(scan), [&](Id tensor, std::vector<Id> at) {
+      return at.erase(at.begin()), g_.load(point + tensor - scan.sym2, at);
+    }, to_point);
+  std::vector<Id> flows, operands(n, g_.constant(0));
+  for (size_t k = 0; k < n; k++) {
+    const auto given = after_[node].find(tensor_of(scan.sym2, k));
+    const Id l = load_all(tensor_of(flow, k));
+    flows.push_back(given == after_[node].end() ? l : g_.binary(Op::Add, at_place(given->second, scan.sym, end), l));
+  }
+  Differentiator step(p_);
+  const std::vector<Target> targets = step.step_backward(step_at_point, active_, flows);
+  const auto settle = [&](Id value) {
+    return replaced(value, bits(point), [&](Id tensor, const std::vector<Id>& at) {
+      return before(scan, node, scan.sym2 + tensor - point, with_place(t, at));
+    }, settled);
+  };
+  for (size_t k = 0; k < n; k++) {
+    const auto to = step.tensor_.find(tensor_of(point, k));
+    operands.push_back(to == step.tensor_.end() ? g_.constant(0) : replaced(settle(to->second), bits(flow), [&](Id tensor, const std::vector<Id>& at) {
+      return g_.load(carried + tensor - flow, with_place(t, at));
+    }, in_step));
+  }
+  const Id back = g_.scan(scan.sym, ir::Course::ToFixedPoint, carried, operands);
+  const ir::Node back_scan = g_.at(back);
+  const auto last = [&](Id value) {
+    return value == kNone ? kNone : replaced(settle(value), bits(flow), [&](Id tensor, const std::vector<Id>& at) {
+      return before(back_scan, back, carried + tensor - flow, with_place(t, at));
+    }, outside);
+  };
+  // Without places there is no last one.
+  const Id any = g_.binary(Op::Lt, g_.constant(0, ir::Type::Int), length);
+  for (const Target& to : targets) {
+    const Id mask = last(to.flow.mask);
+    give(to.node, {mask == kNone ? any : g_.binary(Op::And, any, mask), last(to.flow.value)}, g_.free(to.node));
+  }
 }
 
 void Differentiator::through_scan(Id node) {
   const ir::Node scan = g_.at(node);
   const size_t n = scan.args.size() / 2;
-  const Id first_tensor = static_cast<Id>(g_.tensors.size());
-  if (g_.tensors.size() + n > 63) throw DefinitionError(fmt::format("loss '{}': more than 63 tensors and carried values", p_.name));
+  if (ir::course(scan) == ir::Course::ToFixedPoint) return through_fixed_point(node);
+  const Id first_tensor = carry_like(scan, "d_", true);
   std::vector<Id> flows, zeros(n, g_.constant(0));
   for (size_t k = 0; k < n; k++) {
-    const Id tensor = scan.sym2 + static_cast<Id>(k);
-    ir::Tensor m = g_.tensors[tensor];
-    m.name = "d_" + m.name;
-    std::vector<Id> at;
-    for (Id d : m.dims) at.push_back(g_.index(d));
-    g_.tensors.push_back(m);
-    const Id carried = g_.load(first_tensor + static_cast<Id>(k), at);
-    auto given = after_[node].find(tensor);
+    const Id carried = load_all(first_tensor + static_cast<Id>(k));
+    const auto given = after_[node].find(scan.sym2 + static_cast<Id>(k));
     flows.push_back(given == after_[node].end() ? carried : g_.binary(Op::Add, given->second, carried));
   }
   Differentiator step(p_);
@@ -109,7 +199,8 @@ void Differentiator::through_scan(Id node) {
     auto to = step.tensor_.find(scan.sym2 + static_cast<Id>(k));
     operands.push_back(to == step.tensor_.end() ? g_.constant(0) : outside_of(scan, node, to->second, forward));
   }
-  const Id back = g_.scan(scan.sym, scan.value == 0, first_tensor, operands);
+  const bool forward_was = ir::course(scan) == ir::Course::Forward;
+  const Id back = g_.scan(scan.sym, forward_was ? ir::Course::Backward : ir::Course::Forward, first_tensor, operands);
   const ir::Node back_scan = g_.at(back);
   const auto outside = [&](Id value) {
     return value == kNone ? kNone : outside_of(back_scan, back, outside_of(scan, node, value, forward), both);
@@ -117,7 +208,7 @@ void Differentiator::through_scan(Id node) {
   for (const Target& t : targets) give(t.node, {outside(t.flow.mask), outside(t.flow.value)}, g_.free(t.node));
   // What starts the recurrence gets what comes back to before its first place.
   const Id length = g_.extent(g_.indices[scan.sym].axis), one = g_.constant(1, ir::Type::Int), zero = g_.constant(0, ir::Type::Int);
-  const Id place = scan.value != 0 ? g_.binary(Op::Sub, length, one) : zero;
+  const Id place = ir::course(scan) == ir::Course::Backward ? g_.binary(Op::Sub, length, one) : zero;
   for (size_t k = 0; k < n; k++) {
     const Id v = g_.at_index(g_.after(back, first_tensor + static_cast<Id>(k)), scan.sym, place);
     give(scan.args[k], {kNone, g_.select(g_.binary(Op::Lt, zero, length), v, g_.constant(0))}, g_.free(v));

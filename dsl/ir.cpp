@@ -211,8 +211,8 @@ Id Graph::prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed) {
   return intern({.op = Op::Prefix, .kind = kind, .sym = index, .sym2 = target, .value = reversed ? 1.0 : 0.0, .args = {body}});
 }
 
-Id Graph::scan(Id index, bool backward, Id first_tensor, std::vector<Id> operands) {
-  return intern({.op = Op::Scan, .sym = index, .sym2 = first_tensor, .value = backward ? 1.0 : 0.0, .args = std::move(operands)});
+Id Graph::scan(Id index, Course course, Id first_tensor, std::vector<Id> operands) {
+  return intern({.op = Op::Scan, .sym = index, .sym2 = first_tensor, .value = static_cast<double>(course), .args = std::move(operands)});
 }
 Id Graph::after(Id scan, Id tensor) { return intern({.op = Op::After, .sym = tensor, .args = {scan}}); }
 
@@ -249,7 +249,7 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::Order: return order(args[0], n.sym, n.sym2, n.value != 0);
     case Op::Prefix: return prefix(n.kind, args[0], n.sym, n.sym2, n.value != 0);
     case Op::StraightThrough: return straight_through(args[0], args[1]);
-    case Op::Scan: return scan(n.sym, n.value != 0, n.sym2, args);
+    case Op::Scan: return scan(n.sym, course(n), n.sym2, args);
     case Op::After: return after(args[0], n.sym);
     case Op::ByHand: return intern({.op = n.op, .sym = n.sym, .args = args});
     default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);

@@ -44,7 +44,7 @@ enum class Op : uint8_t {
   // with value = 1 its inverse, the rank. Prefix(kind, e): e up to and with place sym2, or from it on if value = 1:
   // Sum, LogSumExp (of nothing but -inf: -inf), ArgMax and ArgMin (the first extremum in the direction walked).
   Order, Prefix,
-  // A recurrence along index `sym`, forward or (value = 1) backward, of K carried values. Its operands are K values to
+  // A recurrence along index `sym`, on the Course that `value` is, of K carried values. Its operands are K values to
   // start from and K values after each place, in terms of those before it: Loads of the K tensors of role Carried from
   // `sym2` on. After(scan): the carried value of tensor `sym` after each place.
   Scan, After,
@@ -60,6 +60,9 @@ bool transcendental(Op op);
 // MaxNum ignores NaN (used inside logsumexp, where exp brings it back). An empty reduction has the identity.
 // ArgMax and ArgMin take the lowest index among ties, and 0 where nothing is above the identity.
 enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All, LogSumExp /* Prefix only */ };
+
+// ToFixedPoint: forward, and only what there is after the last place is read, which counts as unchanged by one more step.
+enum class Course : uint8_t { Forward, Backward, ToFixedPoint };
 
 struct Node {
   Op op;
@@ -104,6 +107,8 @@ struct Param {
   bool low_open = false, high_open = false, integer = false;
 };
 
+inline Course course(const Node& scan) { return static_cast<Course>(static_cast<int>(scan.value)); }
+
 class Graph {
  public:
   std::vector<Node> nodes;
@@ -134,7 +139,7 @@ class Graph {
   Id order(Id body, Id index, Id target, bool rank);
   Id prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed);
   Id straight_through(Id value, Id surrogate);
-  Id scan(Id index, bool backward, Id first_tensor, std::vector<Id> operands);
+  Id scan(Id index, Course course, Id first_tensor, std::vector<Id> operands);
   Id after(Id scan, Id tensor);
   Id step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args);
   Id intern(Node node);  // the raw form of all of the above

@@ -44,7 +44,7 @@ void Oracle::run_scan(const ir::Node& scan) {
   }
   const int64_t length = extent(scan.sym);
   for (int64_t q = 0; q < length; q++) {
-    const int64_t at = scan.value != 0 ? length - 1 - q : q;
+    const int64_t at = ir::course(scan) == ir::Course::Backward ? length - 1 - q : q;
     step.place_->at = static_cast<double>(at);
     step.stored_.clear();
     step.after_.clear();

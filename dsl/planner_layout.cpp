@@ -44,6 +44,8 @@ bool Planner::chunk_inline(Id reduce) const {
   const ir::Node& n = g_.at(reduce);
   const IndexSet domain = n.free | ir::bit(n.sym);
   if (n.sym == plan_.row || n.carried || members(domain).size() < 3) return false;
+  for (const auto& [tensor, index] : scan_index_)
+    if (index == n.sym) return false;  // in a loop over it, it would be summed at every place
   if (like_a_tensor(domain)) return natural_order(domain).back() != n.sym;
   return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
 }

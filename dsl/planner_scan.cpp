@@ -96,7 +96,7 @@ void Planner::build_scan(Id node, int buffer, int pass) {
   const size_t n = s.args.size() / 2;
   const int loop = static_cast<int>(plan_.steps.size());
   const Kernel around{.step = {}, .pass = pass, .in_loop = row_bound(node) && !at_once(node), .seen = {}, .loop = loop_of(node)};
-  plan_.steps.push_back({.kind = StepKind::Loop, .over = s.sym, .backward = s.value != 0});
+  plan_.steps.push_back({.kind = StepKind::Loop, .over = s.sym, .backward = ir::course(s) == ir::Course::Backward});
   if (around.loop >= 0) {
     plan_.steps[loop].places = plan_.steps[around.loop].places;
     plan_.steps[loop].places.push_back(plan_.steps[around.loop].over);
@@ -122,7 +122,7 @@ void Planner::build_scan(Id node, int buffer, int pass) {
     add_step(std::move(step));
   }
   for (size_t k = 0; k < n; k++) open_.erase(s.sym2 + static_cast<Id>(k));
-  plan_.steps[loop].text = fmt::format("for each {}{}", g_.indices[s.sym].name, s.value != 0 ? ", from the last" : "");
+  plan_.steps[loop].text = fmt::format("for each {}{}", g_.indices[s.sym].name, ir::course(s) == ir::Course::Backward ? ", from the last" : "");
   list_of(around).push_back(loop);
 }
 

@@ -60,7 +60,7 @@ std::string print(const Graph& g, Id node, int depth) {
     case Op::Scan: {
       const std::vector<Id> first(n.args.begin(), n.args.begin() + static_cast<long>(n.args.size() / 2)),
           next(n.args.begin() + static_cast<long>(n.args.size() / 2), n.args.end());
-      return fmt::format("{}({}, {} -> {})", n.value != 0 ? "scan_back" : "scan", g.indices[n.sym].name,
+      return fmt::format("{}({}, {} -> {})", course(n) == Course::Forward ? "scan" : course(n) == Course::Backward ? "scan_back" : "fixed_point", g.indices[n.sym].name,
                          join(g, first, depth - 1), join(g, next, depth - 1));
     }
     case Op::ByHand: return g.by_hand[static_cast<size_t>(n.sym)]->name + "(" + join(g, n.args, depth - 1) + ")";

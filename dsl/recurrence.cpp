@@ -1,6 +1,9 @@
 // Recurrences: the words scan, scan_back and iterate.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "builder.h"
 
 namespace lossc {
@@ -38,6 +41,14 @@ void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
     B().fail(fmt::format("scan: `{}` looks what is carried up at another place of '{}' than the one before", B().show(node),
                          G().indices[along].name));
   for (Id a : n.args) check_step(a, along, own, seen);
+}
+
+// Whether a step's expression reads the place otherwise than by what is carried to it.
+bool depends_on(Id node, Id along, std::set<Id>& seen) {
+  const ir::Node n = G().at(node);
+  if (!seen.insert(node).second || !(n.free & ir::bit(along)) || (n.op == Op::Load && G().tensors[n.sym].role == ir::TensorRole::Carried)) return false;
+  if (n.op == Op::Index && n.sym == along) return true;
+  return std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return depends_on(a, along, seen); });
 }
 
 struct Recurrence {
@@ -82,12 +93,17 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
   return r;
 }
 
-std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const ScanStep& step, bool backward, Where where) {
+std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const ScanStep& step, ir::Course course, Where where) {
   B().locate(where);
   const Recurrence r = make(along, carried, step);
   B().locate(where);
   std::vector<Expr> out;
   for (size_t k = 0; k < r.next.size(); k++) check_free("value after a place", r.next[k], set_of(r.dims[k]) | ir::bit(along.id));
+  if (course == ir::Course::ToFixedPoint)
+    for (Id next : r.next)
+      if (std::set<Id> seen; depends_on(next, along.id, seen))
+        B().fail(fmt::format("iterate: the step `{}` depends on '{}'; what changes from place to place has no fixed point",
+                             B().show(next), G().indices[along.id].name));
   if (B().absent(along.id)) {
     for (Id next : r.next) out.push_back({next});
     return out;
@@ -97,7 +113,7 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
   for (Id next : r.next) check_step(next, along.id, own, seen);
   std::vector<Id> operands = r.first;
   operands.insert(operands.end(), r.next.begin(), r.next.end());
-  const Id scan = G().scan(along.id, backward, r.tensor, operands);
+  const Id scan = G().scan(along.id, course, r.tensor, operands);
   for (size_t k = 0; k < r.next.size(); k++) out.push_back({G().after(scan, r.tensor + static_cast<Id>(k))});
   return out;
 }
@@ -105,13 +121,13 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
 }  // namespace
 
 std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
-  return run(along, carried, step, false, w);
+  return run(along, carried, step, ir::Course::Forward, w);
 }
 std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
-  return run(along, carried, step, true, w);
+  return run(along, carried, step, ir::Course::Backward, w);
 }
-std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Where w) {
-  std::vector<Expr> out = run(times, carried, step, false, w);
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Derivative how, Where w) {
+  std::vector<Expr> out = run(times, carried, step, how == Derivative::OfFixedPoint ? ir::Course::ToFixedPoint : ir::Course::Forward, w);
   if (B().absent(times.id)) return out;
   const Expr last = extent(times) - 1;
   for (size_t k = 0; k < out.size(); k++)

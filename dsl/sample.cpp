@@ -30,9 +30,14 @@ size_t count(const std::vector<int64_t>& shape) {
   return n;
 }
 
-// Counts are small, so that an oracle is not asked to do a hundred iterations, and odd where the default is.
-int64_t count_for(const OptionInfo& option, const SampleOptions& o) {
+// Counts are small, so that an oracle is not asked to do a hundred iterations, and odd where the default is. But a fixed point
+// has to be reached, for its derivative to be that of the value.
+int64_t count_for(const Program& p, const OptionInfo& option, const SampleOptions& o) {
   auto given = o.choices.find(option.name);
+  const bool settles = std::any_of(p.graph.nodes.begin(), p.graph.nodes.end(), [](const ir::Node& n) {
+    return n.op == ir::Op::Scan && ir::course(n) == ir::Course::ToFixedPoint;
+  });
+  if (settles && given == o.choices.end()) return option.fallback;
   return given != o.choices.end() ? std::stoll(given->second) : std::min(option.fallback, option.fallback % 2 ? 3 : 4);
 }
 
@@ -44,7 +49,7 @@ std::vector<int64_t> extents_for(const Program& p, const SampleOptions& o) {
   }
   std::vector<double> params = default_params(p);
   for (const OptionInfo& option : p.options)
-    if (option.is_count()) params[option.param] = static_cast<double>(count_for(option, o));
+    if (option.is_count()) params[option.param] = static_cast<double>(count_for(p, option, o));
   derive_extents(p.graph, params, &extents);
   return extents;
 }
@@ -59,7 +64,7 @@ class Sampler {
     c_.name = name(o_.stress);
     c_.reduction = o_.reduction;
     for (const OptionInfo& option : p_.options)
-      c_.options[option.name] = option.is_count() ? std::to_string(count_for(option, o_)) : option.choices[0];
+      c_.options[option.name] = option.is_count() ? std::to_string(count_for(p_, option, o_)) : option.choices[0];
     for (size_t k = 0; k < p_.options.size(); k++) choose(k);
     for (const Fact& f : p_.facts) {
       if (f.kind == Fact::Option) c_.options[p_.options[f.id].name] = p_.options[f.id].choices[f.value];

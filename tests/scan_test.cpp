@@ -137,6 +137,37 @@ TEST(Scan, HasASecondDerivative) {
   expect_curvature(balanced, sum_of({{"c", uniform({3, 4}, -1, 1)}}));
 }
 
+// A contraction to a fixed point: what two values of each place come to.
+std::function<void()> settled(Derivative how) {
+  return [=] {
+    auto i = axis("I"), j = twin(i, "j"), k = count_axis("times", 80, "-");
+    auto x = input("x", {i}), w = input("w", {i, j}), first = input("first", {i});
+    const auto s = iterate(
+        k, {{i, first(i)}, {i, 0.5}},
+        [&](const std::vector<Expr>& v) {
+          const Expr a = x(i) + 0.3 * sum(j, w(i, j) * at(v[0], i, j)) - 0.1 * v[1];
+          return std::vector<Expr>{tanh(a), 0.4 * v[1] + 0.2 * sq(v[0]) * x(i)};
+        },
+        how);
+    loss_total(sum(i, (number(i) + 1.0) * s[0] * s[1]));
+  };
+}
+
+TEST(Scan, AFixedPointHasTheDerivativeOfItsSteps) {
+  const Case c = sum_of({{"x", uniform({3}, -1, 1)}, {"w", uniform({3, 3}, -1, 1, 2)}, {"first", uniform({3}, -1, 1, 3)}});
+  const Outcome fixed = check(settled(Derivative::OfFixedPoint), c), steps = evaluate(settled(Derivative::OfEachStep), c);
+  for (const char* name : {"x", "w"}) EXPECT_TRUE(close(fixed.gradient.at(name), steps.gradient.at(name), {1e-13, 1e-15})) << name;
+  expect_values(fixed.gradient.at("first"), Values(3, 0));
+  expect_curvature(settled(Derivative::OfFixedPoint), c);
+}
+
+TEST(Scan, AFixedPointOfNoStepsIsWhatItStartsFrom) {
+  Case c = sum_of({{"x", uniform({3}, -1, 1)}, {"w", uniform({3, 3}, -1, 1, 2)}, {"first", array({1, 2, 3})}});
+  c.options["times"] = "0";
+  const Outcome out = check(settled(Derivative::OfFixedPoint), c);
+  expect_values(out.gradient.at("first"), {0.5, 1, 1.5});
+}
+
 TEST(Scan, NanStaysWhereItCan) {
   const Case c = sum_of({{"x", array({1, std::nan(""), 3})}, {"start", array(std::vector<int64_t>{}, {8})}});
   const Outcome out = evaluate(decay(false), c);
@@ -166,6 +197,12 @@ TEST(Scan, RefusesWhatIsNotThereYet) {
   expect_refused("at another place of 't' than the one before", with([](Index t, Index, Expr e) { return at(sin(e), t, t - 1); }));
   expect_refused("at other places of 't' than the one before", with([](Index t, Index, Expr e) { return cumsum(t, e); }));
   expect_refused("stop_gradient of what a scan carries", with([](Index, Index, Expr e) { return stop_gradient(e); }));
+  expect_refused("what changes from place to place has no fixed point", [] {
+    auto t = axis("T");
+    auto x = input("x", {t});
+    loss_total(iterate(t, {{Indices({}), 0.0}}, [&](const std::vector<Expr>& v) { return std::vector<Expr>{0.5 * v[0] + x(t)}; },
+                       Derivative::OfFixedPoint)[0]);
+  });
   expect_refused("depends on {m}", with([](Index, Index, Expr e) { return e * number(axis("M")); }));
 }
 

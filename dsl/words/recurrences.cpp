@@ -29,10 +29,11 @@ std::vector<Word> recurrences() {
                  {{1, kNaN, 2}, {}, {kNaN, kNaN, 2}, {1, 1.5, 1.75}},
                  {}},
        .forms = {FORM('f', "f", "*", Scans, scan_back(n[0], {{Indices({}), -0.2}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * sin(u[0]) + a[0]}; })[0])}},
-      {.name = "iterate", .group = &kRecurrence, .takes = "iterate(times, {{indices, first}, ...}, step)",
+      {.name = "iterate", .group = &kRecurrence, .takes = "iterate(times, {{indices, first}, ...}, step[, Derivative::OfFixedPoint])",
        .means = "The values after the last place alone; what they start from where there is none. Over a count_axis: so many "
                 "iterations.",
-       .derivative = "as of scan",
+       .derivative = "as of scan; OfFixedPoint: that of the fixed point which the iterations are taken to have reached, from "
+                     "the last values alone, and 0 to what they start from",
        .example = VALUE(iterate(c, {{Indices({}), 1.0}}, [](const std::vector<Expr>& u) { return std::vector<Expr>{u[0] * x(c)}; })[0]),
        .shown = {{{1, 2, 3}, {}, {6}, {6, 3, 2}},
                  {{kInf, 1, -kInf}, {}, {-kInf}, {-kInf, -kInf, kInf}},

@@ -27,7 +27,7 @@ std::string index_list(const plan::Plan& p, const std::vector<ir::Id>& indices) 
 }
 
 const char* kind_name(plan::StepKind kind) {
-  constexpr const char* kNames[] = {"map", "reduce", "scatter", "walk", "product A B", "product A' B"};
+  constexpr const char* kNames[] = {"map", "reduce", "scatter", "walk", "loop", "product A B", "product A' B"};
   return kNames[static_cast<int>(kind)];
 }
 const char* storage_name(plan::Storage storage) {

@@ -134,7 +134,7 @@ class FormMaker {
   bool in_loop(const plan::Buffer& b) const { return loop_of(static_cast<int>(&b - plan_.buffers.data())) != nullptr; }
   bool goes_backward(int after) const {
     const ir::Node& value = plan_.graph.at(plan_.buffers[after].node);
-    return plan_.graph.at(value.args[0]).value != 0;
+    return ir::course(plan_.graph.at(value.args[0])) == ir::Course::Backward;
   }
 
   void add_pass(const plan::Pass& p) {

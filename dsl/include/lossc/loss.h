@@ -263,8 +263,12 @@ using ScanStep = std::function<std::vector<Expr>(const std::vector<Expr>& before
 // for the derivative, which is a recurrence in the other direction.
 std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
 std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+// How the derivative of iterations is found: that of each of them, from all values kept; or that of the fixed point which
+// they are taken to have reached (implicit function theorem), from the last values alone, whatever they started from.
+enum class Derivative { OfEachStep, OfFixedPoint };
 // The values after the last place alone; what they start from where there is none. Over a count_axis: so many iterations.
-std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step,
+                          Derivative how = Derivative::OfEachStep, Where where = Where::current());
 
 // Contractions over an index.
 Expr dot(Index over, Arg a, Arg b);
