@@ -21,7 +21,8 @@ Expr padded(Arg e, Index along, Arg where, Border border) {
   switch (border) {
     case Border::Zero: return select(place >= 0 && place < n, here, 0.0);
     case Border::Edge: return outside(look(e, along, Expr{G().constant(0, ir::Type::Int)}), look(e, along, n - 1));
-    case Border::Reflect: return outside(look(e, along, -place), look(e, along, n + n - 2 - place));
+    case Border::Reflect:  // of a single element there is nothing but itself
+      return select(n == 1, look(e, along, Expr{G().constant(0, ir::Type::Int)}), outside(look(e, along, -place), look(e, along, n + n - 2 - place)));
     case Border::Wrap: return outside(look(e, along, place + n), look(e, along, place - n));
   }
   b.fail("padded: no such border");

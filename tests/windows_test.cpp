@@ -40,6 +40,17 @@ TEST(Windows, HaveDerivatives) {
         sum_of({{"x", uniform({2, 3, 4}, -1, 1)}}));
 }
 
+TEST(Windows, ASingleElementIsItsOwnMirrorImage) {
+  const auto before = [] {
+    auto i = axis("N");
+    auto x = input("x", {i});
+    loss_per(i, padded(x(i), i, i - 1, Border::Reflect) + padded(sq(x(i)), i, i + 1, Border::Reflect));
+  };
+  const Outcome out = check(before, sum_of({{"x", array({3})}}));
+  EXPECT_EQ(out.rows, Values{12});
+  EXPECT_EQ(out.gradient.at("x"), Values{7});
+}
+
 TEST(Windows, GaussianSumsToOne) {
   const Outcome out = evaluate(
       [] {

@@ -86,13 +86,25 @@ void Comparison::form(const Program& p, bool stresses) {
   }
 }
 
+namespace {
+// Labels of an axis without elements would be out of range, whatever they are.
+bool labels_exist(const Program& p, const Case& c) {
+  const std::vector<int64_t> extents = extents_of(p, c);
+  return std::none_of(p.graph.tensors.begin(), p.graph.tensors.end(), [&](const ir::Tensor& t) {
+    const auto given = c.inputs.find(t.name);
+    return t.range_axis != ir::kNone && given != c.inputs.end() && !given->second.data.empty() &&
+           extents[static_cast<size_t>(t.range_axis)] == 0;
+  });
+}
+}  // namespace
+
 void Comparison::kernels(const Program& p) {
   kernel(p, sample(p, {.extent = 6, .seed = 1}), false);
   const Case rows = sample(p, {.extents = {{"N", 21}, {"C", 17}}, .seed = 2, .row_inputs = true, .reduction = Reduction::None});
   kernel(p, rows, false);
   kernel(p, rows, false, 0);  // forward, then backward from what it saved
   for (auto [n, c] : {std::pair(0, 5), std::pair(5, 0), std::pair(1, 1)})
-    kernel(p, sample(p, {.extents = {{"N", n}, {"C", c}}, .seed = 3}), false);
+    if (const Case small = sample(p, {.extents = {{"N", n}, {"C", c}}, .seed = 3}); labels_exist(p, small)) kernel(p, small, false);
   for (Stress s : {Stress::Ties, Stress::MinusInfinity, Stress::Infinity, Stress::Nan})
     kernel(p, sample(p, {.extents = {{"N", 6}, {"C", 9}}, .stress = s, .seed = 4}), s == Stress::Ties);
 }

@@ -97,7 +97,7 @@ class FormMaker {
 
   void add_buffer(const plan::Buffer& b) {
     const std::vector<rt::Dim> dims = dims_of(b);
-    if (dims.size() > 4) throw DefinitionError(fmt::format("loss '{}': {} has more than 4 dimensions", loss_, b.name));
+    if (dims.size() > 4) throw DefinitionError(fmt::format("loss '{}': {} has more than 4 dimensions; not supported yet", loss_, b.name));
     rt::Buffer row{.name = nullptr,
                    .storage = storage(b.storage),
                    .elem = elem(b.elem),
@@ -212,7 +212,7 @@ class FormMaker {
     if (s.over != ir::kNone && std::find(domain.begin(), domain.end(), s.over) == domain.end())
       domain.push_back(s.over);
     if (domain.size() > 4) {
-      throw DefinitionError(fmt::format("loss '{}': `{}` loops over more than 4 indices", loss_, s.text));
+      throw DefinitionError(fmt::format("loss '{}': `{}` loops over more than 4 indices; not supported yet", loss_, s.text));
     }
     row->n_domain = static_cast<uint8_t>(domain.size());
     for (size_t k = 0; k < domain.size(); k++) row->domain[k] = axis_of(domain[k]);

@@ -237,7 +237,8 @@ Expr cummin(Index over, Arg e);
 
 // What is seen outside: 0; the outermost element; the axis mirrored at its outermost element; its other end.
 enum class Border { Zero, Edge, Reflect, Wrap };
-// e at a place of the axis, which may lie outside: as far as the axis is long, mirrored one element less.
+// e at a place of the axis, which may lie outside: as far as the axis is long, mirrored one element less (a single element
+// is its own mirror image).
 Expr padded(Arg e, Index along, Arg place, Border border);
 // Weights of a window, which sum to 1: a normal distribution around its centre, sigma in places.
 Expr gaussian(Index window, Arg sigma);
