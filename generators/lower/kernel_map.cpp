@@ -126,6 +126,8 @@ std::vector<Func> map_kernel(Lowering& l) {
     l.fetch_rest_ahead();
     std::vector<Expr> cases;
     for (const Expr& c : fast) cases.push_back(l.whole.defined() ? c && l.whole : c);
+    // Loops over whole chunks are for where there is one, also if nothing is the caller's and so any stride known.
+    if (fast.empty() && l.whole.defined()) cases.push_back(l.whole);
     schedules::chunk_loop(f, vars, {l.chunked(), l.chunk, l.lanes, cases, l.whole.defined()});
     return {f};
   }

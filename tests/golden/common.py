@@ -231,7 +231,7 @@ def record(loss, case):
         "inputs": inputs,
         "params": case.params,
         # The definitions take the cap as a param alone; here the switch only says which formula to transcribe.
-        "options": {k: v for k, v in case.options.items() if k != "softcap"},
+        "options": {k: v for k, v in case.options.items() if k not in ("softcap", "filter_eps")},
         "reduction": case.reduction,
         "row_weight": case.row_weight,
         "row_mask": case.row_mask,
@@ -296,6 +296,10 @@ def positive_pairs(label):
 def softmax_rows(z, x, p, o, smoothing_classes):
     """Cross-entropy of logits z [R,C] against x: target, target_probability and class weights."""
     lse = torch.logsumexp(z, 1)
+    if p.get("filter_eps"):
+        s = torch.softmax(z, 1).detach()
+        surrogate = (torch.where(s < p["filter_eps"], 0, s) * torch.where(torch.isinf(z), 0, z)).sum(1)
+        lse = lse.detach() + surrogate - surrogate.detach()
     valid = mean_weight = None
     weight = x.get("class_weight", x.get("weight") if "logits" in x else None)
     if "target" in x:

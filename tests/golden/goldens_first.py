@@ -756,6 +756,8 @@ def linear_cross_entropy(x, p, o):
 
 
 def linear_cross_entropy_library(x, p, o):
+    if p["filter_eps"]:
+        return None
     if p["shift"]:
         left, dropped = shifted(p, x)
         if len(left["target"]) == 0:
@@ -818,6 +820,11 @@ def linear_cross_entropy_cases():
     yield Case("shift", biased, {"shift": 1})
     yield Case("shift_three_none", weighted, {"shift": 3, "label_smoothing": 0.1}, reduction="none", grad_output=flat(g.normal(7)))
     yield Case("shift_masked", weighted, {"shift": 1, "z_loss": 0.0625}, row_mask=mask)
+    yield Case("filter_eps", biased, {"filter_eps": 0.05}, {"filter_eps": "on"})
+    yield Case("filter_eps_all", {**weighted, "bias": floats([0] * 10 + [-math.inf])},
+               {"filter_eps": 0.1, "softcap": 4.0, "z_loss": 0.01, "label_smoothing": 0.0, "shift": 1},
+               {"filter_eps": "on", "softcap": "on"}, row_weight=rw)
+    yield Case("filter_eps_nothing_left", weighted, {"filter_eps": 1.0}, {"filter_eps": "on"}, "sum")
     yield Case("shift_of_all", biased, {"shift": 7}, library=False, why="no row has a target: 0")
     yield Case("shift_beyond", biased, {"shift": 9}, library=False, why="no row has a target: 0")
     yield Case("one_row", {**biased, "embedding": x["embedding"][:1], "target": x["target"][:1]})
@@ -826,7 +833,8 @@ def linear_cross_entropy_cases():
 LOSSES["linear_cross_entropy"] = Loss(
     "linear_cross_entropy", "torch.nn.functional.linear_cross_entropy; catalogue/classification.md linear_cross_entropy",
     linear_cross_entropy, linear_cross_entropy_library, ["embedding", "weight", "bias"],
-    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "shift": 0}, {"softcap": ["off", "on"]},
+    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "shift": 0, "filter_eps": 0},
+    {"softcap": ["off", "on"], "filter_eps": ["off", "on"]},
     list(linear_cross_entropy_cases()), [])
 
 

@@ -12,7 +12,8 @@ LOSSC_LOSS(linear_cross_entropy, "classification") {
                "A bias of -inf rules a class out: the loss is +inf where that class is the target or eps > 0. "
                "The mean divides by the sum of w_y; the z-loss is outside the class weight. With a shift the last rows "
                "have no target and are dropped; those of each sequence but the last want a row mask.",
-      .note = "Always exact: there is no threshold below which gradients are left out (filter_eps).",
+      .note = "filter_eps is applied to each class of each row; published kernels leave out tiles all of whose "
+              "probabilities are below it.",
   });
   auto n = axis("N", "rows (tokens)"), d = axis("D", "features"), v = axis("V", "classes (vocabulary)");
   auto embedding = tensor("embedding", {n, d}, "input of the head; any real");
@@ -28,11 +29,18 @@ LOSSC_LOSS(linear_cross_entropy, "classification") {
   auto shift =
       param("shift", 0, "row i is to tell the target of row i + shift (next token: 1); >= 0").integer().at_least(0);
 
+  auto filter_eps =
+      param("filter_eps", 0, "gradients of log sum exp leave out probabilities below it; 0: exact; 0 to 1").between(0, 1);
+
   auto y = target(n + shift);
   Expr z = dot(d, embedding(n, d), weight(v, d));
   if (bias.given()) z = z + bias(v);
   if (!softcap.is_zero()) z = softcap * tanh(z / softcap);
   auto lse = logsumexp(v, z);
+  if (!filter_eps.is_zero()) {
+    auto p = stop_gradient(exp(z - lse));
+    lse = straight_through(lse, sum(v, select(p < filter_eps, 0, p) * z));
+  }
   auto penalty = select(z_loss > 0, z_loss * sq(lse), 0);
   auto w = [&](Arg k) { return class_weight.given() ? class_weight(k) : number(1); };
   auto mean_w = class_weight.given() ? mean(v, class_weight(v)) : number(1);
