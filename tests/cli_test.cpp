@@ -215,6 +215,12 @@ LOSSC_LOSS(powers, "regression") {
   EXPECT_TRUE(has(three.out, "option power is one of one, two, not 'three'")) << three.out;
 }
 
+TEST_F(Cli, WhatWasWrongOnceIsNot) {
+  const Json checked = lossc_json("check " LOSSC_SOURCE_DIR "/tests/definitions/once_wrong.cpp")["results"];
+  EXPECT_GE(checked.size(), 2u);
+  for (const Json& result : checked) EXPECT_EQ(result["ok"], true) << result;
+}
+
 TEST_F(Cli, AxesThatFollowFromOthersAndCountsReachTheKernel) {
   const fs::path path = folder_ / "halves.cpp";
   std::ofstream(path) << R"(#include <lossc/loss.h>

@@ -1,0 +1,32 @@
+// Definitions whose kernels once were wrong, each as short as it shows the fault. cli_test has `lossc check` look at them.
+#include <lossc/loss.h>
+using namespace lossc;
+
+namespace {
+void about_a_fault(const char* what) {
+  about({.title = what, .paper = "none", .equation = "see the code", .edges = "none"});
+}
+}  // namespace
+
+// A map of stored values alone with a sum inside, over fewer places than a chunk has: wrote before its memory.
+LOSSC_LOSS(sum_inside_a_map, "fault") {
+  about_a_fault("Sum inside a map that reads nothing of the caller's");
+  auto n = axis("N", "images"), h = axis("H", "height"), w = axis("W", "width"), p = twin(h, "p");
+  auto x = tensor("input", {n, h, w}, "image");
+  auto a = exp(x(n, h, w));
+  loss_per(n, sum(p, sum(w, sq(select(extent(h) == 1, at(a, h, 0), at(a, h, p))))));
+}
+
+// The adjoint of a fixed point, whose step sums over rows of a matrix: a sum over the places stood inside the loop over them.
+LOSSC_LOSS(fixed_point, "fault") {
+  about_a_fault("Fixed point of a network");
+  auto n = axis("N", "rows"), i = axis("I", "states"), j = twin(i, "j"), k = count_axis("times", 60, "iterations");
+  auto x = tensor("input", {n, i}, "input"), w = tensor("weight", {i, j}, "weight");
+  auto s = iterate(
+      k, {{{n, i}, 0.0}},
+      [&](const std::vector<Expr>& v) {
+        return std::vector<Expr>{tanh(x(n, i) + 0.2 * sum(j, tanh(w(i, j)) * at(v[0], i, j)))};
+      },
+      Derivative::OfFixedPoint);
+  loss_per(n, sum(i, sq(s[0]) * (number(i) + 1)));
+}
