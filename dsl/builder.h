@@ -43,4 +43,7 @@ class Builder {
   Builder* outer_;
 };
 
+// The node with `index` replaced by `key`: looked up in the value as a whole, where there is no cheaper way (reductions.cpp).
+ir::Id look_up(ir::Id node, ir::Id index, ir::Id key);
+
 }  // namespace lossc

@@ -43,6 +43,7 @@ class Differentiator {
   void propagate(ir::Id node, const Flow& a);
   void through_prefix(const ir::Node& n, ir::Id node, const Flow& a);
   void through_reduce(ir::Id node, const Flow& a);
+  void through_scatter(const ir::Node& n, ir::Id node, const Flow& a);
   ir::Id slope(ir::Id node, size_t operand);
   ir::Id slope_by_hand(const ir::Node& n, size_t operand);
 

@@ -97,10 +97,7 @@ void Differentiator::propagate(Id node, const Flow& a) {
     case Op::StraightThrough: return give(n.args[1], a, n.free);
     case Op::Reduce: return through_reduce(node, a);
     case Op::At: return through_lookup(n, a);
-    case Op::Scatter: {  // v at its place gets what arrived at target = key
-      Id back = g_.at_index(masked(a), n.sym2, n.args[1]);
-      return give(n.args[0], {kNone, back}, g_.free(back));
-    }
+    case Op::Scatter: return through_scatter(n, node, a);
     case Op::Prefix: return through_prefix(n, node, a);
     case Op::Div:  // v / y rather than v * (1 / y): one rounding less
       give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[1])}, n.free);
@@ -114,6 +111,23 @@ void Differentiator::propagate(Id node, const Flow& a) {
         if (s != kNone) give(n.args[k], {a.mask, g_.binary(Op::Mul, a.value, s)}, n.free);
       }
   }
+}
+
+// v at its place gets what arrived at target = key, if the key is one. Of a maximum, if v is it; ties share.
+void Differentiator::through_scatter(const ir::Node& n, Id node, const Flow& a) {
+  const Id v = n.args[0], key = n.args[1];
+  const ir::IndexSet own = n.sym == kNone ? 0 : ir::bit(n.sym);
+  const Id inside = g_.binary(Op::And, g_.binary(Op::Le, g_.constant(0, ir::Type::Int), key),
+                              g_.binary(Op::Lt, key, g_.extent(g_.indices[n.sym2].axis)));
+  Id mask = inside, arrived = masked(a);
+  if (n.kind != ReduceKind::Sum) {
+    const Id best = g_.at_index(node, n.sym2, key);
+    const Id tied = g_.binary(Op::Or, g_.binary(Op::Eq, v, best), g_.unary(Op::IsNan, v));
+    mask = g_.binary(Op::And, inside, tied);
+    const Id ties = g_.scatter(g_.select(tied, g_.constant(1), g_.constant(0)), n.sym, key, n.sym2);
+    arrived = g_.binary(Op::Mul, arrived, g_.unary(Op::ZeroRecip, ties));
+  }
+  give(v, {mask, g_.at_index(arrived, n.sym2, key)}, (n.free & ~ir::bit(n.sym2)) | own | g_.free(v) | g_.free(key));
 }
 
 // e(i) takes part in every place from i on: what comes back is a walk in the other direction.

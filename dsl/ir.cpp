@@ -192,6 +192,8 @@ Id Graph::at_index(Id node, Id index, Id key) {
   if (!(free(node) & bit(index)) || plain_index(key) == index) return node;
   const Node n = nodes[node];
   if (n.op == Op::Index) return key;
+  // Looked up under another name, and that at the key: looked up at the key.
+  if (n.op == Op::At && plain_index(n.args[1]) == index && !(free(n.args[0]) & bit(index))) return at_index(n.args[0], n.sym, key);
   if (n.op == Op::Load) {  // a gather from a tensor is a load at a computed place
     std::vector<Id> args = n.args;
     for (Id& a : args) a = at_index(a, index, key);
@@ -200,8 +202,8 @@ Id Graph::at_index(Id node, Id index, Id key) {
   return intern({.op = Op::At, .sym = index, .args = {node, key}});
 }
 
-Id Graph::scatter(Id value, Id index, Id key, Id target) {
-  return intern({.op = Op::Scatter, .sym = index, .sym2 = target, .args = {value, key}});
+Id Graph::scatter(Id value, Id index, Id key, Id target, ReduceKind kind) {
+  return intern({.op = Op::Scatter, .kind = kind, .sym = index, .sym2 = target, .args = {value, key}});
 }
 
 Id Graph::order(Id body, Id index, Id target, bool rank) {
@@ -245,7 +247,7 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::Select: return select(args[0], args[1], args[2]);
     case Op::Reduce: return reduce(n.kind, n.sym, args[0]);
     case Op::At: return at_index(args[0], n.sym, args[1]);
-    case Op::Scatter: return scatter(args[0], n.sym, args[1], n.sym2);
+    case Op::Scatter: return scatter(args[0], n.sym, args[1], n.sym2, n.kind);
     case Op::Order: return order(args[0], n.sym, n.sym2, n.value != 0);
     case Op::Prefix: return prefix(n.kind, args[0], n.sym, n.sym2, n.value != 0);
     case Op::StraightThrough: return straight_through(args[0], args[1]);

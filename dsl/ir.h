@@ -37,7 +37,8 @@ enum class Op : uint8_t {
   Reduce, StraightThrough,
   // At(e, k): e, a function of its free index `sym`, at index value k (an integer node; often a plain twin index).
   At,
-  // Scatter(v, k): as a function of index `sym2`, the sum of v over those values of index `sym` where k == sym2.
+  // Scatter(kind, v, k): as a function of index `sym2`, v reduced (Sum, Max, Min) over those values of index `sym` where
+  // k == sym2; where there are none, the identity. A key that is no value of sym2 drops its v.
   Scatter,
   // Over an axis as a whole; bound in `sym`, the result is a function of `sym2` (the same index, or a twin).
   // Order(e): position of the element that comes at place sym2 in ascending order, NaN last, ties by position;
@@ -100,6 +101,7 @@ struct Tensor {
   Id range_axis = kNone, ignore_param = kNone;  // of an index tensor
   bool allow_minus_one = false;
   bool range_inclusive = false;  // the extent itself is in range
+  bool ascending = false;        // along the last dimension it does not decrease
 };
 struct Param {
   std::string name, doc;
@@ -135,7 +137,7 @@ class Graph {
   Id select(Id condition, Id then, Id otherwise);
   Id reduce(ReduceKind kind, Id index, Id body);
   Id at_index(Id node, Id index, Id key);
-  Id scatter(Id value, Id index, Id key, Id target);
+  Id scatter(Id value, Id index, Id key, Id target, ReduceKind kind = ReduceKind::Sum);
   Id order(Id body, Id index, Id target, bool rank);
   Id prefix(ReduceKind kind, Id body, Id index, Id target, bool reversed);
   Id straight_through(Id value, Id surrogate);

@@ -195,7 +195,11 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
     b.check_key(at[k], t.dims[k], element(t.name, at));
     if (plain == ir::kNone) continue;
     const ir::Axis &want = axis_of(t.dims[k]), &got = axis_of(plain);
-    if (&want != &got)
+    // A derived axis shorter by a number: each of its places is one of the longer axis, too.
+    const ir::Node* shorter = got.length == ir::kNone ? nullptr : &G().at(got.length);
+    const bool within = shorter && shorter->op == Op::Sub && shorter->args[0] == G().extent(G().indices[t.dims[k]].axis) &&
+                        G().at(shorter->args[1]).op == Op::Const && G().at(shorter->args[1]).value >= 0;
+    if (&want != &got && !within)
       b.fail(fmt::format("`{}`: index '{}' runs over axis {}, but dimension {} of tensor '{}' over axis {}; it is declared as {}",
                          element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,
                          element(t.name, plain_indices(t.dims))));
@@ -220,6 +224,14 @@ Tensor Tensor::in_range(Index index) {
 Tensor Tensor::up_to(Index index) {
   in_range(index);
   G().tensors[id].range_inclusive = true;
+  return *this;
+}
+Tensor Tensor::ascending(Where w) {
+  B().locate(w);
+  ir::Tensor& t = G().tensors[id];
+  if (t.type != Type::Int || t.dims.empty())
+    B().fail(fmt::format("ascending: tensor '{}' is no row of integers", t.name));
+  t.ascending = true;
   return *this;
 }
 Tensor Tensor::ignoring(Param p) {

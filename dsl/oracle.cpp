@@ -149,7 +149,7 @@ void Oracle::fill(Id node, Array& out) {
   });
 }
 
-// A scatter visits each source element once and adds it where its key says. If value or key themselves depend on the
+// A scatter visits each source element once and takes it in where its key says. If value or key themselves depend on the
 // target index, each setting of it takes only what belongs to it.
 void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
   const std::vector<Id> dims = oracle::members(n.free & ~bound());
@@ -164,7 +164,14 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
   }
   Nest& nest = this->nest({-1 - node, loops}, {n.args[0], n.args[1]});
   prepare(nest);
-  std::vector<long double> sums(count(out.shape), 0);
+  std::vector<long double> found(count(out.shape), ir::identity(n.kind));
+  std::vector<double> sizes(rounding_ ? found.size() : 0, 0);
+  const auto take = [&](size_t at, double v) {
+    long double& to = found[at];
+    if (n.kind == ReduceKind::Sum) to += v;
+    else if (!std::isnan(to) && (std::isnan(v) || (n.kind == ReduceKind::Max ? v > to : v < to))) to = v;
+    if (rounding_) sizes[at] += std::abs(v);
+  };
   nest.run([&] {
     const Strip value = nest.strip(nest.roots[0]), key = nest.strip(nest.roots[1]);
     for (int64_t k = 0; k < nest.strip_length(); k++) {
@@ -178,12 +185,12 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
         if (dims[d] == n.sym2) keep = key[k] == here && here >= 0 && here < double(out.shape[d]);
         if (keep) at = at * size_t(out.shape[d]) + size_t(here);
       }
-      if (keep) sums[at] += value[k];
+      if (keep) take(at, value[k]);
     }
   });
-  out.data.assign(sums.begin(), sums.end());
-  if (rounding_)
-    for (double& v : out.data) v = (*rounding_)(v, &v - out.data.data());
+  out.data.assign(found.begin(), found.end());
+  if (rounding_ && n.kind == ReduceKind::Sum)
+    for (double& v : out.data) v = (*rounding_)(v, sizes[static_cast<size_t>(&v - out.data.data())], &v - out.data.data());
 }
 
 void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place) {

@@ -81,6 +81,8 @@ class Walker {
       else there_.insert(b);
       if (in_panel && p_.buffers[b].storage != Storage::Accumulator && !row_bound(b) && !step.accumulates)
         fail(s, b, "is written again by every panel");
+      if (in_panel && step.kind == StepKind::Scatter && !step.accumulates && p_.graph.at(step.nodes[0]).sym2 == p_.row)
+        fail(s, b, "gets rows of other panels");
       if (p_.buffers[b].storage == Storage::Panel && !in_panel) fail(s, b, "is a panel's, outside of the loop");
     }
   }

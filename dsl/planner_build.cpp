@@ -48,7 +48,7 @@ int Planner::require(Id node, int pass, const Layout* want) {
       if (std::get<0>(k) == node && std::get<3>(k) == key_pass) return b;
   Buffer b{.name = fmt::format("b{}", plan_.buffers.size()), .storage = storage, .elem = elem_of(g_.type(node)),
            .node = node, .layout = layout};
-  if (g_.at(node).op == Op::Reduce) b.merge = g_.at(node).kind;
+  if (g_.at(node).op == Op::Reduce || g_.at(node).op == Op::Scatter) b.merge = g_.at(node).kind;
   const Layout written = written_layout(node, layout);
   const bool copy = written != layout;
   if (copy && storage == Storage::Accumulator) b.storage = Storage::Whole;  // of what is complete
@@ -124,8 +124,9 @@ void Planner::build(Id node, int buffer, int pass) {
     k.step.kind = StepKind::Scatter;
     k.step.over = n.sym;
     k.step.accumulates = n.sym == plan_.row && !at_once(node);
-    k.in_loop |= k.step.accumulates;
-    k.step.domain = ordered(node, g_.free(n.args[0]) | ir::bit(n.sym));
+    // Into rows: any of them may be pointed at, so all are made at once. Out of rows: each panel adds its own.
+    k.in_loop = (k.in_loop && n.sym2 != plan_.row) || k.step.accumulates;
+    k.step.domain = ordered(node, g_.free(n.args[0]) | g_.free(n.args[1]) | ir::bit(n.sym));
     find_reads(k, n.args[0], false);  // a sum over rows is kept in memory, and so is
     find_reads(k, n.args[1], false);  // an order: neither is computed inside
   } else {

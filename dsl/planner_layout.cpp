@@ -115,6 +115,7 @@ Storage Planner::storage_of(Id node) const {
   if (at_once(node)) return Storage::Whole;
   if (ir::whole_axis(n.op) && (needs_every_row(node) || n.sym2 == plan_.row)) return Storage::Whole;
   if (needs_every_row(node) && n.op != Op::At) return Storage::Accumulator;
+  if (n.op == Op::Scatter && n.sym2 == plan_.row) return Storage::Whole;
   if (!row_bound(node) || members(n.free).size() <= 1 || whole_.count(node)) return Storage::Whole;
   if (n.op == Op::Reduce && like_a_tensor(n.free)) return Storage::Whole;
   return Storage::Panel;
@@ -126,6 +127,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   if (leaf(n.op)) return false;
   if (n.op == Op::Scatter || n.op == Op::After || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
   if (n.op == Op::Reduce) {
+    if (k.step.kind == StepKind::Scatter) return true;  // it goes row by row, in whatever order the keys are
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
     return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
   }

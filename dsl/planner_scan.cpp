@@ -32,7 +32,8 @@ void Planner::nest_scans(const std::vector<Id>& order) {
 uint64_t Planner::kept_together(Id node) const {
   const ir::Node& n = g_.at(node);
   const bool binds = n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op);
-  if (n.op != Op::Scan) return binds && n.sym == plan_.row ? n.carried : 0;
+  const bool into_rows = n.op == Op::Scatter && n.sym2 == plan_.row;
+  if (n.op != Op::Scan) return (binds && n.sym == plan_.row) || into_rows ? n.carried : 0;
   const uint64_t all = g_.carries_of(n) | n.carried;
   bool together = n.sym == plan_.row || (all & at_once_);
   for (size_t k = 0; k < n.args.size() / 2; k++)

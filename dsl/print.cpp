@@ -50,7 +50,7 @@ std::string print(const Graph& g, Id node, int depth) {
       return fmt::format("at({}, {} := {})", print(g, n.args[0], depth - 1), g.indices[n.sym].name,
                          print(g, n.args[1], depth - 1));
     case Op::Scatter:
-      return fmt::format("scatter({}, {} -> {})", print(g, n.args[0], depth - 1), print(g, n.args[1], depth - 1),
+      return fmt::format("scatter{}({}, {} -> {})", n.kind == ReduceKind::Sum ? "" : fmt::format("_{}", name(n.kind)), print(g, n.args[0], depth - 1), print(g, n.args[1], depth - 1),
                          g.indices[n.sym2].name);
     case Op::Order:
       return fmt::format("{}({}, {})", n.value != 0 ? "rank" : "argsort", g.indices[n.sym].name, print(g, n.args[0], depth - 1));

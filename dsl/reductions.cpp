@@ -63,11 +63,13 @@ Softmax softmax_parts(Index over, Id x, Mask where) {
   return {shift, e, reduce(ReduceKind::Sum, over, e)};
 }
 
-Id gather(Id node, Id index, Id key) {
+}  // namespace
+
+Id look_up(Id node, Id index, Id key) {
   auto& g = G();
   if (!(g.free(node) & ir::bit(index))) return node;
   const ir::Node n = g.at(node);
-  if ((ir::whole_axis(n.op) || n.op == Op::Scatter) && n.sym2 == index) return g.at_index(node, index, key);
+  if ((ir::whole_axis(n.op) && n.sym2 == index) || n.op == Op::Scatter) return g.at_index(node, index, key);
   if (n.op == Op::Load || n.op == Op::Index || n.op == Op::After) return g.at_index(node, index, key);
   if (!(g.free(node) & g.free(key))) {
     // All of it is looked up: the value is stored once, under the canonical index, whoever reads it.
@@ -79,11 +81,9 @@ Id gather(Id node, Id index, Id key) {
     B().fail(fmt::format("at: `{}` uses index '{}', over which `{}` already reduces; use a twin", B().show(key),
                          g.indices[n.sym].name, B().show(node)));
   std::vector<Id> args;
-  for (Id a : n.args) args.push_back(gather(a, index, key));
+  for (Id a : n.args) args.push_back(look_up(a, index, key));
   return g.with_args(n, args);
 }
-
-}  // namespace
 
 Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m); }
 Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m); }
@@ -249,7 +249,7 @@ Expr at(Arg e, Index index, Arg key) {
   if (B().absent(index.id)) return {e.node};
   Id k = B().as_int(key);
   if (G().free(e.node) & ir::bit(index.id)) B().check_key(k, index.id, fmt::format("at({}, {}, {})", B().show(e.node), G().indices[index.id].name, B().show(k)));
-  return {gather(e.node, index.id, k)};
+  return {look_up(e.node, index.id, k)};
 }
 
 }  // namespace lossc

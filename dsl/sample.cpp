@@ -197,7 +197,7 @@ class Sampler {
       const int64_t different = info.range_axis == ir::kNone ? int64_t(k) : int64_t(k) % std::max<int64_t>(range, 1);
       double v = static_cast<double>(random_.below(range));
       // Lengths are mostly nearly whole: a target does not fit into hardly any steps.
-      if (info.range_inclusive) v = static_cast<double>(range - 1 - random_.below((range - 1) / 4 + 1));
+      if (info.range_inclusive && !info.ascending) v = static_cast<double>(range - 1 - random_.below((range - 1) / 4 + 1));
       if (o_.stress == Stress::OneClass) v = 0;
       if (o_.stress == Stress::NoPositives) v = static_cast<double>(different);
       const bool all = o_.stress == Stress::Ignored || range == 0;
@@ -206,6 +206,17 @@ class Sampler {
       else if (info.allow_minus_one && (all || random_.chance(0.15)))
         v = -1;
       a.data[k] = v;
+    }
+    if (info.ascending && !a.data.empty()) ascend(a, range - 1);
+  }
+  // Mostly from the first place to the last.
+  void ascend(Array& a, int64_t last) {
+    const auto width = static_cast<size_t>(a.shape.back());
+    const bool all = random_.chance(0.7);
+    for (size_t row = 0; row < a.data.size(); row += width) {
+      const auto begin = a.data.begin() + static_cast<long>(row), end = begin + static_cast<long>(width);
+      std::sort(begin, end);
+      if (all) *begin = 0, *(end - 1) = static_cast<double>(last);
     }
   }
   Id first_index(Id axis) const {

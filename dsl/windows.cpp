@@ -33,6 +33,17 @@ Expr gaussian(Index window, Arg sigma) {
   return softmax(window, -sq(from_centre) / (2.0 * sq(sigma)));
 }
 
+Expr interpolated(Arg e, Index along, Arg where, Border border) {
+  const Expr place{Builder::current().as_float(where)}, low = floor(place), part = place - low;
+  const Expr a = padded(e, along, to_int(low), border), b = padded(e, along, to_int(low) + 1, border);
+  return (1.0 - part) * a + part * b;
+}
+
+Expr resampled(Index along, Index out, Arg e) {
+  const Expr place = (number(out) + 0.5) * (number(extent(along)) / number(extent(out))) - 0.5;
+  return interpolated(e, along, clamp(place, 0.0, number(extent(along)) - 1.0), Border::Edge);
+}
+
 Expr pool(Index along, Index window, Index out, Arg e) { return mean(window, look(e, along, out * extent(window) + window)); }
 
 }  // namespace lossc

@@ -25,8 +25,8 @@ struct Labels {
   Range range;
   lossc_error* err;
 
-  // `at` counts in the argument's dimensions; the text in the tensor's.
-  lossc_status wrong(const int64_t* at, int64_t value) const {
+  // Where an element is, as "[2, 0]". `at` counts in the argument's dimensions; the text in the tensor's.
+  void add_place(Text& text, const int64_t* at) const {
     int64_t place[kMaxRank];
     int rank = 0;
     for (int d = 0; d < argument.ndim; ++d) {
@@ -39,13 +39,24 @@ struct Labels {
       }
       rank += n;
     }
+    if (rank > 0) add_shape(text, place, rank);
+  }
+
+  lossc_status wrong(const int64_t* at, int64_t value) const {
     char where_buffer[96] = "", or_buffer[64] = "";
     Text where{where_buffer, sizeof where_buffer}, other{or_buffer, sizeof or_buffer};
-    if (rank > 0) add_shape(where, place, rank);
+    add_place(where, at);
     if (range.ignored != range.low) other.add(" or %lld", static_cast<long long>(range.ignored));
     return fail(err, LOSSC_E_ARGUMENT, "%s%s is %lld, want %lld to %lld%s", argument.name, where_buffer,
                 static_cast<long long>(value), static_cast<long long>(range.low),
                 static_cast<long long>(range.high - 1), or_buffer);
+  }
+  lossc_status decreases(const int64_t* at, int64_t value, int64_t before) const {
+    char where_buffer[96] = "";
+    Text where{where_buffer, sizeof where_buffer};
+    add_place(where, at);
+    return fail(err, LOSSC_E_ARGUMENT, "%s%s is %lld after %lld, want values that do not decrease", argument.name, where_buffer,
+                static_cast<long long>(value), static_cast<long long>(before));
   }
 };
 
@@ -143,6 +154,29 @@ lossc_status take(const Labels& labels, const Bound& t, int32_t* to, int workers
   return labels.wrong(at + kMaxDims - t.ndim, *label);
 }
 
+// Along the last dimension no value is below the one before it.
+lossc_status check_ascending(const Labels& labels, const Bound& t) {
+  if (t.ndim == 0) return LOSSC_OK;
+  int64_t at[kMaxDims] = {}, rows = 1;
+  const int last = t.ndim - 1;
+  for (int d = 0; d < last; ++d) rows *= t.extent[d];
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t rest = row, begin = 0;
+    for (int d = last - 1; d >= 0; --d) {
+      at[d] = rest % t.extent[d];
+      rest /= t.extent[d];
+      begin += at[d] * t.stride[d];
+    }
+    const int32_t* const from = reinterpret_cast<const int32_t*>(t.host) + begin;
+    for (int64_t k = 1; k < t.extent[last]; ++k) {
+      at[last] = k;
+      const int32_t before = from[(k - 1) * t.stride[last]], value = from[k * t.stride[last]];
+      if (value < before) return labels.decreases(at, value, before);
+    }
+  }
+  return LOSSC_OK;
+}
+
 }  // namespace
 
 lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shapes, const double* params, int32_t* to,
@@ -153,11 +187,14 @@ lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shap
     range.ignored = range.low;
     const double ignored = a.ignore_param >= 0 ? params[a.ignore_param] : NAN;
     if (std::fabs(ignored) <= 2147483647.0) range.ignored = static_cast<int64_t>(ignored);
-  } else if (to == nullptr) {
+  } else if (to == nullptr && !a.ascending) {
     return LOSSC_OK;  // any i32 will do
   }
   const Labels labels{loss, a, shapes, range, err};
-  if (to == nullptr) return take<int32_t>(labels, *t, nullptr, workers);
+  if (to == nullptr) {
+    LOSSC_TRY(take<int32_t>(labels, *t, nullptr, workers));
+    return a.ascending ? check_ascending(labels, *t) : LOSSC_OK;
+  }
   LOSSC_TRY(take<int64_t>(labels, *t, to, workers));
   t->host = reinterpret_cast<uint8_t*>(to);
   t->elem_bytes = sizeof(int32_t);
@@ -166,7 +203,7 @@ lossc_status take_labels(const Loss& loss, const Argument& a, const Shapes& shap
     t->stride[d] = t->extent[d] > 1 ? size : 0;
     size *= t->extent[d];
   }
-  return LOSSC_OK;
+  return a.ascending ? check_ascending(labels, *t) : LOSSC_OK;
 }
 
 }  // namespace lossc::rt

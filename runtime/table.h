@@ -188,6 +188,7 @@ struct Argument {
   int8_t ignore_param;            // index into the params, -1: none
   bool allow_minus_one;           // index tensors: -1 means "none"
   bool range_inclusive = false;   // ... and the extent of range_axis is allowed, too
+  bool ascending = false;         // ... and along the last dimension they do not decrease
 };
 
 struct Axis {

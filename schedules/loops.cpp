@@ -174,11 +174,12 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   for (const Chunked& c : inner) per_chunk(c, chunk, lanes, fast).compute_at(sum, r);
 }
 
-void scatter_loop(Func f, const std::vector<Var>& vars, bool row_dense, int lanes) {
+void scatter_loop(Func f, const std::vector<Var>& vars, RVar rows, bool row_dense, int lanes) {
   if (vars.empty() || !row_dense) return;
   Var xo("xo"), xi("xi"), uo("uo"), ui("ui");
   f.split(vars[0], xo, xi, lanes, TailStrategy::GuardWithIf).vectorize(xi);
-  f.update().split(vars[0], uo, ui, lanes, TailStrategy::GuardWithIf).vectorize(ui);
+  // A row is read and taken in as a whole: its key is looked at once, and memory is read in order.
+  f.update().split(vars[0], uo, ui, lanes, TailStrategy::GuardWithIf).reorder(ui, uo, rows).vectorize(ui);
 }
 
 }  // namespace lossc::schedules

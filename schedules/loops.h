@@ -57,7 +57,7 @@ void outside_sum(Halide::Func out, Halide::Func sum, const std::vector<Halide::V
                  Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int lanes,
                  const std::vector<Halide::Expr>& fast);
 
-// f(..) += v at a computed place: rows one after another, vectorised along the row if that is dimension 0.
-void scatter_loop(Halide::Func f, const std::vector<Halide::Var>& vars, bool row_dense, int lanes);
+// f(..) takes v in at a computed place: rows one after another, vectorised along the row if that is dimension 0.
+void scatter_loop(Halide::Func f, const std::vector<Halide::Var>& vars, Halide::RVar rows, bool row_dense, int lanes);
 
 }  // namespace lossc::schedules

@@ -245,7 +245,9 @@ struct Made {
       if (d.type.code == kDLFloat)
         d.set(i, s.coarse ? (4 + (*seed >> 8) % 57) / 64.0 : 0.05 + 0.9 * (*seed >> 8) / double(1 << 24));
       else
-        d.set(i, static_cast<double>(a.range_inclusive ? extent(s, a.range_axis) : (*seed >> 8) % (a.integer ? range : 2)));  // whole lengths
+        d.set(i, static_cast<double>(a.ascending         ? (a.range_axis >= 0 ? extent(s, a.range_axis) : 3) * i / std::max<int64_t>(d.count() - 1, 1)
+                                     : a.range_inclusive ? extent(s, a.range_axis)  // whole lengths
+                                                         : (*seed >> 8) % (a.integer ? range : 2)));
     }
   }
 };

@@ -33,9 +33,17 @@ class Generator {
     if (w.result == 'C') return type == 'k' && axis == 'C';
     return w.result == type;
   }
+  static bool binds(const Form& w, size_t k) {
+    switch (w.binds) {
+      case Binds::Reduces: case Binds::Looks: case Binds::Iterates: return true;
+      case Binds::Parts: return k == 0;
+      case Binds::Shares: return k == 1;
+      default: return false;
+    }
+  }
   // An index for the k-th place, or -1: of the axis that is wanted there; in scope, unless the form binds it.
   int index(const Form& w, size_t k, char type, char axis, Scope scope) {
-    const bool bound = w.binds == Binds::Reduces || w.binds == Binds::Looks || w.binds == Binds::Iterates;
+    const bool bound = binds(w, k);
     char want = w.axes[k];
     if (want == '*' && type == 'k') want = axis;
     std::vector<int> fit, fresh;
@@ -74,17 +82,21 @@ class Generator {
       t = number();
     }
     for (size_t k = 0; w.axes[k]; k++) {
-      t.indices.push_back(index(w, k, type, axis, scope));
-      if (t.indices.back() < 0) return false;
+      const int found = index(w, k, type, axis, scope);
+      if (found < 0 || std::count(t.indices.begin(), t.indices.end(), found)) return false;
+      t.indices.push_back(found);
     }
     const bool any_axis = type != 'k' || t.indices.empty();
-    const char keys = w.binds == Binds::Looks ? axis_of(t.indices[0])
+    const bool sets = w.binds == Binds::Parts || w.binds == Binds::Shares;
+    const char keys = sets                    ? axis_of(t.indices[1])
+                      : w.binds == Binds::Looks ? axis_of(t.indices[0])
                       : any_axis              ? "NC"[below(2)]
                                               : axis;
     for (size_t k = 0; w.args[k]; k++) {
-      const bool within = w.binds == Binds::Reduces || (w.binds == Binds::Looks && k == 0);
+      const bool within = w.binds == Binds::Reduces || sets || (w.binds == Binds::Looks && k == 0);
       const bool alone = w.binds == Binds::Scans || w.binds == Binds::Iterates;
-      const Scope own = alone ? 1u << t.indices[0] : within ? scope | 1u << t.indices[0] : scope;
+      Scope own = alone ? 1u << t.indices[0] : within ? scope | 1u << t.indices[0] : scope;
+      if (sets) own &= ~(1u << t.indices[1]);
       t.args.push_back(make(w.args[k], keys, own, depth - 1));
     }
     return true;

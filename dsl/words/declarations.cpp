@@ -167,6 +167,13 @@ std::vector<Word> declarations() {
        .example = BODY(auto i = axis("N", "rows"), c = axis("C", "places"); auto x = tensor("x", {i, c}, "score");
                        auto t = labels("t", {i}, "how many places count").up_to(c); loss_per(i, sum(c, x(i, c), c < t(i)))),
        .shown = {{.x = {1, 2, 3, 4}, .value = {1, 7}, .derivative = {1, 0, 1, 1}, .t = {1, 2}, .columns = 2}}},
+      {.name = "Tensor::ascending", .group = &kDeclaration, .takes = "labels(...).ascending()",
+       .means = "Along its last dimension its values do not decrease; a call in which they do is refused. With up_to(i), offsets of "
+                "sequences packed one after another along i: where each begins, and where the last one ends.",
+       .example = BODY(auto i = axis("N", "places"), e = axis("B+1", "ends"), b = derived_axis("B", extent(e) - 1, "sequences");
+                       auto x = tensor("x", {i}, "score"); auto t = labels("t", {e}, "where sequences begin, and the end").up_to(i).ascending();
+                       loss_per(b, segment_logsumexp(i, x(i), segment_of(i, t(e), e), b) / number(t(b + 1) - t(b)), t(b) < t(b + 1))),
+       .shown = {{.x = {1, 2, 3}, .value = {1.1566, 0, 3}, .derivative = {0.13447, 0.36553, 1}, .t = {0, 2, 2, 3}}}},
       {.name = "Tensor::ignoring", .group = &kDeclaration, .takes = "labels(...).in_range(index).ignoring(param)",
        .means = "The value of the param is allowed, too, and is no position: drop such rows by the third argument of loss_per.",
        .example = BODY(auto i = axis("N", "rows"), c = axis("C", "classes"); auto x = tensor("x", {i, c}, "score");

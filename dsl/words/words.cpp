@@ -118,7 +118,7 @@ Names& names() {
 const std::vector<Word>& list() {
   static const std::vector<Word> all = [] {
     std::vector<Word> out;
-    for (auto part : {declarations, operators, elementwise, reductions, orders, places, recurrences, contractions})
+    for (auto part : {declarations, operators, elementwise, reductions, orders, sets, places, recurrences, contractions})
       for (Word& w : part()) out.push_back(std::move(w));
     return out;
   }();

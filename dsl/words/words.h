@@ -14,7 +14,7 @@ namespace lossc::words {
 struct Group {
   const char *title, *shape, *cost;  // shape and cost: of words whose entry does not say
 };
-extern const Group kOperator, kElementwise, kReduction, kOrder, kPlace, kRecurrence, kContraction, kMeaning, kDeclaration, kResult;
+extern const Group kOperator, kElementwise, kReduction, kOrder, kSet, kPlace, kRecurrence, kContraction, kMeaning, kDeclaration, kResult;
 
 // An expression over x(c) and y(c), which is the loss of each c if it depends on c; or the body of a definition over
 // tensors of these names, and labels t. Its text is its code.
@@ -57,7 +57,7 @@ std::string text(const Word& word);
 Case call(const Word& word, const Shown& shown);
 
 // One file each.
-std::vector<Word> operators(), elementwise(), reductions(), orders(), places(), recurrences(), contractions(), declarations();
+std::vector<Word> operators(), elementwise(), reductions(), orders(), sets(), places(), recurrences(), contractions(), declarations();
 
 inline constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
 // What the examples of expressions are about.

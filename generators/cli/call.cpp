@@ -143,7 +143,10 @@ void Tensors::add_input(const lossc_arg& arg, const Form& form, const Case& exam
     for (size_t k = 0; k < n; k++) static_cast<uint8_t*>(t->data)[k] = random.below(4) > 0;
   } else {
     const int64_t range = label_range(form, *info, n);
-    for (size_t k = 0; k < n; k++) static_cast<int32_t*>(t->data)[k] = static_cast<int32_t>(random.below(range));
+    auto* const to = static_cast<int32_t*>(t->data);
+    for (size_t k = 0; k < n; k++) to[k] = static_cast<int32_t>(random.below(range));
+    const size_t row = info->ascending && n > 0 ? static_cast<size_t>(t->shape[t->ndim - 1]) : 0;
+    for (size_t k = 0; row > 0 && k < n; k += row) std::sort(to + k, to + k + row);
   }
   inputs_.push_back(t);
   by_name_[arg.name] = t;

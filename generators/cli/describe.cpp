@@ -21,6 +21,7 @@ std::string range_of(const emit::Interface& all, const emit::Input& t) {
   if (t.range_axis >= 0) text = fmt::format("0 to {}{}", all.axes[t.range_axis].name, t.range_inclusive ? "" : " - 1");
   if (t.ignore_param >= 0) text += fmt::format("{}{}", text.empty() ? "" : ", or ", all.params[t.ignore_param].name);
   if (t.allow_minus_one) text += fmt::format("{}-1 for none", text.empty() ? "" : ", or ");
+  if (t.ascending) text += text.empty() ? "ascending" : ", ascending";
   return text;
 }
 

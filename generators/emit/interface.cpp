@@ -139,11 +139,12 @@ class Union {
                              .range_axis = range_axis,
                              .ignore_param = ignore_param,
                              .allow_minus_one = t.allow_minus_one,
-                             .range_inclusive = t.range_inclusive});
+                             .range_inclusive = t.range_inclusive,
+                             .ascending = t.ascending});
     }
     Input& known = all_.inputs[k];
     if (known.type != t.type || known.range_axis != range_axis || known.ignore_param != ignore_param ||
-        known.allow_minus_one != t.allow_minus_one || known.range_inclusive != t.range_inclusive)
+        known.allow_minus_one != t.allow_minus_one || known.range_inclusive != t.range_inclusive || known.ascending != t.ascending)
       contradiction("tensor", t.name);
     known.optional |= t.optional;
     add_shape(&known.shapes, shape(p, t.dims, ids));

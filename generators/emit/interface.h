@@ -27,7 +27,7 @@ struct Input {
   bool by_option = false;       // which forms do is decided by one option; the documentation says so
   bool by_default = false;      // the default form needs it
   int range_axis = -1, ignore_param = -1;
-  bool allow_minus_one = false, range_inclusive = false;
+  bool allow_minus_one = false, range_inclusive = false, ascending = false;
 };
 
 struct Output {

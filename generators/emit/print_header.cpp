@@ -96,6 +96,7 @@ class Header {
     if (t.range_axis >= 0) s += fmt::format("; 0 to {}{}", all_.axes[t.range_axis].name, t.range_inclusive ? "" : " - 1");
     if (t.ignore_param >= 0) s += fmt::format(", or {}", all_.params[t.ignore_param].name);
     if (t.allow_minus_one) s += ", or -1";
+    if (t.ascending) s += ", ascending";
     return s;
   }
   std::string output_remark(const Output& o) const {

@@ -218,10 +218,10 @@ class LossPrinter {
     return fmt::format(
         "{{.name = {}, .shape = {}, .dtypes = {}, .doc = {}, .role = Role::Input, .differentiable = {:d}, "
         ".optional = {:d}, .integer = {:d}, .ndim = {}, .dims = {}, .range_axis = {}, .ignore_param = {}, "
-        ".allow_minus_one = {}, .range_inclusive = {}}}",
+        ".allow_minus_one = {}, .range_inclusive = {}, .ascending = {}}}",
         quote(t.name), quote(shape_text(all_, t.shapes)), quote(dtype_text(t.type, m_.float_bits, false)), quote(t.doc),
         t.differentiable, t.optional, t.type == ir::Type::Int, axes.size(), list(axes), t.range_axis, t.ignore_param,
-        t.allow_minus_one, t.range_inclusive);
+        t.allow_minus_one, t.range_inclusive, t.ascending);
   }
   std::string param_row(const ir::Param& p) {
     return fmt::format(

@@ -1,4 +1,4 @@
-// Map: every element on its own; and Scatter: rows added to where their key points.
+// Map: every element on its own; and Scatter: rows taken in where their key points.
 #include <fmt/format.h>
 
 #include "../../schedules/loops.h"
@@ -161,16 +161,17 @@ std::vector<Func> scatter_kernel(Lowering& l) {
     }
   }
   Expr last = l.extent(n.sym2) - 1;
-  key = Halide::clamp(l.value(n.args[1], at), 0, Halide::max(last, 0));
+  const Expr place = l.value(n.args[1], at);
+  key = Halide::clamp(place, 0, Halide::max(last, 0));
+  rows.where(place >= 0 && place <= last);
   for (Expr& t : target)
     if (!t.defined()) t = key;
   Func f("scatter");
-  // Accumulators come filled by the runtime; others start at 0.
-  Expr zero = Halide::Internal::make_zero(l.type(out.elem));
-  f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : zero;
-  f(target) = strict::add(f(target), l.value(n.args[0], at));
+  // Accumulators come filled by the runtime.
+  f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : start(l, n.kind, l.type(out.elem))[0];
+  f(target) = combine(n.kind, {f(target)}, {l.value(n.args[0], at)})[0];
   constrain_output(l, f, step.outputs);
-  schedules::scatter_loop(f, vars, order.back() != n.sym2, l.lanes);
+  schedules::scatter_loop(f, vars, rows.x, order.back() != n.sym2, l.lanes);
   return {f};
 }
 

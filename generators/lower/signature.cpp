@@ -131,7 +131,7 @@ class Canonical {
     if (r_.step.kind == StepKind::Scatter) out += "to " + ranged(r_.g.at(r_.step.nodes[0]).sym2) + "\n";
     for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
     for (Id n : r_.step.nodes)
-      if (r_.g.at(n).op == Op::Reduce) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
+      if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
     for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
     return out;
   }

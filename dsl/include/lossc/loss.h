@@ -93,6 +93,7 @@ struct Tensor {
   Tensor constant();                      // no gradient is offered
   Tensor in_range(Index axis);            // index tensor: values lie in [0, extent of the axis)
   Tensor up_to(Index axis);               // index tensor: a length, in [0, extent of the axis]
+  Tensor ascending(Where where = Where::current());  // index tensor: along its last dimension it does not decrease
   Tensor ignoring(Param ignore_index);    // index tensor: this value is allowed too
   Tensor or_minus_one();                  // index tensor: -1 is allowed too
 };
@@ -231,6 +232,31 @@ Expr cumlogsumexp_from(Index over, Arg e, Mask where = {});
 Expr cummax(Index over, Arg e);  // derivative to the first element that is the maximum so far
 Expr cummin(Index over, Arg e);
 
+// ---- sets: of the elements along one index, which belong to segments numbered by another ---------------------------
+// `key`, an integer expression, says the segment of each; one whose key is no value of `segment` is dropped, as where the
+// mask does not hold. One pass over the elements, however many segments there are.
+
+Expr segment_sum(Index over, Arg e, Arg key, Index segment, Mask where = {});
+Expr segment_count(Index over, Arg key, Index segment, Mask where = {});         // a float
+Expr segment_mean(Index over, Arg e, Arg key, Index segment, Mask where = {});   // 0 when empty
+Expr segment_max(Index over, Arg e, Arg key, Index segment, Mask where = {});    // -inf when empty; ties share the derivative
+Expr segment_min(Index over, Arg e, Arg key, Index segment, Mask where = {});
+Expr segment_logsumexp(Index over, Arg e, Arg key, Index segment, Mask where = {});  // -inf when empty, with derivative 0
+// Of each element within its segment; 0 for those that are dropped.
+Expr segment_softmax(Index over, Arg e, Arg key, Index segment, Mask where = {});
+// The segment of each place where they lie one after another: segment s has the places from the s-th value of `offset`, an
+// integer expression of `ends`, up to the next one's, and so there is one less than the axis of `ends` is long; -1 for places
+// before the first and from the last on.
+Expr segment_of(Index over, Arg offset, Index ends);
+
+// Which of equally wide bins from low to high a value is in, an integer; in the last one also high itself; -1: in none, as
+// a NaN is. Derivative 0.
+Expr bin_of(Arg e, Index bin, Arg low, Arg high);
+Expr histogram(Index over, Arg e, Index bin, Arg low, Arg high, Mask where = {});  // how many are in each bin, a float
+// Each element is shared linearly between the two nearest of equally spaced centres, the first at low, the last at high:
+// of bin k the sum of relu(1 - |e - centre_k| / spacing).
+Expr soft_histogram(Index over, Arg e, Index bin, Arg low, Arg high, Mask where = {});
+
 // ---- place: neighbours and windows along an axis -------------------------------------------------------------------
 // A window is an index of its own over its places, as axis("3") or count_axis; several of them one after another, each along
 // its axis, are a separable filter.
@@ -242,6 +268,10 @@ enum class Border { Zero, Edge, Reflect, Wrap };
 Expr padded(Arg e, Index along, Arg place, Border border);
 // Weights of a window, which sum to 1: a normal distribution around its centre, sigma in places.
 Expr gaussian(Index window, Arg sigma);
+// e at a place of the axis that is a float: linear between the places below and above, each as padded() sees it.
+Expr interpolated(Arg e, Index along, Arg place, Border border);
+// e spread or shrunk to the length of the axis of `out`, linearly between its elements, which are the middles of equal parts.
+Expr resampled(Index along, Index out, Arg e);
 // Means of consecutive elements, as many as the window has places; `out` runs over extent(along) / extent(window) of them.
 Expr pool(Index along, Index window, Index out, Arg e);
 
