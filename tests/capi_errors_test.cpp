@@ -265,6 +265,31 @@ TEST(Errors, Labels) {
   ASSERT_RUNS(p.run());
 }
 
+TEST(Errors, LabelsThatDecrease) {
+  lossc::rt::Loss loss = fake::pick::loss;
+  std::vector<lossc::rt::Argument> inputs(loss.inputs, loss.inputs + loss.n_inputs);
+  inputs[1].ascending = true;
+  loss.inputs = inputs.data();
+  Pick p;
+  p.loss = fake::handle(loss);
+  ASSERT_RUNS(p.run());  // each row of the last dimension by itself; here it has one element
+  const Tensor row = tensor(p.labels, {1, 4}), of_row = tensor(p.logits, {1, 3, 4});
+  p.inputs = {of_row.get(), row.get(), nullptr}, p.outputs = {p.value_t.get()};
+  EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "target[0, 1] is 0 after 2, want values that do not decrease");
+  p.labels = {-100, 0, 0, 2};
+  ASSERT_RUNS(p.run());
+  p.labels[0] = 3;  // what is out of range is told first
+  EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "target[0, 0] is 3, want 0 to 2 or -100");
+  // i64, with strides
+  std::vector<int64_t> wide = {1, 9, 2, 9, 0, 9, 1, 9, 2, 9, 2, 9, 1, 9, 0, 9};
+  std::vector<float> logits(4 * 3 * 2);
+  const Tensor wide_t = Tensor::of(wide.data(), {4, 2}, {{4, 2}}), logits_t = tensor(logits, {4, 3, 2});
+  p.inputs = {logits_t.get(), wide_t.get(), nullptr};
+  EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "target[3, 1] is 0 after 1, want values that do not decrease");
+  wide[14] = 1;
+  ASSERT_RUNS(p.run());
+}
+
 TEST(Errors, Params) {
   Pick p;
   p.params = {0.5};
