@@ -77,6 +77,7 @@ void Comparison::form(const Program& p, bool stresses) {
     const Case plain = sample(p, {.extent = 6, .seed = 1, .choices = choices});
     differences(p, plain);
     kernel(p, plain, false);
+    kernel(p, plain, false, LOSSC_FORWARD | LOSSC_BACKWARD, 4);
   }
   kernel(p, sample(p, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
   if (!stresses) return;
@@ -102,6 +103,7 @@ void Comparison::kernels(const Program& p) {
   kernel(p, sample(p, {.extent = 6, .seed = 1}), false);
   const Case rows = sample(p, {.extents = {{"N", 21}, {"C", 17}}, .seed = 2, .row_inputs = true, .reduction = Reduction::None});
   kernel(p, rows, false);
+  kernel(p, rows, false, LOSSC_FORWARD | LOSSC_BACKWARD, 5);
   kernel(p, rows, false, 0);  // forward, then backward from what it saved
   for (auto [n, c] : {std::pair(0, 5), std::pair(5, 0), std::pair(1, 1)})
     if (const Case small = sample(p, {.extents = {{"N", n}, {"C", c}}, .seed = 3}); labels_exist(p, small)) kernel(p, small, false);
@@ -142,7 +144,7 @@ void Comparison::differences(const Program& p, const Case& c) {
   }
 }
 
-void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t mode) {
+void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t mode, int32_t panel_rows) {
   check::KernelCall call;
   call.loss = loss_;
   call.bits = dtype_.bits;
@@ -150,6 +152,7 @@ void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t 
   const Case c = check::rounded(exact, call, &p);
   call.isa = isa_;
   call.mode = mode;
+  call.panel_rows = panel_rows;
   const check::Results got = check::run_kernel(p, c, call);
   check::Expectation want = check::expectation(p, c, dtype_.bits, 4, ties);
   calls_++;

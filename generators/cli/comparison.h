@@ -49,7 +49,8 @@ class Comparison {
 
  private:
   void differences(const Program& program, const Case& c);
-  void kernel(const Program& program, const Case& exact, bool ties, int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD);
+  void kernel(const Program& program, const Case& exact, bool ties, int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD,
+              int32_t panel_rows = 0);  // 0: as many as the runtime thinks best
   // Of a kernel's call: `dims` are the indices that the elements are over.
   struct Call {
     const Program& program;

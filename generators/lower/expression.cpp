@@ -191,8 +191,11 @@ Expr Lowering::element(int b, std::vector<Position> dims) {
     for (size_t k = dims.size(); k-- > 0;) {
       Expr v = dims[k].value;
       if (dims[k].inner.defined() || dims[k].past_end) {
-        const Expr last = Halide::max(image.dim(static_cast<int>(dims.size() - 1 - k)).extent() - 1, 0);
-        v = within(v, last);
+        const auto dim = image.dim(static_cast<int>(dims.size() - 1 - k));
+        // Rows of a panel, if they are what is vectorised, do not begin at 0 as the caller's do.
+        const bool callers = f.storage == plan::Storage::Input || f.storage == plan::Storage::Output;
+        const Expr first = callers ? Expr(0) : Expr(dim.min());
+        v = within(v, first + Halide::max(dim.extent() - 1, 0));
       }
       at.push_back(v);
     }

@@ -30,3 +30,11 @@ LOSSC_LOSS(fixed_point, "fault") {
       Derivative::OfFixedPoint);
   loss_per(n, sum(i, sq(s[0]) * (number(i) + 1)));
 }
+
+// Rows that are the vectorised index: a panel of what is stored was read as if it began at row 0.
+LOSSC_LOSS(rows_innermost, "fault") {
+  about_a_fault("Sums of products over the outer index");
+  auto j = axis("N", "samples"), c = axis("C", "features");
+  auto x = tensor("x", {j, c}, "any real"), y = tensor("y", {j, c}, "any real");
+  loss_per(c, exp(softplus(cosine(j, softmax(j, x(j, c)), y(j, c)))));
+}
