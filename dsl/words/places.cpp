@@ -40,7 +40,7 @@ std::vector<Word> places() {
                  {{1, kInf, 9}, {}, {kNaN, kInf, kInf}, {1.25, 1.25, 0.5}},
                  {{1, kNaN, 9}, {}, {kNaN, kNaN, kNaN}, {1.25, 1.25, 0.5}},
                  {}},
-       .forms = {FORM('f', "ff", "*", Along, interpolated(a[0], n[0], number(n[0]) + tanh(a[1]), Border::Reflect)),
+       .forms = {FORM('f', "ff", "*", Along, interpolated(a[0], n[0], number(n[0]) + 0.9 * tanh(a[1]), Border::Reflect)),
                  FORM('f', "f", "*", Along, interpolated(a[0], n[0], 0.75 * number(n[0]) - 0.2, Border::Zero))},
        .cost = "two lookups for each element"},
       {.name = "resampled", .group = &kPlace, .takes = "resampled(along, out, e)",
