@@ -149,9 +149,15 @@ void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
   }
   // A mask that does not concern the place looked up (a dropped row) holds for what is looked up, too.
   std::vector<Id> kept;
+  // Under a plain twin one that does is renamed with it, for the slope at a place that it drops may be NaN.
   const IndexSet other = g_.free(key) | ir::bit(n.sym) | ~g_.free(n.args[0]);
-  for (Id m : conjuncts(a.mask))
+  const Id twin = g_.plain_index(key);
+  const IndexSet renamed = twin == kNone ? 0 : ir::bit(twin) | (g_.free(n.args[0]) & ~ir::bit(n.sym));
+  const bool renames = twin != kNone && !(g_.free(n.args[0]) & ir::bit(twin));
+  for (Id m : conjuncts(a.mask)) {
     if (!(g_.free(m) & other)) kept.push_back(m);
+    else if (renames && !(g_.free(m) & ~renamed)) kept.push_back(g_.swap_indices(m, twin, n.sym));
+  }
   give(n.args[0], {all_of(kept), collect(masked(a), key, n.sym, g_.free(n.args[0]))}, 0);
 }
 

@@ -476,6 +476,17 @@ TEST(Select, KeepsTheMaskThroughSharedValues) {
   expect_exactly({g[0], g[1]}, {0, 0});
   EXPECT_DOUBLE_EQ(g[3], 2 * std::log(3.0) / 3 + 1);
 }
+TEST(Select, KeepsTheMaskOfATwin) {  // where the slope of what is dropped is infinite
+  const Outcome out = evaluate(
+      [] {
+        auto i = axis("N"), j = twin(i, "j");
+        auto x = input("x", {i}), y = input("y", {i});
+        loss_per(i, y(i) * sum(j, log(x(j)), x(j) > 0));
+      },
+      sum_of({{"x", array({2, 0, 4})}, {"y", array({1, 1, 2})}}));
+  expect_exactly(out.gradient.at("x"), {2, 0, 1});
+}
+
 TEST(Select, KeepsTheMaskOfARowThroughASum) {
   // The sum over c leaves v of row 1 the adjoint 0, which 1 / NaN must not meet.
   const Outcome out = evaluate(
