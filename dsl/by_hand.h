@@ -23,10 +23,23 @@ class ByHand {
   // d(value)/d(operand) as code of the same operands; null: the writer gave none.
   virtual std::shared_ptr<const ByHand> derivative(size_t operand) const = 0;
 
-  // For the oracle: n elements in float64, by code that shares nothing with the kernels'. With `round` every operation inside
-  // is passed through it: see Oracle::round_like.
+  // For the oracle: in float64, by code that shares nothing with the kernels'. An elementwise step gets n elements of each
+  // operand and makes as many; one that reads at will gets them whole. With `round` every operation inside is passed through
+  // it: see Oracle::round_like.
+  struct Elements {
+    const double* data;
+    std::vector<int64_t> shape;
+  };
   using Round = std::function<double(double)>;
-  virtual void evaluate(const std::vector<const double*>& operands, int64_t n, double* out, const Round& round) const = 0;
+  virtual void evaluate(const std::vector<Elements>& operands, const std::vector<int64_t>& shape, double* out, const Round& round) const = 0;
+};
+
+// Of a step that reads its operands at will: the indices that each of them runs over, in the order of the coordinates at which
+// it is read, and those of the result.
+struct Whole {
+  std::vector<std::vector<int32_t>> operands;
+  std::vector<int32_t> out;
+  bool operator==(const Whole&) const = default;
 };
 
 }  // namespace lossc::ir

@@ -45,7 +45,8 @@ class Differentiator {
   void through_reduce(ir::Id node, const Flow& a);
   void through_scatter(const ir::Node& n, ir::Id node, const Flow& a);
   ir::Id slope(ir::Id node, size_t operand);
-  ir::Id slope_by_hand(const ir::Node& n, size_t operand);
+  ir::Id slope_by_hand(const ir::Node& n, size_t operand, ir::Id flow = ir::kNone);
+  void through_whole(const ir::Node& n, const Flow& a);
 
   // gradient_scan.cpp: recurrences.
   struct Target {

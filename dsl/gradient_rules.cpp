@@ -66,18 +66,36 @@ Id Differentiator::slope(Id node, size_t operand) {
 }
 
 // The writer's own derivative; of that in turn only if it was given, too.
-Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand) {
+Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand, Id flow) {
   const std::shared_ptr<const ir::ByHand> code = g_.by_hand[static_cast<size_t>(n.sym)];
   if (std::shared_ptr<const ir::ByHand> slope = code->derivative(operand)) {
     const int line = std::exchange(g_.line, n.line), file = std::exchange(g_.file, n.file);  // it comes from where the step does
-    const Id made = g_.step_by_hand(std::move(slope), n.args);
+    Id made = kNone;
+    if (n.op == Op::ByHand) {
+      made = g_.step_by_hand(std::move(slope), n.args);
+    } else {  // the adjoint reads what the step does, and what flows back to it
+      ir::Whole over = g_.whole[static_cast<size_t>(n.sym2)];
+      std::vector<Id> args = n.args;
+      args.push_back(flow);
+      over.operands.push_back(std::exchange(over.out, over.operands[operand]));
+      made = g_.step_by_hand(std::move(slope), args, over);
+    }
     g_.line = line, g_.file = file;
     return made;
   }
   const std::string& file = g_.files[static_cast<size_t>(n.file)];
   throw DefinitionError(fmt::format("{}:{}: loss '{}': `{}` has no derivative by its operand {}: the step was given without; a second "
-                                    "derivative comes after the first in halide_expr(name, operands, value, derivatives, second)",
+                                    "derivative comes after the first in halide_expr(name, operands, value, derivatives, second), and halide_step has none",
                                     file.substr(file.find_last_of('/') + 1), n.line, p_.name, code->name, operand));
+}
+
+void Differentiator::through_whole(const ir::Node& n, const Flow& a) {
+  const Id flow = masked(a);
+  for (size_t k = 0; k < n.args.size(); k++) {
+    if (!active_.count(n.args[k])) continue;
+    const Id back = slope_by_hand(n, k, flow);
+    give(n.args[k], {kNone, back}, g_.free(back));
+  }
 }
 
 void Differentiator::propagate(Id node, const Flow& a) {
@@ -99,6 +117,7 @@ void Differentiator::propagate(Id node, const Flow& a) {
     case Op::At: return through_lookup(n, a);
     case Op::Scatter: return through_scatter(n, node, a);
     case Op::Prefix: return through_prefix(n, node, a);
+    case Op::WholeByHand: return through_whole(n, a);
     case Op::Div:  // v / y rather than v * (1 / y): one rounding less
       give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[1])}, n.free);
       if (active_.count(n.args[1])) give(n.args[1], {a.mask, g_.binary(Op::Mul, a.value, slope(node, 1))}, n.free);

@@ -38,6 +38,10 @@ IndexSet free_indices(const Graph& g, const Node& n) {
     case Op::Order: case Op::Prefix: return (free & ~bit(n.sym)) | bit(n.sym2);
     case Op::Scatter: return (n.sym == kNone ? free : free & ~bit(n.sym)) | bit(n.sym2);
     case Op::Scan: return free | bit(n.sym);
+    case Op::WholeByHand:
+      free = 0;
+      for (Id d : g.whole[static_cast<size_t>(n.sym2)].out) free |= bit(d);
+      return free;
     case Op::After:
       free = 0;
       for (Id d : g.tensors[n.sym].dims) free |= bit(d);
@@ -219,12 +223,20 @@ Id Graph::scan(Id index, Course course, Id first_tensor, std::vector<Id> operand
 Id Graph::after(Id scan, Id tensor) { return intern({.op = Op::After, .sym = tensor, .args = {scan}}); }
 
 // Made anew for every form of a definition, and for every derivative: what it says tells whether it is there already.
-Id Graph::step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args) {
+Id Graph::number_of(std::shared_ptr<const ByHand> code) {
   const auto same = [&](const auto& other) { return other == code || (other->name == code->name && other->text() == code->text()); };
   const auto it = std::find_if(by_hand.begin(), by_hand.end(), same);
   const Id number = static_cast<Id>(it - by_hand.begin());
   if (it == by_hand.end()) by_hand.push_back(std::move(code));
-  return intern({.op = Op::ByHand, .sym = number, .args = std::move(args)});
+  return number;
+}
+Id Graph::step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args) {
+  return intern({.op = Op::ByHand, .sym = number_of(std::move(code)), .args = std::move(args)});
+}
+Id Graph::step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args, const Whole& over) {
+  const Id number = static_cast<Id>(std::find(whole.begin(), whole.end(), over) - whole.begin());
+  if (static_cast<size_t>(number) == whole.size()) whole.push_back(over);
+  return intern({.op = Op::WholeByHand, .sym = number_of(std::move(code)), .sym2 = number, .args = std::move(args)});
 }
 
 Id Graph::straight_through(Id value, Id surrogate) {
@@ -253,7 +265,7 @@ Id Graph::with_args(const Node& n, const std::vector<Id>& args) {
     case Op::StraightThrough: return straight_through(args[0], args[1]);
     case Op::Scan: return scan(n.sym, course(n), n.sym2, args);
     case Op::After: return after(args[0], n.sym);
-    case Op::ByHand: return intern({.op = n.op, .sym = n.sym, .args = args});
+    case Op::ByHand: case Op::WholeByHand: return intern({.op = n.op, .sym = n.sym, .sym2 = n.sym2, .args = args});
     default: return args.size() == 1 ? unary(n.op, args[0]) : binary(n.op, args[0], args[1]);
   }
 }
@@ -262,7 +274,7 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   auto key = std::make_tuple(node, std::min(a, b), std::max(a, b));
   if (auto it = swapped_.find(key); it != swapped_.end()) return it->second;
   Node n = nodes[node];
-  if (n.op == Op::After) return swapped_[key] = look_up_swapped(node, a, b);
+  if (n.op == Op::After || n.op == Op::WholeByHand) return swapped_[key] = look_up_swapped(node, a, b);
   auto other = [&](Id s) { return s == a ? b : s == b ? a : s; };
   if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || whole_axis(n.op)) n.sym = other(n.sym);
   if (n.op == Op::Scatter || whole_axis(n.op)) n.sym2 = other(n.sym2);
@@ -273,7 +285,8 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   return result;
 }
 
-// A recurrence's values keep the indices they were declared over; under other names they are looked up.
+// A recurrence's values, and those of a step by hand, keep the indices they were declared over; under other names they are
+// looked up.
 Id Graph::look_up_swapped(Id node, Id a, Id b) {
   const bool has_a = free(node) & bit(a), has_b = free(node) & bit(b);
   if (!has_b) return at_index(node, a, index(b));

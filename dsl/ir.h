@@ -49,8 +49,9 @@ enum class Op : uint8_t {
   // start from and K values after each place, in terms of those before it: Loads of the K tensors of role Carried from
   // `sym2` on. After(scan): the carried value of tensor `sym` after each place.
   Scan, After,
-  // Elementwise code of the writer's own, number `sym` of Graph::by_hand; a float.
-  ByHand,
+  // Code of the writer's own, number `sym` of Graph::by_hand; a float. ByHand: of one element of each operand. WholeByHand: of
+  // its operands as a whole, read anywhere; over which indices, says Graph::whole number `sym2`.
+  ByHand, WholeByHand,
 };
 
 // Of one index as a whole, so that its operand must be there first, in memory: a step of its own.
@@ -120,6 +121,7 @@ class Graph {
   std::vector<Param> params;
   std::vector<std::string> files;
   std::vector<std::shared_ptr<const ByHand>> by_hand;
+  std::vector<Whole> whole;
   int line = 0, file = 0;  // stamped on nodes made from here on
 
   const Node& at(Id node) const { return nodes[node]; }
@@ -144,6 +146,7 @@ class Graph {
   Id scan(Id index, Course course, Id first_tensor, std::vector<Id> operands);
   Id after(Id scan, Id tensor);
   Id step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args);
+  Id step_by_hand(std::shared_ptr<const ByHand> code, std::vector<Id> args, const Whole& over);
   Id intern(Node node);  // the raw form of all of the above
 
   bool is_const(Id node, double value) const {
@@ -164,6 +167,7 @@ class Graph {
 
  private:
   Id look_up_swapped(Id node, Id a, Id b);
+  Id number_of(std::shared_ptr<const ByHand> code);
 
   std::map<std::string, Id> interned_;
   std::map<std::tuple<Id, Id, Id>, Id> swapped_;

@@ -122,6 +122,8 @@ const Array& Oracle::stored(Id node) {
   Array out{shape_of(indices), {}};
   if (op == Op::After) {
     fill_after(graph_.at(node), out);
+  } else if (op == Op::WholeByHand) {
+    fill_by_hand(graph_.at(node), out);
   } else if (op == Op::Reduce || op == Op::Scatter || ir::whole_axis(op)) {
     fill(node, out);
   } else {
@@ -191,6 +193,20 @@ void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
   out.data.assign(found.begin(), found.end());
   if (rounding_ && n.kind == ReduceKind::Sum)
     for (double& v : out.data) v = (*rounding_)(v, sizes[static_cast<size_t>(&v - out.data.data())], &v - out.data.data());
+}
+
+void Oracle::fill_by_hand(const ir::Node& n, Array& out) {
+  const ir::Whole& over = graph_.whole[size_t(n.sym2)];
+  std::vector<Array> operands;
+  for (size_t k = 0; k < n.args.size(); k++) operands.push_back(evaluate(n.args[k], over.operands[k]));
+  std::vector<ir::ByHand::Elements> elements;
+  for (const Array& a : operands) elements.push_back({a.data.data(), a.shape});
+  Array made{shape_of(over.out), {}};
+  made.data.resize(count(made.shape));
+  ir::ByHand::Round round;
+  if (rounding_) round = [&](double v) { return (*rounding_)(v, 0); };
+  graph_.by_hand[size_t(n.sym)]->evaluate(elements, made.shape, made.data.data(), round);
+  oracle::reorder(made, over.out, oracle::members(n.free), out);
 }
 
 void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place) {

@@ -78,6 +78,7 @@ class Oracle {
   std::vector<ir::Id> loose(ir::Id tensor, ir::IndexSet bound) const;
   void run_scan(const ir::Node& scan);
   void fill_after(const ir::Node& n, Array& out);
+  void fill_by_hand(const ir::Node& n, Array& out);
 
   const Array& stored(ir::Id node);  // over its free indices in ascending order
   void fill(ir::Id node, Array& out);

@@ -181,15 +181,15 @@ void gather(Nest& nest, const Instruction& i, int64_t n) {
 namespace {
 void by_hand(Nest& nest, const Instruction& i, int64_t n) {
   std::vector<std::vector<double>> spread(i.args.size());  // one value for the whole strip, as many times
-  std::vector<const double*> operands;
+  std::vector<ir::ByHand::Elements> operands;
   for (size_t k = 0; k < i.args.size(); k++) {
     const Strip x = nest.strip(i.args[k]);
     if (!x.stride) spread[k].assign(size_t(n), x[0]);
-    operands.push_back(x.stride ? x.at : spread[k].data());
+    operands.push_back({x.stride ? x.at : spread[k].data(), {n}});
   }
   ir::ByHand::Round round;
   if (nest.rounding) round = [&](double v) { return (*nest.rounding)(v, 0); };
-  i.by_hand->evaluate(operands, n, &nest.values[nest.registers[i.out].offset], round);
+  i.by_hand->evaluate(operands, {n}, &nest.values[nest.registers[i.out].offset], round);
 }
 
 // Operations whose result is rounded; selecting, comparing and changing signs is exact.

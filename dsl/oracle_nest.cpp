@@ -126,6 +126,7 @@ int Compiler::compile_fresh(Id node, const Environment& env) {
     case Op::Order:
     case Op::Prefix:
     case Op::After:
+    case Op::WholeByHand:
       return stored(node, env, false);
     case Op::At: {
       Environment inside = env;

@@ -62,8 +62,10 @@ void Oracle::run_scan(const ir::Node& scan) {
 void Oracle::fill_after(const ir::Node& n, Array& out) {
   if (!after_.count(n.sym)) run_scan(graph_.at(n.args[0]));
   const Array& from = after_.at(n.sym);
-  const std::vector<Id> dims = loose(n.sym, bound());
-  const std::vector<Id> order = oracle::members(n.free & ~bound());
+  oracle::reorder(from, loose(n.sym, bound()), oracle::members(n.free & ~bound()), out);
+}
+
+void oracle::reorder(const Array& from, const std::vector<Id>& dims, const std::vector<Id>& order, Array& out) {
   std::vector<size_t> stride(64, 0);  // in `from`, by index
   size_t step = 1;
   for (size_t d = dims.size(); d-- > 0;) stride[static_cast<size_t>(dims[d])] = step, step *= static_cast<size_t>(from.shape[d]);

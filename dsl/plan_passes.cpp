@@ -22,6 +22,10 @@ bool selects(const ir::Graph& g, const Step& s) {
   });
 }
 
+bool by_hand(const ir::Graph& g, const Step& s) {
+  return std::any_of(s.nodes.begin(), s.nodes.end(), [&](Id n) { return g.at(n).op == ir::Op::WholeByHand; });
+}
+
 }  // namespace
 
 // One loop for several reductions over the same elements, and one for the small per-row results: a pass over memory
@@ -31,6 +35,7 @@ bool Planner::mergeable(const Step& a, const Step& b) const {
   if (a.kind == StepKind::Loop || a.kind != b.kind || a.domain != b.domain || a.over != b.over || a.tiled != b.tiled || a.accumulates != b.accumulates)
     return false;
   if (a.outputs.size() + b.outputs.size() > kMost) return false;
+  if (by_hand(g_, a) || by_hand(g_, b)) return false;  // its kernel is compiled under rules of its own
   if (a.kind == StepKind::Reduce)
     return !selects(g_, a) && !selects(g_, b) && plan_.buffers[a.outputs[0]].layout == plan_.buffers[b.outputs[0]].layout;
   return a.kind == StepKind::Map && a.domain.size() <= 1;

@@ -69,7 +69,8 @@ class Planner {
   void choose_scans(const std::vector<Id>& roots);
   void nest_scans(const std::vector<Id>& order);
   uint64_t kept_together(Id node) const;
-  bool at_once(Id node) const;   // is it, or is it inside, a recurrence that goes through all rows together?
+  // Is it, or is it inside, a recurrence that goes through all rows together; or a step by hand, which reads any of them?
+  bool at_once(Id node) const;
   std::vector<Id> places(Id node) const;
   int loop_of(Id node) const;
   void build_scan(Id node, int buffer, int pass);
@@ -77,6 +78,7 @@ class Planner {
   bool product(Id node, Contraction* out) const { return !g_.at(node).carried && match_contraction(g_, node, out); }
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void find_reads(Kernel& k, Id node, bool root);
+  int read_at_will(const ir::Node& step, size_t operand, int pass);
   void read(Kernel& k, int buffer);
 
   // Afterwards (plan_passes.cpp).

@@ -92,7 +92,7 @@ Layout Planner::written_layout(Id node, const Layout& wanted) const {
   const ir::Node& n = g_.at(node);
   if (product(node, nullptr)) return wanted.tiled ? wanted : own;
   if (n.op == Op::Scatter) return wanted.tiled ? own : wanted;
-  return ir::whole_axis(n.op) || n.op == Op::After ? own : wanted;
+  return ir::whole_axis(n.op) || n.op == Op::After || n.op == Op::WholeByHand ? own : wanted;
 }
 
 // Rows of a panel cannot be columns of a tile (panels do not end on tile borders). A second, transposed copy of a whole
@@ -238,6 +238,22 @@ void Planner::build_root(Id node, Id output, const std::vector<Id>& dims, const 
   add_step(std::move(k));
 }
 
+// An operand of a step by hand, in rows: the caller's tensor as it stands, or stored for it.
+int Planner::read_at_will(const ir::Node& step, size_t operand, int pass) {
+  const Id node = step.args[operand];
+  const ir::Node n = g_.at(node);
+  if (n.op == Op::Load) {
+    IndexSet plain = 0;
+    for (Id a : n.args)
+      if (const Id index = g_.plain_index(a); index != kNone) plain |= ir::bit(index);
+    if (members(plain).size() == n.args.size()) return input(n.sym);
+  }
+  Layout rows{false, {}};
+  for (Id d : g_.whole[static_cast<size_t>(step.sym2)].operands[operand])
+    if (g_.free(node) & ir::bit(d)) rows.order.push_back(d);
+  return require(node, pass, &rows);
+}
+
 // Walks an expression down to what it reads.
 void Planner::find_reads(Kernel& k, Id node, bool root) {
   if (!k.seen.insert(node).second) return;
@@ -254,6 +270,10 @@ void Planner::find_reads(Kernel& k, Id node, bool root) {
     return in_memory(looked_up_in(g_, node));
   }
   if (!root && boundary(k, node)) return in_memory(node);
+  if (n.op == Op::WholeByHand) {
+    for (size_t o = 0; o < n.args.size(); o++) read(k, read_at_will(n, o, k.pass));
+    return;
+  }
   if (ir::transcendental(g_.at(node).op) && k.step.domain.size() == 2 && members(n.free).size() == 2 && k.in_loop)
     inlined_[k.pass][node].insert(k.step.outputs[0]);
   for (Id a : n.args) find_reads(k, a, false);

@@ -32,7 +32,7 @@ bool Planner::like_a_tensor(IndexSet set) const {
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::After ||
+  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::After || n.op == Op::WholeByHand ||
                    ir::whole_axis(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
   return reaches_[node] = yes;
 }
@@ -72,6 +72,7 @@ Layout Planner::default_layout(Id node) const {
   const IndexSet free = g_.free(node);
   if (g_.at(node).op == Op::Scatter) return {false, ordered(node, free)};  // its rows come in any order
   if (ir::whole_axis(g_.at(node).op)) return walk_layout(node, g_.at(node).sym2);
+  if (g_.at(node).op == Op::WholeByHand) return {false, g_.whole[static_cast<size_t>(g_.at(node).sym2)].out};
   if (g_.at(node).carried || g_.at(node).op == Op::After) return {false, ordered(node, free)};
   if (auto it = tiles_.find(free); it != tiles_.end()) return it->second;
   return {false, natural_order(free)};
@@ -125,7 +126,8 @@ Storage Planner::storage_of(Id node) const {
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   if (leaf(n.op)) return false;
-  if (n.op == Op::Scatter || n.op == Op::After || ir::whole_axis(n.op) || whole_.count(node)) return true;  // in memory in any case
+  if (n.op == Op::Scatter || n.op == Op::After || n.op == Op::WholeByHand || ir::whole_axis(n.op) || whole_.count(node))
+    return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     if (k.step.kind == StepKind::Scatter) return true;  // it goes row by row, in whatever order the keys are
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));

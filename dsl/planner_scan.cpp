@@ -55,6 +55,7 @@ void Planner::choose_scans(const std::vector<Id>& roots) {
 
 bool Planner::at_once(Id node) const {
   const ir::Node& n = g_.at(node);
+  if (n.op == Op::WholeByHand) return true;
   if (n.carried & at_once_) return true;
   if (n.op == Op::Scan) return (g_.carries_of(n) & at_once_) != 0;
   return n.op == Op::After && (at_once_ >> n.sym & 1);

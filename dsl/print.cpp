@@ -12,7 +12,7 @@ constexpr const char* kOpNames[] = {
     "asin",   "lgamma",  "digamma",  "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",  "int",
     "stop_gradient", "+", "-",       "*",      "/",      "mod",      "pow",      "atan2",  "max",      "min",
     "<",      "<=",      "==",       "!=",     "&&",     "||",       "select",   "reduce", "straight_through", "at",
-    "scatter", "order", "prefix", "scan", "after", "by_hand"};
+    "scatter", "order", "prefix", "scan", "after", "by_hand", "whole_by_hand"};
 constexpr const char* kReduceNames[] = {"sum", "prod", "max", "min", "maxnum", "argmax", "argmin", "any", "all", "logsumexp"};
 
 std::string join(const Graph& g, const std::vector<Id>& args, int depth) {
@@ -63,7 +63,7 @@ std::string print(const Graph& g, Id node, int depth) {
       return fmt::format("{}({}, {} -> {})", course(n) == Course::Forward ? "scan" : course(n) == Course::Backward ? "scan_back" : "fixed_point", g.indices[n.sym].name,
                          join(g, first, depth - 1), join(g, next, depth - 1));
     }
-    case Op::ByHand: return g.by_hand[static_cast<size_t>(n.sym)]->name + "(" + join(g, n.args, depth - 1) + ")";
+    case Op::ByHand: case Op::WholeByHand: return g.by_hand[static_cast<size_t>(n.sym)]->name + "(" + join(g, n.args, depth - 1) + ")";
     case Op::After: return fmt::format("{} of {}", g.tensors[n.sym].name, print(g, n.args[0], depth - 1));
     default: break;
   }

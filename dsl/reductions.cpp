@@ -70,7 +70,7 @@ Id look_up(Id node, Id index, Id key) {
   if (!(g.free(node) & ir::bit(index))) return node;
   const ir::Node n = g.at(node);
   if ((ir::whole_axis(n.op) && n.sym2 == index) || n.op == Op::Scatter) return g.at_index(node, index, key);
-  if (n.op == Op::Load || n.op == Op::Index || n.op == Op::After) return g.at_index(node, index, key);
+  if (n.op == Op::Load || n.op == Op::Index || n.op == Op::After || n.op == Op::WholeByHand) return g.at_index(node, index, key);
   if (!(g.free(node) & g.free(key))) {
     // All of it is looked up: the value is stored once, under the canonical index, whoever reads it.
     Id c = g.canonical(index);

@@ -35,7 +35,7 @@ class Sharer {
   Id lookup(Id node) {
     const ir::Node n = g_.at(node);
     if (n.type != ir::Type::Float || n.op == Op::Load || n.op == Op::At || n.op == Op::Const || n.op == Op::After ||
-        n.op == Op::Scan)
+        n.op == Op::Scan || n.op == Op::WholeByHand)
       return ir::kNone;
     if (n.carried) return ir::kNone;  // of a step: there is nothing to share, what is carried is there at its place alone
     Id twin = ir::kNone;

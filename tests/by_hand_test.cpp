@@ -148,6 +148,87 @@ TEST(ByHand, SecondDerivativeIsGivenOrRefused) {
   }
 }
 
+// ---- steps that read at will --------------------------------------------------------------------------------------
+
+// The mean of both neighbours, at an end of the end itself: its own adjoint.
+const HalideBody kNeighbours = [](const HalideStep& s) {
+  const HalideReader& x = s.in.back();
+  return (x(s.at[0], s.at[1] - 1) + x(s.at[0], s.at[1] + 1)) / 2;
+};
+
+TEST(ByHand, StepReadsNeighbours) {
+  const auto body = [] {
+    auto i = axis("N"), p = axis("P");
+    auto x = input("x", {i, p}), w = input("w", {i, p});
+    const auto blurred = halide_step("neighbours", {{sq(x(i, p)), {i, p}}}, {i, p}, kNeighbours, {kNeighbours});
+    loss_per(i, sum(p, blurred * w(i, p)));
+  };
+  const Array x = array({2, 3}, {1, 2, 3, -1, 0, 2}), w = array({2, 3}, {1, 0, 2, 0, 3, 1});
+  const Outcome out = check(body, sum_of({{"x", x}, {"w", w}}));
+  EXPECT_EQ(out.rows, (Values{(1 + 4) / 2. + (4 + 9) / 2. * 2, (1 + 4) / 2. * 3 + (0 + 4) / 2.}));
+  EXPECT_EQ(out.gradient.at("w"), (Values{2.5, 5, 6.5, 0.5, 2.5, 2}));
+}
+
+// Reductions of its own over all rows, operands of different indices, one of them a caller's tensor as it stands.
+lossc::Expr bumps(Index i, Index k, Arg x, Arg c) {
+  const auto bump = [](const Expr& x, const Expr& c) { return exp(-(x - c) * (x - c)); };
+  return halide_step("bumps", {{x, i}, {c, k}}, k,
+      [=](const HalideStep& s) {
+        Halide::RDom r(0, s.in[0].extent[0]);
+        return Halide::sum(bump(s.in[0](r.x), s.in[1](s.at[0])));
+      },
+      {[=](const HalideStep& s) {
+         Halide::RDom r(0, s.in[1].extent[0]);
+         const Expr x = s.in[0](s.at[0]), c = s.in[1](r.x);
+         return Halide::sum(s.in[2](r.x) * 2 * (c - x) * bump(x, c));
+       },
+       [=](const HalideStep& s) {
+         Halide::RDom r(0, s.in[0].extent[0]);
+         const Expr x = s.in[0](r.x), c = s.in[1](s.at[0]);
+         return s.in[2](s.at[0]) * Halide::sum(2 * (x - c) * bump(x, c));
+       }});
+}
+
+TEST(ByHand, StepReducesOverTheRows) {
+  const auto body = [] {
+    auto i = axis("N"), k = axis("K");
+    auto x = input("x", {i}), c = input("c", {k}), w = input("w", {i, k});
+    loss_per(i, sum(k, w(i, k) * log(bumps(i, k, tanh(x(i)), c(k)))));
+  };
+  const Case c = sum_of({{"x", uniform({5}, -1, 1)}, {"c", uniform({3}, -1, 1, 2)}, {"w", uniform({5, 3}, -1, 1, 3)}});
+  check(body, c);
+  const Program p = program_for(definition(body), c);
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "") << plan::print(plan);
+}
+
+TEST(ByHand, StepOfATwinAndAnElementOfIt) {
+  check([] {
+    auto [i, j] = batch_pair("N");
+    auto d = axis("D");
+    auto z = input("z", {i, d});
+    auto s = halide_step("shifted", {{tanh(z(j, d)), {j, d}}}, {d, j}, [](const HalideStep& s) { return s.in[0](s.at[1], s.at[0] + 1); },
+                         {[](const HalideStep& s) {
+                           const Expr d = s.at[1], last = s.extent[1] - 1;  // what reads d is d - 1, and the last itself
+                           const Expr before = select(d > 0, s.in[1](d - 1, s.at[0]), literal(0, s.in[1](0, 0)));
+                           return before + select(d == last, s.in[1](d, s.at[0]), literal(0, before));
+                         }});
+    loss_per(i, logsumexp(j, sum(d, s * z(i, d)), i != j) + at(sum(d, s), j, (i + 1) % extent(i)));
+  }, sum_of({{"z", uniform({4, 3}, -1, 1)}}));
+}
+
+TEST(ByHand, StepRefusesEmptyOperands) {
+  const Program p = build_all(definition([] {
+    auto i = axis("N"), k = axis("K");
+    auto x = input("x", {i}), c = input("c", {k});
+    loss_per(k, bumps(i, k, x(i), c(k)));
+  }))[0];
+  ASSERT_EQ(p.requirements.size(), 2u);
+  EXPECT_EQ(p.requirements[0].text, "axis 'N' not to be empty, for 'bumps' reads along it");
+  EXPECT_EQ(unmet(p, {2, 3}), nullptr);
+  EXPECT_NE(unmet(p, {0, 3}), nullptr);
+}
+
 TEST(ByHand, WordsGiveWhatTheirPagesShow) {
   for (const words::Word& w : by_hand::words()) {
     EXPECT_FALSE(w.shown.empty()) << w.name;
@@ -231,6 +312,31 @@ TEST(ByHand, KernelsAgreeWithTheOracle) {
   }
 }
 
+// The same as kernels; the operands of a step come from a panel, its result goes into one, its own Funcs are vectors.
+TEST(ByHand, StepsAgreeWithTheOracle) {
+  const std::string body = R"(
+    auto s = halide_step("soft_rank", {{x(i, c) * 2.0, {i, c}}, {x(i, c), {i, c}}}, {i, c}, [](const HalideStep& s) {
+      Halide::RDom r(0, s.in[0].extent[1]);
+      const Halide::Expr own = s.in[0](s.at[0], s.at[1]);
+      return Halide::sum(sigmoid(s.in[1](s.at[0], r.x) - own)) + max(own, 0) + exp(min(own, 1));
+    }, {[](const HalideStep& s) {
+      Halide::RDom r(0, s.in[0].extent[1]);
+      const Halide::Expr own = s.in[0](s.at[0], s.at[1]), p = sigmoid(s.in[1](s.at[0], r.x) - own), g = s.in[2](s.at[0], s.at[1]);
+      return g * (select(own > 0, literal(1, own), literal(0, own)) + select(own < 1, exp(own), literal(0, own)) - Halide::sum(p * (1 - p)));
+    }, [](const HalideStep& s) {
+      Halide::RDom r(0, s.in[0].extent[1]);
+      const Halide::Expr p = sigmoid(s.in[1](s.at[0], s.at[1]) - s.in[0](s.at[0], r.x));
+      return Halide::sum(s.in[2](s.at[0], r.x) * p * (1 - p));
+    }});
+    loss_per(i, logsumexp(c, s) - mean(c, sq(s)));
+)";
+  for (const char* isa : {"sse41", "avx2"}) {
+    int status = -1;
+    const auto r = checked(body, std::string("--dtype f32,f64 --isa ") + isa, &status);
+    EXPECT_EQ(status, 0) << isa << "\n" << r.dump(1);
+  }
+}
+
 TEST(ByHand, CheckTellsOfAWrongDerivative) {
   int status = -1;
   const auto r = checked(R"(
@@ -286,7 +392,49 @@ TEST(ByHand, MistakesAreToldWithTheLine) {
     Halide::Var k;
     f(k) = cast(v[0].type(), k);
     return f(3);
-  }, kOne, "the value reads 'other': a step of halide_expr is made of its operands alone");
+  }, kOne, "the value reads 'other', though a step of halide_expr is made of elements alone");
+}
+
+TEST(ByHand, MistakesOfAStepAreToldWithTheLine) {
+  static std::function<lossc::Expr(Index, Index, Tensor)> current;
+  const auto refused = [&](std::function<lossc::Expr(Index, Index, Tensor)> step, const std::string& what) {
+    current = std::move(step);
+    try {
+      build_all({"test", "test", __FILE__, [] {
+        about({.title = "-", .paper = "-", .equation = "-", .edges = "-"});
+        auto i = axis("N"), c = axis("C");
+        auto x = input("x", {i, c});
+        loss_per(i, sum(c, current(i, c, x)));
+      }});
+      ADD_FAILURE() << "not refused: " << what;
+    } catch (const DefinitionError& e) {
+      EXPECT_TRUE(std::string(e.what()).starts_with("by_hand_test.cpp:")) << e.what();
+      EXPECT_NE(std::string(e.what()).find(": loss 'test': halide_step \"step\": " + what), std::string::npos) << e.what();
+    }
+  };
+  const HalideBody good = [](const HalideStep& s) { return s.in[0](s.at[0], s.at[1]); };
+  const auto of = [&](HalideBody body) {
+    return [=](Index i, Index c, Tensor x) { return halide_step("step", {{x(i, c), {i, c}}}, {i, c}, body, {good}); };
+  };
+  refused([&](Index i, Index c, Tensor x) { return halide_step("step", {{x(i, c), c}}, {i, c}, good, {good}); },
+          "operand `x(n, c)` depends on {n}, which is not among its indices {c}");
+  refused([&](Index i, Index c, Tensor x) { return halide_step("step", {{x(i, c), {i, c}}}, {i, c}, good, {}); }, "0 adjoints for 1 operands");
+  refused([&](Index i, Index c, Tensor x) { return halide_step("step", {{x(i, c), {i, c}}}, {i, c}, good, {{}}); }, "no adjoint of operand 0, a float");
+  refused([&](Index i, Index c, Tensor x) { return halide_step("step", {{x(i, c), {i, c}}}, {i, i}, good, {good}); }, "index 'n' twice in one list");
+  refused(of([](const HalideStep& s) { return s.in[0](s.at[0]); }), "operand 0 is read at 1 coordinates, but has 2 indices");
+  refused(of([](const HalideStep& s) { return s.in[0](s.at[0], 0.5f); }), "operand 0 is read at a coordinate that is no int32");
+  refused(of([](const HalideStep& s) { return cast<float>(s.at[0]); }), "the value is float32 where the operands are float64");
+  refused(of([](const HalideStep& s) {
+    Halide::Func f("kept");
+    Halide::Var k;
+    f(k) = s.in[0](k, 0);
+    f.compute_root();
+    return f(s.at[0]);
+  }), "the value has a schedule for 'kept'");
+  refused(of([](const HalideStep& s) {
+    Halide::Buffer<float> table(3, "table");
+    return cast(s.in[0](0, 0).type(), table(s.at[0]));
+  }), "the value reads 'table', which is none of its operands");
 }
 
 }  // namespace

@@ -4,75 +4,65 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <sstream>
 
 #include "dsl/builder.h"
+#include "generators/by_hand/describe.h"
+#include "generators/by_hand/placeholder.h"
 #include "generators/by_hand/pointwise.h"
-#include "generators/by_hand/strict_code.h"
+#include "generators/by_hand/step.h"
 
 namespace lossc {
 namespace {
 
 using by_hand::Pointwise;
 using by_hand::Value;
+using by_hand::Step;
 using Halide::Internal::Call;
-using Halide::Internal::Variable;
 
-// What an expression may not have, in words; empty: nothing.
-class Foreign : public Halide::Internal::IRGraphVisitor {
+// Calls a function of the writer's for float32 and float64, and looks at what it returns.
+class Caller {
  public:
-  explicit Foreign(size_t operands) : operands_(operands) {}
-  std::string found;
+  Caller(const char* word, const char* name, const Where& where) : where_(where), word_(word), name_(name) {
+    if (name_.empty()) fail("a step wants a name");
+  }
+  [[noreturn]] void fail(const std::string& what) const { b_.fail(fmt::format("{} \"{}\": {}", word_, name_, what), where_); }
 
- private:
-  using IRGraphVisitor::visit;
-  void visit(const Variable* op) override {
-    for (size_t k = 0; k < operands_; k++)
-      if (op->name == by_hand::placeholder(k, ir::Type::Float, 32).as<Variable>()->name) return;
-    if (!bound_.count(op->name)) found = fmt::format("depends on '{}', which is none of its operands", op->name);
-  }
-  void visit(const Halide::Internal::Let* op) override {
-    bound_.insert(op->name);
-    IRGraphVisitor::visit(op);
-  }
-  void visit(const Call* op) override {
-    IRGraphVisitor::visit(op);
-    if (op->call_type == Call::Halide || op->call_type == Call::Image) {
-      found = fmt::format("reads '{}': a step of halide_expr is made of its operands alone", op->name);
-    } else if (op->is_extern() && !by_hand::knows_function(by_hand::function_of(op->name))) {
-      found = fmt::format("calls '{}', of which the kernels have no code", op->name);
-    } else if (op->is_intrinsic({Call::random, Call::return_second, Call::undef, Call::require, Call::memoize_expr})) {
-      found = fmt::format("uses {}(), which is no value of its operands", op->name);
+ protected:
+  template <class F>
+  auto guarded(const std::string& what, F f) const -> decltype(f()) {
+    try {
+      return f();
+    } catch (const Halide::Error& e) {
+      std::string text = e.what();
+      text.erase(text.find_last_not_of(" \n") + 1);
+      fail(fmt::format("{}: Halide says: {}", what, text));
     }
   }
-  const size_t operands_;
-  std::set<std::string> bound_;
+
+  // The value, its parts shared, which is added to `text`.
+  Halide::Expr checked(const std::string& what, const Halide::Expr& e, int bits, bool reads, std::string* text) const {
+    if (!e.defined()) fail(what + " is an undefined Halide::Expr");
+    if (e.type() != Halide::Float(bits)) {
+      std::ostringstream type;
+      type << e.type();
+      const char* hint = e.type() == Halide::Float(64) ? "; a constant is literal(0.1, x), for Halide::Expr(0.1) makes all float64" : "";
+      fail(fmt::format("{} is {} where the operands are float{}{}", what, type.str(), bits, hint));
+    }
+    const by_hand::Description found = by_hand::describe(e, reads);
+    if (!found.wrong.empty()) fail(fmt::format("{} {}", what, found.wrong));
+    *text += found.text;
+    return Halide::Internal::common_subexpression_elimination(e);
+  }
+
+  Builder& b_ = Builder::current();
+  const Where where_;
+  const std::string word_, name_;
 };
 
-// Bound names counted anew, for Halide's differ from one call to the next and the text of a step may not.
-class Renamed : public Halide::Internal::IRMutator {
-  using IRMutator::visit;
-  Halide::Expr visit(const Halide::Internal::Let* op) override {
-    const Halide::Expr value = mutate(op->value);
-    const std::string name = fmt::format("shared{}", names_.size());
-    const auto outer = names_.find(op->name);
-    const std::string before = outer == names_.end() ? "" : outer->second;
-    names_[op->name] = name;
-    const Halide::Expr body = mutate(op->body);
-    if (!before.empty()) names_[op->name] = before;
-    return Halide::Internal::Let::make(name, value, body);
-  }
-  Halide::Expr visit(const Variable* op) override {
-    const auto it = names_.find(op->name);
-    return it == names_.end() ? Halide::Expr(op) : Variable::make(op->type, it->second);
-  }
-  std::map<std::string, std::string> names_;
-};
-
-class Reader {
+class Elementwise : public Caller {
  public:
-  Reader(const char* name, std::initializer_list<Arg> operands, const Where& where) : where_(where), name_(name) {
-    if (name_.empty()) fail("a step wants a name");
+  Elementwise(const char* name, std::initializer_list<Arg> operands, const Where& where) : Caller("halide_expr", name, where) {
     if (operands.size() == 0) fail("no operands");
     for (const Arg& a : operands) args.push_back(a.node), types_.push_back(b_.program.graph.type(a.node));
   }
@@ -95,7 +85,6 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { b_.fail(fmt::format("halide_expr \"{}\": {}", name_, what), where_); }
   bool is_float(size_t k) const { return types_[k] == ir::Type::Float; }
 
   Pointwise::Slopes row(const HalideSecond& second, size_t k) const {
@@ -120,7 +109,7 @@ class Reader {
         fail(fmt::format("{} are {} expressions for {} operands; want one each, Halide::Expr() for an integer or a truth value", what,
                          all.size(), args.size()));
       for (size_t k = 0; k < args.size(); k++)
-        if (is_float(k)) (bits == 32 ? out[k].f32 : out[k].f64) = checked(fmt::format("{}, number {},", what, k), all[k], bits);
+        if (is_float(k)) (bits == 32 ? out[k].f32 : out[k].f64) = checked(fmt::format("{}, number {},", what, k), all[k], bits, false, &out[k].text);
     }
     return out;
   }
@@ -128,7 +117,7 @@ class Reader {
   Value both(const std::string& what, const HalideValue& function) const {
     Value v;
     for (int bits : {32, 64})
-      (bits == 32 ? v.f32 : v.f64) = checked(what, guarded(what, [&] { return function(operands(bits)); }), bits);
+      (bits == 32 ? v.f32 : v.f64) = checked(what, guarded(what, [&] { return function(operands(bits)); }), bits, false, &v.text);
     return v;
   }
 
@@ -138,35 +127,110 @@ class Reader {
     return out;
   }
 
-  template <class F>
-  auto guarded(const std::string& what, F f) const -> decltype(f()) {
-    try {
-      return f();
-    } catch (const Halide::Error& e) {
-      std::string text = e.what();
-      text.erase(text.find_last_not_of(" \n") + 1);
-      fail(fmt::format("{}: Halide says: {}", what, text));
+  std::vector<ir::Type> types_;
+};
+
+class AtWill : public Caller {
+ public:
+  AtWill(const char* name, std::initializer_list<HalideOperand> operands, const Indices& indices, const Where& where)
+      : Caller("halide_step", name, where) {
+    if (operands.size() == 0) fail("no operands");
+    for (const HalideOperand& o : operands) {
+      args.push_back(o.value.node), types_.push_back(graph().type(o.value.node));
+      over.operands.push_back(distinct(o.indices));
+      check(o.value.node, over.operands.back());
+    }
+    over.out = distinct(indices);
+    if (over.out.size() > 4) fail("a result over more than four indices");
+    want_elements();
+  }
+
+  ir::Whole over;
+  std::vector<ir::Id> args;
+
+  std::shared_ptr<const Step> read(const HalideBody& body, const std::vector<HalideBody>& adjoints) const {
+    if (!body) fail("no function for the value");
+    if (adjoints.size() != args.size())
+      fail(fmt::format("{} adjoints for {} operands; want one each, HalideBody() for an integer or a truth value", adjoints.size(), args.size()));
+    std::vector<ir::Type> types = types_;
+    types.push_back(ir::Type::Float);
+    ir::Whole back = over;
+    back.operands.push_back(over.out);
+    Step::Adjoints made(args.size());
+    for (size_t k = 0; k < args.size(); k++) {
+      if (types_[k] != ir::Type::Float) continue;
+      if (!adjoints[k]) fail(fmt::format("no adjoint of operand {}, a float", k));
+      back.out = over.operands[k];
+      made[k] = step(fmt::format("{}_d{}", name_, k), fmt::format("the adjoint of operand {}", k), adjoints[k], types, back, {});
+    }
+    return step(name_, "the value", body, types_, over, std::move(made));
+  }
+
+ private:
+  ir::Graph& graph() const { return b_.program.graph; }
+
+  std::vector<ir::Id> distinct(const Indices& indices) const {
+    const std::vector<ir::Id> list = b_.present(indices);
+    for (size_t k = 0; k < list.size(); k++)
+      if (std::find(list.begin(), list.begin() + static_cast<long>(k), list[k]) != list.begin() + static_cast<long>(k))
+        fail(fmt::format("index '{}' twice in one list; use a twin", graph().indices[list[k]].name));
+    return list;
+  }
+  void check(ir::Id node, const std::vector<ir::Id>& dims) const {
+    ir::IndexSet allowed = 0;
+    for (ir::Id d : dims) allowed |= ir::bit(d);
+    if (const ir::IndexSet extra = graph().free(node) & ~allowed)
+      fail(fmt::format("operand `{}` depends on {}, which is not among its indices {}", b_.show(node), b_.list(extra), b_.list(allowed)));
+    if (graph().at(node).carried) fail(fmt::format("operand `{}` is carried by a scan, whose step this cannot be part of", b_.show(node)));
+  }
+  // A reader always finds an element. An axis of all operands and of the result needs none: without places nobody reads.
+  void want_elements() const {
+    std::vector<std::vector<ir::Id>> all = over.operands;
+    all.push_back(over.out);
+    for (const auto& list : all) {
+      for (ir::Id d : list) {
+        const auto has = [&](const auto& other) { return std::find(other.begin(), other.end(), d) != other.end(); };
+        if (std::all_of(all.begin(), all.end(), has)) continue;
+        const ir::Id axis = graph().indices[d].axis;
+        const ir::Id some = graph().binary(ir::Op::Lt, graph().constant(0, ir::Type::Int), graph().extent(axis));
+        auto& wanted = b_.program.requirements;
+        if (std::none_of(wanted.begin(), wanted.end(), [&](const Requirement& r) { return r.node == some; }))
+          wanted.push_back({some, fmt::format("axis '{}' not to be empty, for '{}' reads along it", graph().axes[axis].name, name_)});
+      }
     }
   }
 
-  Halide::Expr checked(const std::string& what, const Halide::Expr& e, int bits) const {
-    if (!e.defined()) fail(what + " is an undefined Halide::Expr");
-    if (e.type() != Halide::Float(bits)) {
-      std::ostringstream type;
-      type << e.type();
-      const char* hint = e.type() == Halide::Float(64) ? "; a constant is literal(0.1, x), for Halide::Expr(0.1) makes all float64" : "";
-      fail(fmt::format("{} is {} where the operands are float{}{}", what, type.str(), bits, hint));
-    }
-    Foreign foreign(types_.size());
-    e.accept(&foreign);
-    if (!foreign.found.empty()) fail(fmt::format("{} {}", what, foreign.found));
-    // Shared parts get names: what walks the expression later walks a tree, and Newton's iteration is a large one.
-    return Renamed().mutate(Halide::Internal::common_subexpression_elimination(e));
+  std::shared_ptr<const Step> step(std::string name, const std::string& what, const HalideBody& body, const std::vector<ir::Type>& types,
+                                   const ir::Whole& dims, Step::Adjoints adjoints) const {
+    std::string text;
+    for (int bits : {32, 64}) checked(what, guarded(what, [&] { return body(symbolic(types, dims, bits)); }), bits, true, &text);
+    std::vector<size_t> ranks;
+    for (const auto& list : dims.operands) ranks.push_back(list.size());
+    return std::make_shared<Step>(std::move(name), std::move(text), body, types, ranks, dims.out.size(), std::move(adjoints));
   }
 
-  Builder& b_ = Builder::current();
-  const Where where_;
-  const std::string name_;
+  // With names in place of memory and extents: to be looked at.
+  HalideStep symbolic(const std::vector<ir::Type>& types, const ir::Whole& dims, int bits) const {
+    HalideStep s;
+    for (size_t k = 0; k < types.size(); k++) {
+      HalideReader reader;
+      for (size_t d = 0; d < dims.operands[k].size(); d++) reader.extent.push_back(by_hand::integer(fmt::format("extent{}_{}", k, d)));
+      reader.read = [=, this, type = by_hand::type_of(types[k], bits), rank = dims.operands[k].size()](const std::vector<Halide::Expr>& at) {
+        check_coordinates(k, rank, at);
+        return Call::make(type, by_hand::operand_name(k), at, Call::PureExtern);
+      };
+      s.in.push_back(reader);
+    }
+    for (size_t d = 0; d < dims.out.size(); d++)
+      s.at.push_back(by_hand::integer(fmt::format("at{}", d))), s.extent.push_back(by_hand::integer(fmt::format("extent_{}", d)));
+    return s;
+  }
+  void check_coordinates(size_t k, size_t rank, const std::vector<Halide::Expr>& at) const {
+    if (at.size() != rank) fail(fmt::format("operand {} is read at {} coordinates, but has {} indices", k, at.size(), rank));
+    for (const Halide::Expr& a : at)
+      if (!a.defined() || a.type() != Halide::Int(32)) fail(fmt::format("operand {} is read at a coordinate that is no int32", k));
+  }
+
   std::vector<ir::Type> types_;
 };
 
@@ -180,10 +244,18 @@ Halide::Expr function(const char* name, const Halide::Expr& x) {
 
 Expr halide_expr(const char* name, std::initializer_list<Arg> operands, const HalideValue& value, const HalideDerivatives& derivatives,
                  const HalideSecond& second, Where where) {
-  const Reader reader(name, operands, where);
+  const Elementwise reader(name, operands, where);
   Builder& b = Builder::current();
   b.locate(where);
   return {b.program.graph.step_by_hand(reader.read(value, derivatives, second), reader.args)};
+}
+
+Expr halide_step(const char* name, std::initializer_list<HalideOperand> operands, Indices indices, const HalideBody& body,
+                 std::vector<HalideBody> adjoints, Where where) {
+  Builder& b = Builder::current();
+  b.locate(where);
+  const AtWill reader(name, operands, indices, where);
+  return {b.program.graph.step_by_hand(reader.read(body, adjoints), reader.args, reader.over)};
 }
 
 Halide::Expr literal(double value, const Halide::Expr& like) {

@@ -11,14 +11,11 @@
 
 namespace lossc::by_hand {
 
-// The value for kernels that compute in float32 and in float64.
+// The value for kernels that compute in float32 and in float64, and both as text.
 struct Value {
   Halide::Expr f32, f64;
-  const Halide::Expr& of(int bits) const { return bits == 32 ? f32 : f64; }
+  std::string text;
 };
-
-// The operand number k, as the writer's function sees it.
-Halide::Expr placeholder(size_t k, ir::Type type, int bits);
 
 class Pointwise : public ir::ByHand {
  public:
@@ -28,17 +25,16 @@ class Pointwise : public ir::ByHand {
 
   std::string text() const override { return text_; }
   std::shared_ptr<const ir::ByHand> derivative(size_t operand) const override { return slopes_.empty() ? nullptr : slopes_[operand]; }
-  void evaluate(const std::vector<const double*>& operands, int64_t n, double* out, const Round& round) const override;
+  void evaluate(const std::vector<Elements>& operands, const std::vector<int64_t>& shape, double* out, const Round& round) const override;
 
   // In a kernel, of these operands.
   Halide::Expr lower(const std::vector<Halide::Expr>& operands, int bits, math::Env env) const;
 
  private:
-  const std::vector<ir::Type> operands_;
   const Value value_;
   const Slopes slopes_;
   const std::string text_;
-  const Reference exact_, rounding_;
+  const Reference reference_;
 };
 
 }  // namespace lossc::by_hand

@@ -1,9 +1,10 @@
 #include "generators/by_hand/reference.h"
 
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
-#include "generators/by_hand/pointwise.h"
+#include "generators/by_hand/step.h"
 #include "schedules/isa.h"
 
 namespace lossc::by_hand {
@@ -43,7 +44,8 @@ const std::map<std::string, Function>& functions() {
   return all;
 }
 
-// What the target's strict_float does not do: min and max keep NaN. And rounding, where asked for.
+// What the target's strict_float does not do: min and max keep NaN, and -x, which Halide writes as 0 - x, is -0 at 0. And
+// rounding, where asked for. A pass over the lowered code, where strict operations are calls.
 class Rules : public Halide::Internal::IRGraphMutator {
  public:
   explicit Rules(bool rounds) : rounds_(rounds) {}
@@ -51,29 +53,32 @@ class Rules : public Halide::Internal::IRGraphMutator {
  private:
   using IRGraphMutator::visit;
   Expr rounded(const Expr& e) const {
-    return rounds_ && e.type().is_float() ? Call::make(e.type(), "lossc_round", {e}, Call::PureExtern) : e;
+    return rounds_ && e.type() == Halide::Float(64) ? Call::make(e.type(), "lossc_round", {e}, Call::PureExtern) : e;
   }
-  Expr visit(const Halide::Internal::Add* op) override { return rounded(IRGraphMutator::visit(op)); }
-  Expr visit(const Halide::Internal::Sub* op) override {
-    // Halide writes -x as 0 - x, which is 0 and not -0 at 0.
-    if (op->type.is_float() && Halide::Internal::is_const_zero(op->a)) return Halide::Internal::make_const(op->type, -1) * mutate(op->b);
-    return rounded(IRGraphMutator::visit(op));
-  }
-  Expr visit(const Halide::Internal::Mul* op) override { return rounded(IRGraphMutator::visit(op)); }
-  Expr visit(const Halide::Internal::Div* op) override { return rounded(IRGraphMutator::visit(op)); }
+  static Expr less(const Expr& a, const Expr& b) { return Call::make(Halide::Bool(), Call::strict_lt, {a, b}, Call::PureIntrinsic); }
+  static Expr first_if(const Expr& wins, const Expr& a, const Expr& b) { return Halide::select(Halide::is_nan(a) || wins, a, b); }
   Expr visit(const Halide::Internal::Min* op) override {
     if (!op->type.is_float()) return IRGraphMutator::visit(op);
     const Expr a = mutate(op->a), b = mutate(op->b);
-    return Halide::select(Halide::is_nan(a) || a < b, a, b);
+    return first_if(less(a, b), a, b);
   }
   Expr visit(const Halide::Internal::Max* op) override {
     if (!op->type.is_float()) return IRGraphMutator::visit(op);
     const Expr a = mutate(op->a), b = mutate(op->b);
-    return Halide::select(Halide::is_nan(a) || b < a, a, b);
+    return first_if(less(b, a), a, b);
   }
   Expr visit(const Call* op) override {
+    if (op->is_intrinsic({Call::strict_min, Call::strict_max})) {
+      const Expr a = mutate(op->args[0]), b = mutate(op->args[1]);
+      return first_if(op->is_intrinsic(Call::strict_min) ? less(a, b) : less(b, a), a, b);
+    }
+    if (op->is_intrinsic(Call::strict_sub) && Halide::Internal::is_const_zero(op->args[0])) {
+      const Expr minus = Halide::Internal::make_const(op->type, -1);
+      return Call::make(op->type, Call::strict_mul, {minus, mutate(op->args[1])}, Call::PureIntrinsic);
+    }
     const Expr e = IRGraphMutator::visit(op);
-    return op->is_extern() ? rounded(e) : e;
+    const bool rounding = op->is_extern() || op->is_intrinsic({Call::strict_add, Call::strict_sub, Call::strict_mul, Call::strict_div});
+    return rounding ? rounded(e) : e;
   }
 
   const bool rounds_;
@@ -81,42 +86,67 @@ class Rules : public Halide::Internal::IRGraphMutator {
 
 }  // namespace
 
-Reference::Reference(Expr value, std::vector<ir::Type> operands, bool rounds)
-    : value_(std::move(value)), operands_(std::move(operands)), rounds_(rounds) {}
+Reference::Reference(std::vector<ir::Type> types, std::vector<size_t> ranks, size_t out_rank, HalideBody body)
+    : types_(std::move(types)), ranks_(std::move(ranks)), out_rank_(out_rank), body_(std::move(body)) {}
 
-// One image with a row for each operand, for a Callable takes a number of arguments that the program knows.
-Halide::Callable Reference::compile() const {
-  Halide::ImageParam rows(Halide::Float(64), 2, "operands");
+// All operands one after the other in one image, for a Callable takes a number of arguments that the program knows; beside it
+// where each begins, and its extents. The result is one row, too.
+Halide::Callable Reference::compile(bool rounds) const {
+  Halide::ImageParam numbers(Halide::Float(64), 1, "numbers"), sizes(Halide::Int(32), 1, "sizes");
   Halide::Var i("i");
-  Expr value = Rules(rounds_).mutate(value_);
-  for (size_t k = 0; k < operands_.size(); k++) {
-    Expr operand = rows(i, static_cast<int>(k));
-    if (operands_[k] == ir::Type::Int) operand = Halide::cast<int32_t>(operand);
-    if (operands_[k] == ir::Type::Bool) operand = operand != Halide::Internal::make_const(Halide::Float(64), 0);
-    const Expr name = placeholder(k, operands_[k], 64);
-    value = Halide::Internal::graph_substitute(name.as<Halide::Internal::Variable>()->name, operand, value);
+  int at = 0;
+  HalideStep step;
+  for (size_t k = 0; k < types_.size(); k++) {
+    const Expr begin = sizes(at++);
+    HalideReader reader;
+    for (size_t d = 0; d < ranks_[k]; d++) reader.extent.push_back(sizes(at++));
+    reader.read = [=, extents = reader.extent, type = types_[k]](const std::vector<Expr>& place) {
+      Expr linear = 0;
+      const std::vector<Expr> inside = nearest(place, extents);
+      for (size_t d = 0; d < inside.size(); d++) linear = linear * extents[d] + inside[d];
+      const Expr value = numbers(Halide::clamp(begin + linear, 0, numbers.dim(0).extent() - 1));
+      return type == ir::Type::Int ? Halide::cast<int32_t>(value) : type == ir::Type::Bool ? value != Expr(0.0) : value;
+    };
+    step.in.push_back(reader);
   }
+  for (size_t d = 0; d < out_rank_; d++) step.extent.push_back(sizes(at++));
+  Expr rest = i;
+  for (size_t d = out_rank_; d-- > 0;) step.at.insert(step.at.begin(), rest % step.extent[d]), rest = rest / step.extent[d];
   Halide::Func f("by_hand_reference");
-  f(i) = value;
+  f(i) = body_(step);
   Halide::Pipeline pipeline(f);
+  pipeline.add_custom_lowering_pass(new Rules(rounds));
   std::map<std::string, Halide::JITExtern> externs;
   for (const auto& [name, function] : functions()) externs.emplace(name, Halide::JITExtern(function));
   pipeline.set_jit_externs(externs);
   const Halide::Target target = schedules::jit_target(schedules::kSse41).with_feature(Halide::Target::StrictFloat);
-  return pipeline.compile_to_callable({rows}, target);
+  return pipeline.compile_to_callable({numbers, sizes}, target);
 }
 
-void Reference::evaluate(const std::vector<const double*>& operands, int64_t n, double* out, const ir::ByHand::Round& round) const try {
+void Reference::evaluate(const std::vector<ir::ByHand::Elements>& operands, const std::vector<int64_t>& shape, double* out,
+                         const ir::ByHand::Round& round) const try {
+  int32_t n = 1;
+  for (int64_t extent : shape) n *= static_cast<int32_t>(extent);
   if (n == 0) return;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (!compiled_) compiled_ = compile();
+  std::vector<double> numbers;
+  std::vector<int32_t> sizes;
+  for (const auto& operand : operands) {
+    sizes.push_back(static_cast<int32_t>(numbers.size()));
+    size_t count = 1;
+    for (int64_t extent : operand.shape) count *= static_cast<size_t>(extent), sizes.push_back(static_cast<int32_t>(extent));
+    numbers.insert(numbers.end(), operand.data, operand.data + count);
   }
-  std::vector<double> rows;
-  for (const double* operand : operands) rows.insert(rows.end(), operand, operand + n);
-  Halide::Buffer<double> in(rows.data(), static_cast<int>(n), static_cast<int>(operands.size())), result(out, static_cast<int>(n));
+  if (numbers.empty()) numbers.push_back(0);  // a reader stays within memory, even where there is nothing to read
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  std::optional<Halide::Callable>& compiled = round ? compiled_->rounding : compiled_->exact;
+  {
+    const std::lock_guard<std::mutex> lock(compiled_->mutex);
+    if (!compiled) compiled = compile(static_cast<bool>(round));
+  }
+  Halide::Buffer<double> in(numbers.data(), static_cast<int>(numbers.size())), result(out, n);
+  Halide::Buffer<int32_t> extents(sizes.data(), static_cast<int>(sizes.size()));
   rounding = &round;
-  (*compiled_)(in, result);
+  (*compiled)(in, extents, result);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception
 }

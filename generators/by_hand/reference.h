@@ -7,23 +7,30 @@
 
 #include "Halide.h"
 #include "dsl/ir.h"
+#include "lossc/halide.h"
 
 namespace lossc::by_hand {
 
 class Reference {
  public:
-  // `value` is of placeholders of these types. `rounds`: every operation inside goes through the caller's Round.
-  Reference(Halide::Expr value, std::vector<ir::Type> operands, bool rounds);
-  void evaluate(const std::vector<const double*>& operands, int64_t n, double* out, const ir::ByHand::Round& round) const;
+  // Of operands of these types and ranks.
+  Reference(std::vector<ir::Type> types, std::vector<size_t> ranks, size_t out_rank, HalideBody body);
+  // With `round` every operation inside goes through it.
+  void evaluate(const std::vector<ir::ByHand::Elements>& operands, const std::vector<int64_t>& shape, double* out,
+                const ir::ByHand::Round& round) const;
 
  private:
-  Halide::Callable compile() const;
+  Halide::Callable compile(bool rounds) const;
 
-  const Halide::Expr value_;
-  const std::vector<ir::Type> operands_;
-  const bool rounds_;
-  mutable std::mutex mutex_;  // of the one below, which is made when it is first wanted
-  mutable std::optional<Halide::Callable> compiled_;
+  const std::vector<ir::Type> types_;
+  const std::vector<size_t> ranks_;
+  const size_t out_rank_;
+  const HalideBody body_;
+  struct Compiled {
+    std::mutex mutex;
+    std::optional<Halide::Callable> exact, rounding;  // each made when it is first wanted
+  };
+  const std::shared_ptr<Compiled> compiled_ = std::make_shared<Compiled>();
 };
 
 }  // namespace lossc::by_hand

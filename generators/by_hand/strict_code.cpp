@@ -87,6 +87,9 @@ class Strict : public IRGraphMutator {
     const bool floats = !op->args.empty() && op->args[0].type().is_float();
     if (floats && op->is_intrinsic(Call::abs)) return ours::abs(mutate(op->args[0]));
     if (op->is_intrinsic(Call::strict_le)) return ours::le(mutate(op->args[0]), mutate(op->args[1]));
+    if (op->is_intrinsic(Call::strict_min)) return ours::min_nan(mutate(op->args[0]), mutate(op->args[1]));
+    if (op->is_intrinsic(Call::strict_max)) return ours::max_nan(mutate(op->args[0]), mutate(op->args[1]));
+    if (op->is_intrinsic(Call::strict_sub) && is_const_zero(op->args[0])) return ours::neg(mutate(op->args[1]));
     const auto it = functions().find(function_of(op->name));
     if (!floats || !op->is_extern() || it == functions().end()) return IRGraphMutator::visit(op);
     return it->second(mutate(op->args), env_);
@@ -98,6 +101,7 @@ class Strict : public IRGraphMutator {
 }  // namespace
 
 Expr strict(const Expr& value, math::Env env) { return Strict(env).mutate(value); }
+IRMutator* strict_pass(math::Env env) { return new Strict(env); }
 bool knows_function(const std::string& name) { return functions().count(name) || left_alone().count(name); }
 std::string function_of(const std::string& name) {
   const bool typed = name.ends_with("_f32") || name.ends_with("_f64");

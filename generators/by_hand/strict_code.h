@@ -7,6 +7,8 @@
 namespace lossc::by_hand {
 
 Halide::Expr strict(const Halide::Expr& value, math::Env env);
+// The same for a whole kernel, whose target is strict_float: for Pipeline::add_custom_lowering_pass, which takes ownership.
+Halide::Internal::IRMutator* strict_pass(math::Env env);
 // Is it a function of floats that strict() knows, or leaves to libm? By name, without _f32 or _f64.
 bool knows_function(const std::string& name);
 // The name of a Call without _f32 or _f64.

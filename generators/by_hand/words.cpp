@@ -26,7 +26,21 @@ const std::vector<Word>& words() {
        .shown = {{{-1, 0, 2}, {}, {-1, 0, 8}, {3, 0, 12}},
                  {{kInf, -kInf}, {}, {kInf, -kInf}, {kInf, kInf}},
                  {{kNaN, 1}, {}, {kNaN, 1}, {kNaN, 3}},
-                 {}}}};
+                 {}}},
+      {.name = "halide_step", .group = &kByHand, .takes = "halide_step(name, {{operand, indices}, ...}, indices, body, {adjoints})",
+       .means = "Where an element of the result is made of many of the operands, and no reduction or lookup says of which. `body` gets "
+                "readers of the operands, called with integer coordinates in the order of their indices (beyond the ends they read "
+                "the nearest element), the coordinates of one element of the result, and its extents; RDoms and Funcs of its own "
+                "are computed for that element. Numbers obey the rules that they do in halide_expr. It cannot be part of a scan's "
+                "step, and a call in which a reader finds no element is refused.",
+       .derivative = "the adjoints: for each operand a body that makes one element of its gradient, of the operands and, as the last of "
+                     "the readers, what flows back to the result; differences check them. Of these in turn none",
+       .example = VALUE(halide_step("before", {{x(c), c}}, c, [](const HalideStep& s) { return s.in[0](s.at[0] - 1); }, {[](const HalideStep& s) { const auto g = s.in[1]; return select(s.at[0] + 1 < s.extent[0], g(s.at[0] + 1), literal(0, g(0))) + select(s.at[0] == 0, g(0), literal(0, g(0))); }})),
+       .shown = {{{1, 2, 3}, {}, {1, 1, 2}, {2, 1, 0}},
+                 {{kInf, 1}, {}, {kInf, kInf}, {2, 0}},
+                 {{kNaN, 1}, {}, {kNaN, kNaN}, {2, 0}},
+                 {}},
+       .shape = "the indices named", .cost = "a pass over memory of its own: operands and result are stored whole"}};
   return all;
 }
 

@@ -31,6 +31,8 @@ int own_dim(const plan::Plan& plan, int step, int buffer) {
   const size_t rank = b.layout.order.size();
   std::vector<bool> own(rank, true);
   const lower::StepReader reader(plan, step);
+  for (Id node : plan.steps[step].nodes)
+    if (plan.graph.at(node).op == ir::Op::WholeByHand) return -1;  // read anywhere
   reader.walk([&](Id node) {
     const ir::Node& n = plan.graph.at(node);
     const bool elsewhere = n.op == ir::Op::Reduce && n.sym == cut;  // a loop over all of them inside the step

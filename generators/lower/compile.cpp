@@ -1,4 +1,5 @@
 #include "../../schedules/contract.h"
+#include "../by_hand/strict_code.h"
 #include "kernels.h"
 
 namespace lossc::lower {
@@ -12,8 +13,8 @@ std::map<Halide::OutputFileType, std::string> files(const Output& output) {
 
 // Without Halide's description of the arguments, which would be a third of a small kernel: tables describe them.
 void compile(Halide::Pipeline pipeline, const std::vector<Halide::Argument>& args, const std::string& symbol,
-             const schedules::Isa& isa, const Output& output) {
-  pipeline.compile_to_module(args, symbol, schedules::aot_target(isa), Halide::LinkageType::ExternalPlusArgv).compile(files(output));
+             const Halide::Target& target, const Output& output) {
+  pipeline.compile_to_module(args, symbol, target, Halide::LinkageType::ExternalPlusArgv).compile(files(output));
 }
 
 }  // namespace
@@ -24,7 +25,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   if (kind >= plan::StepKind::ContractNN) {
     const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
     schedules::ContractKernel k = schedules::build_contract(form, Halide::Float(float_bits), isa);
-    return compile(Halide::Pipeline(k.out), k.args, symbol, isa, output);
+    return compile(Halide::Pipeline(k.out), k.args, symbol, schedules::aot_target(isa), output);
   }
   Lowering l(plan, step, float_bits, isa);
   const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
@@ -32,7 +33,13 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
                                                                              : scatter_kernel(l);
   Halide::Pipeline pipeline(outputs);
   pipeline.add_custom_lowering_pass(prefetch_pass(l.ahead));
-  compile(pipeline, l.arguments(), symbol, isa, output);
+  Halide::Target target = schedules::aot_target(isa);
+  if (plan.graph.at(plan.steps[step].nodes[0]).op == ir::Op::WholeByHand) {
+    // A writer's Funcs cannot be made strict one operation after the other. Under strict_float nothing is contracted.
+    target = target.with_feature(Halide::Target::StrictFloat);
+    pipeline.add_custom_lowering_pass(by_hand::strict_pass(math::Env{false}));
+  }
+  compile(pipeline, l.arguments(), symbol, target, output);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception
 }

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "../by_hand/pointwise.h"
+#include "../by_hand/step.h"
 #include "../math/math.h"
 #include "strict.h"
 
@@ -244,12 +245,8 @@ Expr Lowering::compute(Id node, const Positions& at) {
     case Op::Index: return at.at(n.sym).value;
     case Op::StopGradient: return arg(0);
     case Op::StraightThrough: return arg(0);
-    case Op::ByHand: {
-      std::vector<Expr> operands;
-      for (size_t k = 0; k < n.args.size(); k++) operands.push_back(arg(k));
-      const auto& code = dynamic_cast<const by_hand::Pointwise&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]);
-      return code.lower(operands, real.bits(), math::Env{isa.features.find("fma") != std::string_view::npos});
-    }
+    case Op::ByHand: return by_hand(n, at);
+    case Op::WholeByHand: return whole_by_hand(n, at);
     case Op::Select: return strict::select(arg(0), arg(1), arg(2));
     case Op::Reduce: return from_inner(node, at);
     case Op::Load: {
@@ -290,6 +287,51 @@ Expr Lowering::compute(Id node, const Positions& at) {
     default: break;
   }
   return n.args.size() == 1 ? unary(n.op, arg(0), reader.g.type(n.args[0])) : binary(n.op, arg(0), arg(1));
+}
+
+Expr Lowering::by_hand(const ir::Node& n, const Positions& at) {
+  std::vector<Expr> operands;
+  for (Id a : n.args) operands.push_back(value(a, at));
+  const auto& code = dynamic_cast<const lossc::by_hand::Pointwise&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]);
+  return code.lower(operands, real.bits(), math::Env{isa.features.find("fma") != std::string_view::npos});
+}
+
+// Where an operand of a step lies, and which of the coordinates it is read at is each dimension of that memory, outermost
+// first: the caller's tensor has its own order, and what does not depend on an index is stored without it.
+std::vector<size_t> Lowering::coordinates_of(const ir::Node& step, size_t operand, int* buffer) const {
+  const Id node = step.args[operand];
+  const std::vector<Id>& dims = reader.g.whole[static_cast<size_t>(step.sym2)].operands[operand];
+  *buffer = reader.buffer_of(node);
+  std::vector<Id> order;
+  if (*buffer >= 0) {
+    order = reader.plan.buffers[*buffer].layout.order;
+  } else {
+    *buffer = reader.buffer_of_tensor(reader.g.at(node).sym);
+    for (Id position : reader.positions(node)) order.push_back(reader.g.plain_index(position));
+  }
+  std::vector<size_t> out;
+  for (Id index : order) out.push_back(static_cast<size_t>(std::find(dims.begin(), dims.end(), index) - dims.begin()));
+  return out;
+}
+
+Expr Lowering::whole_by_hand(const ir::Node& n, const Positions& at) {
+  const ir::Whole& over = reader.g.whole[static_cast<size_t>(n.sym2)];
+  HalideStep step;
+  for (size_t k = 0; k < n.args.size(); k++) {
+    int b = -1;
+    const std::vector<size_t> coordinates = coordinates_of(n, k, &b);
+    HalideReader read;
+    for (Id d : over.operands[k]) read.extent.push_back(extent(d));
+    read.read = [=, this, extents = read.extent](const std::vector<Expr>& place) {
+      const std::vector<Expr> inside = lossc::by_hand::nearest(place, extents);
+      std::vector<Position> dims;
+      for (size_t c : coordinates) dims.push_back({inside.at(c), Expr(), Expr()});
+      return element(b, dims);
+    };
+    step.in.push_back(read);
+  }
+  for (Id d : over.out) step.at.push_back(at.at(d).value), step.extent.push_back(extent(d));
+  return dynamic_cast<const lossc::by_hand::Step&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]).lower(step);
 }
 
 Expr Lowering::unary(Op op, Expr x, ir::Type operand) {

@@ -74,6 +74,9 @@ class Lowering {
  private:
   Halide::Expr first_choices() const;
   Halide::Expr compute(ir::Id node, const Positions& at);
+  Halide::Expr by_hand(const ir::Node& n, const Positions& at);
+  Halide::Expr whole_by_hand(const ir::Node& n, const Positions& at);
+  std::vector<size_t> coordinates_of(const ir::Node& step, size_t operand, int* buffer) const;
   Halide::Expr from_inner(ir::Id node, const Positions& at);
   size_t new_inner(ir::Id node, bool heap, Positions* here);
   void define_reduction(size_t id, ir::Id node, Positions here);

@@ -72,6 +72,12 @@ Uses StepReader::uses() const {
     if (n.op == Op::Param) params.insert(n.sym);
     if (n.op == Op::Extent) extents.insert(n.sym);
     if (n.op == Op::Reduce) range(n.sym);
+    if (n.op == Op::WholeByHand) {  // coordinates end where the axes do
+      const ir::Whole& over = g.whole[static_cast<size_t>(n.sym2)];
+      for (Id d : over.out) extents.insert(g.indices[d].axis);
+      for (const auto& dims : over.operands)
+        for (Id d : dims) extents.insert(g.indices[d].axis);
+    }
   });
   if (step.over != kNone) range(step.over);
   if (step.kind == StepKind::Scatter) extents.insert(g.indices[g.at(step.nodes[0]).sym2].axis);
@@ -181,6 +187,17 @@ class Canonical {
       case Op::Index: out += " " + index(n.sym); break;
       case Op::Reduce: out += " " + ranged(n.sym); break;
       case Op::ByHand: out += " {" + r_.g.by_hand[static_cast<size_t>(n.sym)]->text() + "}"; break;
+      case Op::WholeByHand: {
+        out += " {" + r_.g.by_hand[static_cast<size_t>(n.sym)]->text() + "}";
+        const ir::Whole& over = r_.g.whole[static_cast<size_t>(n.sym2)];
+        for (Id d : over.out) out += " " + index(d) + axis(r_.g.indices[d].axis);
+        for (const auto& dims : over.operands) {
+          out += " (";
+          for (Id d : dims) out += " " + index(d) + axis(r_.g.indices[d].axis);
+          out += ")";
+        }
+        break;
+      }
       case Op::Load:
         out += " " + buffer(r_.buffer_of_tensor(n.sym));
         for (Id a : r_.positions(node)) out += " " + number(a);
