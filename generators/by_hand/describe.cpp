@@ -40,10 +40,10 @@ class Describer : public IRGraphVisitor {
     out << what << " " << shared << details_ << "\n";
     text_ += out.str();
   }
-  void add(const Function& f) {
+  void add(Function f) {
     names_.insert(f.name());
     if (f.has_extern_definition()) return refuse(fmt::format("has the extern Func '{}'", f.name()));
-    if (!f.schedule().compute_level().is_inlined())
+    if (!f.schedule().compute_level().lock().is_inlined())  // only a locked one says; the writer is done with it
       return refuse(fmt::format("has a schedule for '{}': a Func of the step is computed where it is used", f.name()));
     for (const std::string& a : f.args()) names_.insert(a), bound_.insert(a);
     text_ += "Func " + f.name() + "\n";

@@ -49,7 +49,7 @@ class Caller {
       const char* hint = e.type() == Halide::Float(64) ? "; a constant is literal(0.1, x), for Halide::Expr(0.1) makes all float64" : "";
       fail(fmt::format("{} is {} where the operands are float{}{}", what, type.str(), bits, hint));
     }
-    const by_hand::Description found = by_hand::describe(e, reads);
+    const by_hand::Description found = guarded(what, [&] { return by_hand::describe(e, reads); });
     if (!found.wrong.empty()) fail(fmt::format("{} {}", what, found.wrong));
     *text += found.text;
     return Halide::Internal::common_subexpression_elimination(e);

@@ -18,6 +18,10 @@ inline std::string operand_name(size_t k) { return fmt::format("{}operand{}", kP
 inline Halide::Expr placeholder(size_t k, ir::Type type, int bits) {
   return Halide::Internal::Variable::make(type_of(type, bits), operand_name(k));
 }
-inline Halide::Expr integer(const std::string& name) { return Halide::Internal::Variable::make(Halide::Int(32), kPlaceholder + name); }
+// An extent or a coordinate. A param, for an RDom may end at nothing else.
+inline Halide::Expr integer(const std::string& name) {
+  const Halide::Type type = Halide::Int(32);
+  return Halide::Internal::Variable::make(type, kPlaceholder + name, Halide::Parameter(type, false, 0, kPlaceholder + name));
+}
 
 }  // namespace lossc::by_hand

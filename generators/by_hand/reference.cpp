@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 
 #include "generators/by_hand/step.h"
@@ -89,17 +90,17 @@ class Rules : public Halide::Internal::IRGraphMutator {
 Reference::Reference(std::vector<ir::Type> types, std::vector<size_t> ranks, size_t out_rank, HalideBody body)
     : types_(std::move(types)), ranks_(std::move(ranks)), out_rank_(out_rank), body_(std::move(body)) {}
 
-// All operands one after the other in one image, for a Callable takes a number of arguments that the program knows; beside it
-// where each begins, and its extents. The result is one row, too.
+// All operands one after the other in one image, for a Callable takes a number of arguments that the program knows; the
+// result is one row, too. Their extents are those of an image that nobody reads, for an RDom may end at such a number.
 Halide::Callable Reference::compile(bool rounds) const {
-  Halide::ImageParam numbers(Halide::Float(64), 1, "numbers"), sizes(Halide::Int(32), 1, "sizes");
+  Halide::ImageParam numbers(Halide::Float(64), 1, "numbers"), sizes(Halide::Int(32), static_cast<int>(std::accumulate(ranks_.begin(), ranks_.end(), out_rank_)), "sizes");
   Halide::Var i("i");
   int at = 0;
+  Expr begin = 0;
   HalideStep step;
   for (size_t k = 0; k < types_.size(); k++) {
-    const Expr begin = sizes(at++);
     HalideReader reader;
-    for (size_t d = 0; d < ranks_[k]; d++) reader.extent.push_back(sizes(at++));
+    for (size_t d = 0; d < ranks_[k]; d++) reader.extent.push_back(sizes.dim(at++).extent());
     reader.read = [=, extents = reader.extent, type = types_[k]](const std::vector<Expr>& place) {
       Expr linear = 0;
       const std::vector<Expr> inside = nearest(place, extents);
@@ -108,8 +109,11 @@ Halide::Callable Reference::compile(bool rounds) const {
       return type == ir::Type::Int ? Halide::cast<int32_t>(value) : type == ir::Type::Bool ? value != Expr(0.0) : value;
     };
     step.in.push_back(reader);
+    Expr count = 1;
+    for (const Expr& extent : reader.extent) count = count * extent;
+    begin = begin + count;
   }
-  for (size_t d = 0; d < out_rank_; d++) step.extent.push_back(sizes(at++));
+  for (size_t d = 0; d < out_rank_; d++) step.extent.push_back(sizes.dim(at++).extent());
   Expr rest = i;
   for (size_t d = out_rank_; d-- > 0;) step.at.insert(step.at.begin(), rest % step.extent[d]), rest = rest / step.extent[d];
   Halide::Func f("by_hand_reference");
@@ -131,7 +135,6 @@ void Reference::evaluate(const std::vector<ir::ByHand::Elements>& operands, cons
   std::vector<double> numbers;
   std::vector<int32_t> sizes;
   for (const auto& operand : operands) {
-    sizes.push_back(static_cast<int32_t>(numbers.size()));
     size_t count = 1;
     for (int64_t extent : operand.shape) count *= static_cast<size_t>(extent), sizes.push_back(static_cast<int32_t>(extent));
     numbers.insert(numbers.end(), operand.data, operand.data + count);
@@ -144,7 +147,8 @@ void Reference::evaluate(const std::vector<ir::ByHand::Elements>& operands, cons
     if (!compiled) compiled = compile(static_cast<bool>(round));
   }
   Halide::Buffer<double> in(numbers.data(), static_cast<int>(numbers.size())), result(out, n);
-  Halide::Buffer<int32_t> extents(sizes.data(), static_cast<int>(sizes.size()));
+  int32_t nobody_reads = 0;
+  Halide::Buffer<int32_t> extents(&nobody_reads, sizes);
   rounding = &round;
   (*compiled)(in, extents, result);
 } catch (const Halide::Error& e) {
