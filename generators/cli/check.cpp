@@ -33,7 +33,8 @@ Json by_hand(const std::vector<Program>& forms) {
   std::set<std::string> names;
   for (const Program& p : forms)
     for (ir::Id node : ir::topological(p.graph, {p.value}))
-      if (const ir::Node& n = p.graph.at(node); n.op == ir::Op::ByHand) names.insert(p.graph.by_hand[static_cast<size_t>(n.sym)]->name);
+      if (const ir::Node& n = p.graph.at(node); n.op == ir::Op::ByHand || n.op == ir::Op::WholeByHand)
+        names.insert(p.graph.by_hand[static_cast<size_t>(n.sym)]->name);
   return names;
 }
 

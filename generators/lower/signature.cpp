@@ -227,6 +227,7 @@ float cost(const StepReader& r) {
     if (r.buffer_of(node) >= 0) return;
     switch (r.g.at(node).op) {
       case Op::Const: case Op::Param: case Op::Index: case Op::Extent: case Op::Load: case Op::ToFloat: case Op::At: break;
+      case Op::WholeByHand: total += 100; break;  // nobody knows; it reads at will because one element is of many
       default: total += ir::transcendental(r.g.at(node).op) ? 10 : 1;
     }
   });
