@@ -143,8 +143,9 @@ void Differentiator::give(Id child, Flow a, IndexSet domain) {
 void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
   const Id key = n.args[1];
   if (g_.plain_index(key) == kNone && g_.free(key) & ir::bit(n.sym)) {
-    const Id t = fresh(n.sym);
-    const Id v = collect(masked(a), key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
+    const Id w = masked(a);
+    const Id t = fresh(n.sym, g_.free(w) | g_.free(key) | g_.free(n.args[0]));
+    const Id v = collect(w, key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
     return give(n.args[0], {kNone, g_.at_index(v, t, g_.index(n.sym))}, 0);
   }
   // A mask that does not concern the place looked up (a dropped row) holds for what is looked up, too.
@@ -263,7 +264,8 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
   std::vector<Id> renamed(args.size(), kNone);
   IndexSet left = n.free & ~kept;  // to be summed away
   for (size_t k : computed) {
-    const Id target = (g_.free(v) | kept | g_.free(args[k])) & ir::bit(dims[k]) ? fresh(dims[k]) : dims[k];
+    const IndexSet taken = g_.free(v) | kept | g_.free(args[k]);
+    const Id target = taken & ir::bit(dims[k]) ? fresh(dims[k], taken | targets_of(dims) | targets_of(renamed)) : dims[k];
     const bool last = k == computed.back();
     const IndexSet keep = kept | targets_of(renamed) | (last ? 0 : g_.free(args[k]));
     v = collect(v, args[k], target, keep);
@@ -285,10 +287,18 @@ IndexSet Differentiator::targets_of(const std::vector<Id>& list) {
   return set;
 }
 
-Id Differentiator::fresh(Id like) {
+// A name that is not among those taken. A set of indices has 64 bits, and a stencil needs a name for each of its neighbours:
+// when they get scarce, those made before serve again.
+Id Differentiator::fresh(Id like, IndexSet taken) {
+  constexpr size_t kPlenty = 40, kMost = 63;
+  if (g_.indices.size() >= kPlenty)
+    for (Id k : fresh_)
+      if (g_.indices[k].axis == g_.indices[like].axis && !(taken & ir::bit(k))) return k;
   g_.indices.push_back({fmt::format("{}{}", g_.indices[like].name, g_.indices.size()), g_.indices[like].axis});
-  if (g_.indices.size() > 63) throw DefinitionError(fmt::format("loss '{}': too many indices", p_.name));
-  return static_cast<Id>(g_.indices.size() - 1);
+  if (g_.indices.size() > kMost)
+    throw DefinitionError(fmt::format("loss '{}': the derivative needs more than {} indices; not supported yet", p_.name, kMost));
+  fresh_.push_back(static_cast<Id>(g_.indices.size() - 1));
+  return fresh_.back();
 }
 
 // Renames from[k] to dims[k]; where the new name is taken by another dimension the two are exchanged.

@@ -36,7 +36,7 @@ class Differentiator {
   ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);
   void into_tensor(ir::Id node, const Flow& a);
   static ir::IndexSet targets_of(const std::vector<ir::Id>& list);
-  ir::Id fresh(ir::Id like);
+  ir::Id fresh(ir::Id like, ir::IndexSet taken);
   ir::Id to_dims(ir::Id v, std::vector<ir::Id> from, const std::vector<ir::Id>& dims);
 
   // gradient_rules.cpp: the local derivative of every operation.
@@ -66,6 +66,7 @@ class Differentiator {
 
   Program& p_;
   ir::Graph& g_;
+  std::vector<ir::Id> fresh_;
   std::set<ir::Id> active_;
   std::map<ir::Id, std::vector<Flow>> terms_;
   std::map<ir::Id, ir::Id> tensor_;

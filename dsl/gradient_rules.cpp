@@ -193,7 +193,7 @@ void Differentiator::through_reduce(Id node, const Flow& a) {
     }
     case ReduceKind::Prod: {
       // The product of the others, not product/body: a single zero has a derivative.
-      const Id t = fresh(n.sym);
+      const Id t = fresh(n.sym, domain | g_.free(a.value) | (a.mask == kNone ? 0 : g_.free(a.mask)));
       const Id self = g_.binary(Op::Eq, g_.index(t), g_.index(n.sym));
       const Id others = g_.reduce(ReduceKind::Prod, t, g_.select(self, g_.constant(1), g_.swap_indices(body, n.sym, t)));
       return give(body, {a.mask, g_.binary(Op::Mul, a.value, others)}, domain);

@@ -69,7 +69,10 @@ Id Differentiator::before(const ir::Node& scan, Id node, Id tensor, const std::v
       later.emplace_back(dims[k], at[k]);
       continue;
     }
-    const Id name = fresh(dims[k]);
+    ir::IndexSet taken = g_.free(value) | g_.free(first) | targets_of(dims);
+    for (Id place : at) taken |= g_.free(place);
+    for (const auto& [from, to] : later) taken |= ir::bit(from) | g_.free(to);
+    const Id name = fresh(dims[k], taken);
     move(dims[k], g_.index(name));
     later.emplace_back(name, at[k]);
   }

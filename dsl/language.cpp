@@ -28,8 +28,10 @@ Expr arithmetic(Op op, Arg a, Arg b) {
 
 const ir::Axis& axis_of(Id index) { return G().axes[G().indices[index].axis]; }
 
-// How many of the caller's dimensions a flat axis takes is known from how many are left over: one can be told, not two.
-void check_flat(const std::vector<Id>& dims, const std::string& what) {
+// Of a tensor that crosses the C interface. How many of its dimensions a flat axis takes is known from how many are left
+// over: one can be told, not two.
+void check_dims(const std::vector<Id>& dims, const std::string& what) {
+  if (dims.size() > 4) B().fail(fmt::format("{} has {} dimensions; at most 4 are supported", what, dims.size()));
   Id first = ir::kNone;
   for (Id i : dims) {
     if (!axis_of(i).flat) continue;
@@ -52,8 +54,7 @@ Id add_tensor(const char* name, std::initializer_list<Index> dims, const char* d
                            "wants an index of its own, as twin({1}, \"k\")", name, G().indices[i->id].name));
     if (!B().absent(i->id)) t.dims.push_back(i->id);
   }
-  check_flat({t.dims.begin(), t.dims.end()}, fmt::format("tensor '{}'", name));
-  if (t.dims.size() > 4) B().fail(fmt::format("tensor '{}' has {} dimensions; at most 4 are supported", name, t.dims.size()));
+  check_dims({t.dims.begin(), t.dims.end()}, fmt::format("tensor '{}'", name));
   G().tensors.push_back(std::move(t));
   return static_cast<Id>(G().tensors.size() - 1);
 }
@@ -199,10 +200,11 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
     const ir::Node* shorter = got.length == ir::kNone ? nullptr : &G().at(got.length);
     const bool within = shorter && shorter->op == Op::Sub && shorter->args[0] == G().extent(G().indices[t.dims[k]].axis) &&
                         G().at(shorter->args[1]).op == Op::Const && G().at(shorter->args[1]).value >= 0;
-    if (&want != &got && !within)
-      b.fail(fmt::format("`{}`: index '{}' runs over axis {}, but dimension {} of tensor '{}' over axis {}; it is declared as {}",
-                         element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,
-                         element(t.name, plain_indices(t.dims))));
+    if (&want == &got || within) continue;
+    const bool elsewhere = std::any_of(t.dims.begin(), t.dims.end(), [&](Id d) { return &axis_of(d) == &got; });
+    b.fail(fmt::format("`{}`: index '{}' runs over axis {}, but dimension {} of tensor '{}' over axis {}; it is declared as {}{}",
+                       element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,
+                       element(t.name, plain_indices(t.dims)), elsewhere ? "" : "; to look up at a place of that number, add 0 to the index"));
   }
   return {G().load(id, at)};
 }
@@ -396,7 +398,7 @@ Expr min(Arg a, Arg b) { return arithmetic(Op::Min, a, b); }
 // ---- derivatives -----------------------------------------------------------------------------------------------
 
 Expr stop_gradient(Arg e) {
-  if (G().at(e.node).carried) B().fail("stop_gradient of what a scan carries is not supported inside its step", e.where);
+  if (G().at(e.node).carried) B().fail("stop_gradient of what a scan carries is not supported inside its step; stop that of the result, outside", e.where);
   return {G().unary(Op::StopGradient, e.node)};
 }
 Expr straight_through(Arg value, Arg surrogate) {
@@ -433,7 +435,7 @@ void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
   B().locate(w);
   if (p.value != ir::kNone) B().fail("a definition states its loss once");
   p.rows = B().present(rows);
-  check_flat(p.rows, "the loss");
+  check_dims(p.rows, "the loss");
   p.value = B().as_float(value);
   p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr{valid.node});
   p.mean_weight = mean.weight.node < 0 ? G().constant(1) : B().as_float(mean.weight);
@@ -448,7 +450,7 @@ void loss_total(Arg value, Where w) { loss_per(Indices({}), value, {}, {}, w); }
 
 void output(const char* name, Indices indices, Arg value, const char* doc) {
   B().program.outputs.push_back({name, doc, B().present(indices), value.node, false});
-  check_flat(B().present(indices), fmt::format("output '{}'", name));
+  check_dims(B().present(indices), fmt::format("output '{}'", name));
   check_free(value.node, B().present(indices), "output");
 }
 void new_state(const char* name, Indices indices, Arg value, const char* doc) {

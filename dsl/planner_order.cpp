@@ -25,11 +25,16 @@ Id Planner::choose_row(const std::vector<Id>& roots) const {
   };
   collect(roots[0]);
   std::map<Id, int> wide;
+  std::set<Id> selected;
   for (Id node : ir::topological(g_, roots)) {
+    const ir::Node& n = g_.at(node);
+    if (n.op == Op::Reduce && (n.kind == ir::ReduceKind::ArgMax || n.kind == ir::ReduceKind::ArgMin)) selected.insert(n.sym);
     const std::vector<Id> free = members(g_.free(node));
     if (free.size() < 2 || like_a_tensor(g_.free(node))) continue;
     for (Id k : free) wide[k]++;
   }
+  // Which of the rows an argmax chose cannot be told from those of the panels: such rows are not cut.
+  std::erase_if(sums, [&](Id k) { return selected.count(k) > 0; });
   auto best = std::max_element(sums.begin(), sums.end(), [&](Id a, Id b) { return wide[a] < wide[b]; });
   return best == sums.end() ? kNone : *best;
 }

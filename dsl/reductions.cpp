@@ -50,6 +50,18 @@ Expr masked_reduce(ReduceKind kind, Index over, Arg e, Mask where) {
   return {reduce(kind, over, masked(x, where, ir::identity(kind)))};
 }
 
+// max(i, e) may have been meant as the greater of two. Silence would make a wrong number of it.
+Expr extremum(ReduceKind kind, const char* word, Index over, Arg e, Mask where) {
+  const Id x = B().as_float(e);
+  const ir::IndexSet present = G().free(x) | (where.node < 0 ? 0 : G().free(where.node));
+  if (!B().absent(over.id) && !(present & ir::bit(over.id))) {
+    const std::string &index = G().indices[over.id].name, shown = B().show(e.node);
+    B().fail(fmt::format("`{0}({1}, {2})` is over all {1}, but `{2}` does not depend on {1}; of the two numbers it is {0}({1} + 0, {2})",
+                         word, index, shown), e.where);
+  }
+  return masked_reduce(kind, over, e, where);
+}
+
 // The parts of a stable log-sum-exp over `over`: shift, exponentials (0 where masked) and their sum.
 struct Softmax {
   Id shift, e, total;
@@ -87,8 +99,8 @@ Id look_up(Id node, Id index, Id key) {
 
 Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m); }
 Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m); }
-Expr max(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Max, over, e, m); }
-Expr min(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Min, over, e, m); }
+Expr max(Index over, Arg e, Mask m) { return extremum(ReduceKind::Max, "max", over, e, m); }
+Expr min(Index over, Arg e, Mask m) { return extremum(ReduceKind::Min, "min", over, e, m); }
 Expr argmax(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMax, over, e, m); }
 Expr argmin(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::ArgMin, over, e, m); }
 

@@ -65,7 +65,7 @@ struct Chooser {
     });
     local = local && (once == 0 || writers == 1);
     l.border = local ? Border::Local : Border::Whole;
-    if (!output) l.row_dim = local && in_panels >= 0 ? static_cast<uint8_t>(in_panels) : 4;
+    if (!output) l.row_dim = local && in_panels >= 0 ? static_cast<uint8_t>(in_panels) : kNoRows;
   }
 
   // Pieces of a step outside panel loops so small that what a worker converts for one stays in its cache; and room for

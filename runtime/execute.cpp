@@ -59,7 +59,7 @@ struct Executor {
     for (int d = 0; d < buffer.ndim; ++d) dims[d] = {0, l.extent[d], view.stride[d], 0};
     if (view.local) {  // in the caller's coordinates; what lies past the slice is not there
       const Slice slice{call.worker, cut_dim(step, arg, l, call.in_panel), call.cut0, call.cut1};
-      int32_t stride[4];
+      int32_t stride[kMostDims];
       out->host = locate(run, b, slice, stride);
       for (int d = 0; d < buffer.ndim; ++d) dims[d].stride = stride[d];
       if (buffer.storage == Storage::Input) dims[slice.dim].extent = slice.end;
@@ -73,7 +73,7 @@ struct Executor {
       dims[d].extent = 1;
       out->host += int64_t{dims[d].stride} * call.place[k] * l.elem_bytes;
     }
-    if (!call.in_panel || l.row_dim == 4 || !(cropped || buffer.storage == Storage::Panel)) return;
+    if (!call.in_panel || l.row_dim == kNoRows || !(cropped || buffer.storage == Storage::Panel)) return;
     HalideDim& rows = dims[l.row_dim];
     rows.min = call.row0;
     rows.extent = call.row1 - call.row0;
@@ -146,7 +146,7 @@ struct Executor {
     kernel_heap.n = 0;
     void* args[kMaxStepArgs];
     HalideBuffer buffers[kMaxStepArgs];
-    HalideDim dims[kMaxStepArgs][4];
+    HalideDim dims[kMaxStepArgs][kMostDims];
     for (int k = 0; k < step.n_args; ++k) {
       const Arg& arg = v.args[step.first_arg + k];
       if (arg.kind == ArgKind::Heap) {

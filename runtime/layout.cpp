@@ -61,7 +61,7 @@ struct Layouter {
     BufferLayout& l = form.buffers[b];
     l = {};
     l.at = l.partials = l.saved_at = kNowhere;
-    l.row_dim = 4;
+    l.row_dim = kNoRows;
     l.elem_bytes = static_cast<uint8_t>(elem_bytes(buffer.elem, plan.shapes.dtype_bits));
     for (int d = 0; d < buffer.ndim; ++d) {
       const Dim dim = buffer.dims[d];
@@ -105,7 +105,7 @@ struct Layouter {
     const Buffer& buffer = v.buffers[b];
     BufferLayout &before = form.buffers[b], &after = form.buffers[buffer.continues];
     const size_t place = static_cast<size_t>(before.stride[buffer.place_dim]) * before.elem_bytes;
-    std::copy_n(before.stride, 4, after.stride);
+    std::copy_n(before.stride, kMostDims, after.stride);
     after.bytes = before.bytes - place;
     after.at = before.at + (buffer.backward ? 0 : place);
     if (buffer.backward) before.at += place;
@@ -164,7 +164,7 @@ struct Layouter {
     int workers;
     int64_t rows;
     users(b, &workers, &rows);
-    if (l.row_dim < 4)
+    if (l.row_dim != kNoRows)
       l.bytes = std::max(l.bytes, slice_bytes(form, b, l.row_dim, rows));
     if (l.bytes / l.elem_bytes > INT_MAX) {
       return fail(err, LOSSC_E_UNSUPPORTED, "%s: one row of %s has too many elements to be converted", plan.loss->name,
@@ -181,7 +181,7 @@ struct Layouter {
     Bits seen;
     each_panel_step(pass, [&](int, const Step& step) {
       each_buffer(step, [&](int b, bool) {
-        if (seen.test(b) || form.buffers[b].row_dim == 4) return;
+        if (seen.test(b) || form.buffers[b].row_dim == kNoRows) return;
         seen.set(b);
         const Buffer& buffer = v.buffers[b];
         if (buffer.storage == Storage::Panel) slots[buffer.slot] = std::max(slots[buffer.slot], row_bytes(b));
@@ -264,7 +264,7 @@ struct Layouter {
     *workers = 1;
     *rows = 1;
     const BufferLayout& own = form.buffers[b];
-    for (int p = 0; p < v.n_passes && v.buffers[b].storage == Storage::Panel && own.row_dim < 4; ++p) {
+    for (int p = 0; p < v.n_passes && v.buffers[b].storage == Storage::Panel && own.row_dim != kNoRows; ++p) {
       for (int s = v.passes[p].first_once; s < v.passes[p].first_once + v.passes[p].n_once; ++s) {
         if (!form.active.steps.test(s)) continue;
         each_buffer(v.steps[s], [&](int other, bool) {
@@ -288,7 +288,7 @@ struct Layouter {
     const Buffer& buffer = v.buffers[b];
     BufferLayout& l = form.buffers[b];
     if (l.border == Border::None && buffer.storage == Storage::Output && !wanted_by_others(b)) return LOSSC_OK;
-    LOSSC_TRY(pack(b, l.row_dim < 4 ? l.extent[l.row_dim] : 1, err));
+    LOSSC_TRY(pack(b, l.row_dim != kNoRows ? l.extent[l.row_dim] : 1, err));
     if (form.saved.test(b)) {
       l.saved_at = form.saved_size;
       form.saved_size += static_cast<size_t>(round_up(static_cast<int64_t>(l.bytes), kAlign));

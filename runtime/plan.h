@@ -51,13 +51,14 @@ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // run, before or after everything.
 enum class Border : uint8_t { None, Local, Whole };
 
+inline constexpr uint8_t kNoRows = kMostDims;
 struct BufferLayout {
-  int32_t extent[4];  // innermost first; Panel: of a full panel
-  int32_t stride[4];  // in workspace; tensors of the caller bring their own
+  int32_t extent[kMostDims];  // innermost first; Panel: of a full panel
+  int32_t stride[kMostDims];  // in workspace; tensors of the caller bring their own
   uint8_t elem_bytes;
-  uint8_t row_dim;    // dimension of kind Rows (of a local input: that which panels cut), 4: none
+  uint8_t row_dim;    // dimension of kind Rows (of a local input: that which panels cut), kNoRows: none
   Border border;      // None: it is not there, or no run can need it
-  int8_t arg_dim[4];  // Input, Output: dimension of the argument behind each one, -1: none (extent 1)
+  int8_t arg_dim[kMostDims];  // Input, Output: dimension of the argument behind each one, -1: none (extent 1)
   size_t bytes;       // one copy
   size_t at;          // in the workspace: first copy; Panel, Local: that of worker 0. kNowhere: not there
   size_t partials;    // Accumulator: copies of the other workers
@@ -67,7 +68,7 @@ struct BufferLayout {
 // The dimension along which a step touches no more of a caller's tensor than its own rows (Arg::own), -1: none.
 inline int cut_dim(const Step& step, const Arg& arg, const BufferLayout& l, bool in_panel) {
   if (!arg.written) return arg.own;
-  return !in_panel ? step.split_dim : l.row_dim < 4 ? l.row_dim : -1;
+  return !in_panel ? step.split_dim : l.row_dim != kNoRows ? l.row_dim : -1;
 }
 
 struct PassLayout {
@@ -140,7 +141,7 @@ void explain(const Plan& plan, Text* text);
 // Where a buffer is in this run, all of it; partials and panels are found from it by BufferLayout.
 struct View {
   uint8_t* host;
-  int32_t stride[4];
+  int32_t stride[kMostDims];
   bool local;  // host is worker 0's memory for its own rows
 };
 

@@ -42,13 +42,17 @@ struct Dim {
 
 enum class Merge : uint8_t { None, Sum, Max, Min, Prod, Or, And };
 
+// Of a buffer, and loops of a step. A caller's tensor has fewer (tensor.h), but a window over a volume, and its derivative,
+// loop over the places of both at once.
+inline constexpr int kMostDims = 8;
+
 struct Buffer {
   const char* name;
   Storage storage;
   Elem elem;
   Merge merge;     // Accumulator only: identity to start from, operation to merge with
-  uint8_t ndim;    // 0..4
-  Dim dims[4];     // innermost first. Tiled matrices are {TileInner c, Full|Rows r, TileOuter c}
+  uint8_t ndim;
+  Dim dims[kMostDims];  // innermost first. Tiled matrices are {TileInner c, Full|Rows r, TileOuter c}
   int16_t tensor;  // Input, Output: which
   int16_t slot;    // Panel: memory slot, counted from 0
   bool saved;      // small (at most one axis): may be kept from forward to backward instead of computed again
@@ -100,7 +104,7 @@ struct Step {
   int8_t k_axis;           // Contract*: axis summed over (its extent is the NN form's k_extent)
   float flops;             // per element of the iteration domain, transcendental functions counted as 10
   uint8_t n_domain;        // axes of the iteration domain (reduced ones included), for cost and explain
-  int8_t domain[4];
+  int8_t domain[kMostDims];
   Walk walk;
   int8_t walk_in, walk_out;  // the dimension walked, of the buffer read and of the one written
   // Loop. `depth`: loops around it.

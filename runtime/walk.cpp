@@ -81,7 +81,7 @@ void invert(Row<const int32_t> order, Row<int32_t> rank) {
 void walk(Walk what, const HalideBuffer& in, int in_dim, const HalideBuffer& out, int out_dim, void* memory) {
   const HalideDim along = in.dim[in_dim];
   const int others = out.dimensions - 1;
-  int32_t at[4] = {};
+  int32_t at[kMostDims] = {};
   for (;;) {
     int64_t from = 0, to = 0;
     bool empty = false;

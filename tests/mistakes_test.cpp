@@ -53,6 +53,21 @@ TEST(Mistake, IndicesInTheWrongOrder) {
     HERE; loss_per(n, sum(c, x(c, n)));
   });
 }
+TEST(Mistake, AnIndexThatIsMeantAsAPosition) {
+  expect_told("`x(n/2)`: index 'n/2' runs over axis N/2, but dimension 1 of tensor 'x' over axis N; it is declared as x(n); to look up "
+              "at a place of that number, add 0 to the index", [] {
+    auto n = axis("N"), h = derived_axis("N/2", extent(n) / 2);
+    auto x = tensor("x", {n}, "scores");
+    HERE; loss_per(h, x(h));
+  });
+}
+TEST(Mistake, AReductionWhereTheLesserOfTwoIsMeant) {
+  expect_told("`min(c, (M - 1))` is over all c, but `(M - 1)` does not depend on c; of the two numbers it is min(c + 0, (M - 1))", [] {
+    auto n = axis("N"), c = axis("C"), m = axis("M");
+    auto x = tensor("x", {n, c}, "scores"), y = tensor("y", {n, m}, "scores of fewer classes");
+    HERE; loss_per(n, sum(c, x(n, c) * y(n, min(c, extent(m) - 1))));
+  });
+}
 TEST(Mistake, AnIndexTooFew) {
   expect_told("tensor 'x' has 2 dimensions, x(n, c), but is used with 1: x(n)", [] {
     auto n = axis("N"), c = axis("C");

@@ -48,6 +48,17 @@ TEST(Plan, GradientThroughASortOfProjections) {
   });
 }
 
+// Clusters of which each row chooses one: the wide loops are over the clusters, but they cannot be cut into panels.
+TEST(Plan, ATotalOfWhatWasSelected) {
+  expect_sound([] {
+    auto n = axis("N"), d = axis("D"), k = axis("K");
+    auto l = twin(k, "l");
+    auto x = input("x", {n, d}), q = input("q", {n, k});
+    auto centre = sum(n, x(n, d), argmax(k, q(n, k)) == k);
+    loss_total(mean(k, log(sum(l, exp(cosine(d, centre, at(centre, k, l)))))));
+  });
+}
+
 // Walked, then multiplied: along the rows, and along the other index.
 TEST(Plan, ProductOfRunningSums) {
   expect_sound([] {

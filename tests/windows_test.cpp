@@ -51,6 +51,22 @@ TEST(Windows, ASingleElementIsItsOwnMirrorImage) {
   EXPECT_EQ(out.gradient.at("x"), Values{7});
 }
 
+// Opening an image, twice: hundreds of lookups at different places, of which each needs a name in the derivative.
+TEST(Windows, MayBeManyInOneAnother) {
+  check(
+      [] {
+        auto n = axis("N"), h = axis("H"), w = axis("W");
+        auto x = input("x", {n, h, w});
+        const auto near = [&](Expr e, int down, int right) {
+          return padded(padded(e, h, h + down, Border::Edge), w, w + right, Border::Edge);
+        };
+        const auto erode = [&](Expr e) { return min(min(near(e, -1, 0), near(e, 1, 0)), min(near(e, 0, -1), near(e, 0, 1))); };
+        const auto dilate = [&](Expr e) { return max(max(near(e, -1, 1), near(e, 1, -1)), max(near(e, 0, -1), near(e, 0, 1))); };
+        loss_per(n, sum(h, sum(w, sq(dilate(erode(x(n, h, w)))))));
+      },
+      sum_of({{"x", uniform({2, 4, 3}, -1, 1)}}));
+}
+
 TEST(Windows, GaussianSumsToOne) {
   const Outcome out = evaluate(
       [] {

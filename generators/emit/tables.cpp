@@ -97,7 +97,9 @@ class FormMaker {
 
   void add_buffer(const plan::Buffer& b) {
     const std::vector<rt::Dim> dims = dims_of(b);
-    if (dims.size() > 4) throw DefinitionError(fmt::format("loss '{}': {} has more than 4 dimensions; not supported yet", loss_, b.name));
+    if (dims.size() > rt::kMostDims)
+      throw DefinitionError(fmt::format("loss '{}': {} has {} dimensions, more than {}; not supported yet", loss_, b.name, dims.size(),
+                                        rt::kMostDims));
     rt::Buffer row{.name = nullptr,
                    .storage = storage(b.storage),
                    .elem = elem(b.elem),
@@ -211,8 +213,9 @@ class FormMaker {
     std::vector<ir::Id> domain = s.domain;
     if (s.over != ir::kNone && std::find(domain.begin(), domain.end(), s.over) == domain.end())
       domain.push_back(s.over);
-    if (domain.size() > 4) {
-      throw DefinitionError(fmt::format("loss '{}': `{}` loops over more than 4 indices; not supported yet", loss_, s.text));
+    if (domain.size() > rt::kMostDims) {
+      throw DefinitionError(fmt::format("loss '{}': `{}` loops over {} indices, more than {}; not supported yet", loss_, s.text,
+                                        domain.size(), rt::kMostDims));
     }
     row->n_domain = static_cast<uint8_t>(domain.size());
     for (size_t k = 0; k < domain.size(); k++) row->domain[k] = axis_of(domain[k]);
