@@ -22,4 +22,13 @@ HessianProduct add_hessian_product(Program& p) {
   return out;
 }
 
+Program hessian_program(Program p) {
+  const HessianProduct h = add_hessian_product(p);
+  p.loss = h.slope;
+  p.loss_rows = ir::kNone;
+  p.gradients = h.products;
+  p.outputs.clear();
+  return p;
+}
+
 }  // namespace lossc

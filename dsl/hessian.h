@@ -17,4 +17,8 @@ struct HessianProduct {
 // (lgamma: that would be trigamma).
 HessianProduct add_hessian_product(Program& program);
 
+// The same as a program of its own, to be planned and compiled like any other: its loss is the slope, its gradients are the
+// products, and it has no loss for each row (loss_rows is kNone) and no further outputs.
+Program hessian_program(Program program);
+
 }  // namespace lossc

@@ -34,32 +34,31 @@ Planner::Planner(const Program& program, std::map<int, std::set<Id>> shared)
 }
 
 Plan Planner::run() {
-  std::vector<Id> roots{program_.loss, program_.loss_rows};
+  const bool per_row = program_.loss_rows != kNone;
+  std::vector<Id> roots{program_.loss};
+  if (per_row) roots.push_back(program_.loss_rows);
   for (const Gradient& gr : program_.gradients) roots.push_back(gr.node);
   for (const NamedOutput& o : program_.outputs) roots.push_back(o.node);
   roots = normalise_contractions(g_, roots);
   plan_.row = choose_row(roots);
   choose_scans(roots);
   choose_tiles(roots);
-  root_rows_ = {false, true};
+  root_rows_ = {false};
+  if (per_row) root_rows_.push_back(!program_.rows.empty());
   for (const Gradient& gr : program_.gradients)
     root_rows_.push_back(plan_.row != kNone && (set_of(g_.tensors[gr.tensor].dims) & ir::bit(plan_.row)));
   for (const NamedOutput& o : program_.outputs)
     root_rows_.push_back(plan_.row != kNone && (set_of(o.indices) & ir::bit(plan_.row)));
-  if (program_.rows.empty()) root_rows_[1] = false;
   choose_passes(roots);
-  build_root(roots[0], 0, {}, "loss");
-  build_root(roots[1], 1, program_.rows, "loss_rows");
-  Id at = 2;
+  size_t root = 0;
+  build_root(roots[root++], 0, {}, "loss");
+  if (per_row) build_root(roots[root++], 1, program_.rows, "loss_rows");
+  Id output = 2;
   for (const Gradient& gr : program_.gradients) {
     const ir::Tensor t = g_.tensors[gr.tensor];
-    build_root(roots[at], at, t.dims, "d_" + t.name);
-    at++;
+    build_root(roots[root++], output++, t.dims, "d_" + t.name);
   }
-  for (const NamedOutput& o : program_.outputs) {
-    build_root(roots[at], at, o.indices, o.name);
-    at++;
-  }
+  for (const NamedOutput& o : program_.outputs) build_root(roots[root++], output++, o.indices, o.name);
   sum_up_loops();
   drop_unused();
   for (Pass& p : plan_.passes) merge_list(p.once), merge_list(p.panel);
