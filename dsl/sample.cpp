@@ -274,7 +274,7 @@ size_t not_finite(const Program& p, SampleOptions o, const std::vector<Domain>& 
   };
   for (o.seed = 1; o.seed <= 6; o.seed++) {
     Oracle oracle(p.graph, oracle_inputs(p, Sampler(p, o, domains).run()));
-    add(oracle.evaluate(p.loss_rows, p.rows));
+    add(p.loss_rows == ir::kNone ? oracle.evaluate(p.loss) : oracle.evaluate(p.loss_rows, p.rows));
     for (const Gradient& g : p.gradients) add(oracle.evaluate(g.node, p.graph.tensors[g.tensor].dims));
   }
   return bad;
@@ -342,6 +342,19 @@ std::vector<std::map<std::string, std::string>> runtime_choices(const Program& p
 Case sample(const Program& program, const SampleOptions& options) {
   const SampleOptions o = that_fit(program, options);
   return Sampler(program, o, choose_domains(program, o)).run();
+}
+
+Case with_directions(Case c, const Program& program, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  for (const Gradient& g : program.gradients) {
+    const std::string& name = program.graph.tensors[g.tensor].name;
+    if (!c.inputs.count(name)) continue;
+    Array direction = c.inputs.at(name);
+    for (double& v : direction.data) v = uniform(random);
+    c.inputs["direction_" + name] = direction;
+  }
+  return c;
 }
 
 }  // namespace lossc

@@ -51,4 +51,7 @@ std::vector<std::map<std::string, std::string>> runtime_choices(const Program& p
 // for its unstressed sibling, so that the domain is right and only the stress is not.
 Case sample(const Program& program, const SampleOptions& options);
 
+// The same call, and a direction in [-1, 1) for each differentiable input: a call of hessian_program(program).
+Case with_directions(Case c, const Program& program, unsigned seed);
+
 }  // namespace lossc

@@ -83,7 +83,7 @@ void explain_types(const Plan& plan, Text* text) {
 }  // namespace
 
 void explain(const Plan& plan, Text* text) {
-  const char* modes[] = {"", "forward", "backward", "forward and backward"};
+  const char* modes[] = {"", "forward", "backward", "forward and backward", "Hessian product"};
   const char* reductions[] = {"none", "sum", "mean"};
   text->add("%s f%d %s, reduction %s, %s, at most %d thread%s\n", plan.loss->name, plan.shapes.dtype_bits,
             modes[plan.mode], reductions[plan.reduction], plan.isa_info().name, plan.workers,

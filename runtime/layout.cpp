@@ -377,7 +377,7 @@ struct Layouter {
       if (v.buffers[b].continues >= 0 && form.active.buffers.test(b)) place_continued(b);
     }
     form.workspace_size = static_cast<size_t>(at);
-    if (plan.mode == (LOSSC_FORWARD | LOSSC_BACKWARD) || form.saved == Bits{}) form.saved_size = 0;
+    if (!is_half(plan.mode) || form.saved == Bits{}) form.saved_size = 0;
     return LOSSC_OK;
   }
 };
@@ -386,8 +386,7 @@ struct Layouter {
 
 lossc_status lay_out(const Plan& plan, Form* form, lossc_error* err) {
   const Variant& v = *form->variant;
-  const bool split = plan.mode != (LOSSC_FORWARD | LOSSC_BACKWARD);
-  form->saved = split ? saved_buffers(*plan.loss, v, plan.reduction) : Bits{};
+  form->saved = is_half(plan.mode) ? saved_buffers(*plan.loss, v, plan.reduction) : Bits{};
   const uint32_t wanted = outputs_of(*plan.loss, plan.mode, plan.reduction);
   form->outputs = 0;
   for (int b = 0; b < v.n_buffers; ++b) {

@@ -53,6 +53,10 @@ uint32_t lossc_abi_version(void) { return LOSSC_ABI_VERSION; }
 
 const char* lossc_loss_name(const lossc_loss* loss) { return loss == nullptr ? "" : table(loss).name; }
 
+const lossc_loss* lossc_loss_hvp(const lossc_loss* loss) {
+  return loss == nullptr ? nullptr : reinterpret_cast<const lossc_loss*>(table(loss).hessian);
+}
+
 const lossc_doc* lossc_loss_doc(const lossc_loss* loss) { return reinterpret_cast<const lossc_doc*>(loss); }
 
 size_t lossc_loss_arg_count(const lossc_loss* loss) {

@@ -13,8 +13,9 @@ namespace {
 // ---- the description ----------------------------------------------------------------------------------------------
 
 lossc_status check_numbers(const Loss& loss, const lossc_plan_desc& desc, lossc_error* err) {
-  if (desc.mode < 1 || desc.mode > 3)
-    return fail(err, LOSSC_E_ARGUMENT, "mode is %d, want LOSSC_FORWARD (1), LOSSC_BACKWARD (2) or both (3)", desc.mode);
+  if (desc.mode < 1 || desc.mode > 4)
+    return fail(err, LOSSC_E_ARGUMENT, "mode is %d, want LOSSC_FORWARD (1), LOSSC_BACKWARD (2), both (3) or LOSSC_HVP (4)",
+                desc.mode);
   if (desc.reduction < 0 || desc.reduction > 2)
     return fail(err, LOSSC_E_ARGUMENT, "reduction is %d, want LOSSC_REDUCE_NONE (0), SUM (1) or MEAN (2)",
                 desc.reduction);
@@ -37,7 +38,7 @@ lossc_status check_numbers(const Loss& loss, const lossc_plan_desc& desc, lossc_
   if (desc.n_inputs != loss.n_inputs || (desc.inputs == nullptr && loss.n_inputs > 0))
     return fail(err, LOSSC_E_ARGUMENT, "inputs: %zu given, %s has %d", desc.inputs == nullptr ? 0 : desc.n_inputs,
                 loss.name, loss.n_inputs);
-  if (!(desc.mode & LOSSC_FORWARD) && n_gradients(loss) == 0)
+  if (desc.mode == LOSSC_BACKWARD && n_gradients(loss) == 0)
     return fail(err, LOSSC_E_UNSUPPORTED, "mode is LOSSC_BACKWARD, but %s has no gradient", loss.name);
   return LOSSC_OK;
 }
@@ -126,6 +127,11 @@ lossc_status check_limits(const Plan& plan, const Variant& v, lossc_error* err) 
 // image and class, or a class), so the form says it, not the loss.
 Argument rows_argument(const Loss& loss, const Variant& form) {
   Argument a = loss.outputs[1];
+  if (form.n_rows >= 0) {
+    a.ndim = static_cast<uint8_t>(form.n_rows);
+    std::copy_n(form.rows, form.n_rows, a.dims);
+    return a;
+  }
   for (int b = 0; b < form.n_buffers; ++b) {
     const Buffer& buffer = form.buffers[b];
     if (buffer.storage != Storage::Output || buffer.tensor != 1) continue;
@@ -164,6 +170,18 @@ lossc_status bind_inputs(const lossc_plan_desc& desc, Plan* plan, lossc_error* e
     for (int d = 0; d < bound.ndim; ++d) elements *= static_cast<size_t>(bound.extent[d]);
     plan->labels_at[i] = plan->labels_size;
     plan->labels_size += (elements * sizeof(int32_t) + kAlign - 1) / kAlign * kAlign;
+  }
+  return LOSSC_OK;
+}
+
+// Directions come after the loss's own inputs, one for each differentiable one.
+lossc_status check_directions(const Plan& plan, lossc_error* err) {
+  const Loss& loss = *plan.loss;
+  for (int i = 0, d = loss.n_inputs - n_gradients(loss); plan.mode == LOSSC_HVP && d < loss.n_inputs; ++i) {
+    if (!loss.inputs[i].differentiable) continue;
+    if (plan.input_given[d] && !plan.input_given[i])
+      return fail(err, LOSSC_E_ARGUMENT, "%s: given, but %s is NULL", loss.inputs[d].name, loss.inputs[i].name);
+    ++d;
   }
   return LOSSC_OK;
 }
@@ -323,6 +341,7 @@ lossc_status create(const Loss& loss, const lossc_plan_desc& desc, Plan* plan, l
   LOSSC_TRY(check_options(loss, desc, plan->choice, err));
   LOSSC_TRY(pick_isa(loss, desc.isa, &plan->isa, err));
   LOSSC_TRY(bind_inputs(desc, plan, err));
+  LOSSC_TRY(check_directions(*plan, err));
   LOSSC_TRY(lay_out_all(plan, err));
   plan->saved_id = hash_of_problem(*plan).value;
   plan->digest = digest_of(*plan);
@@ -339,6 +358,20 @@ lossc_status check_loss(const Loss& loss, lossc_error* err) {
   return fits ? LOSSC_OK : fail(err, LOSSC_E_INTERNAL, "%s: larger than the runtime's tables", loss.name);
 }
 
+// A loss and its Hessian products are tables of their own; either names the products.
+lossc_status choose_tables(const Loss& loss, int mode, const Loss** out, lossc_error* err) {
+  const bool products = loss.hessian == &loss;
+  *out = mode == LOSSC_HVP ? loss.hessian : &loss;
+  if (products && mode != LOSSC_HVP)
+    return fail(err, LOSSC_E_ARGUMENT, "mode is %d, but lossc_hvp_%s is for LOSSC_HVP (%d)", mode, loss.name, LOSSC_HVP);
+  if (*out == nullptr && loss.no_hessian != nullptr)
+    return fail(err, LOSSC_E_UNSUPPORTED, "no Hessian products of %s: %s", loss.name, loss.no_hessian);
+  if (*out == nullptr)
+    return fail(err, LOSSC_E_UNSUPPORTED, "the Hessian products of %s are not linked: name lossc_hvp_%s (LOSSC_DECLARE_HVP)",
+                loss.name, loss.name);
+  return *out == &loss ? LOSSC_OK : check_loss(**out, err);
+}
+
 }  // namespace
 }  // namespace lossc::rt
 
@@ -353,9 +386,11 @@ extern "C" lossc_status lossc_plan_create(const lossc_loss* loss, const lossc_pl
   LOSSC_TRY(check_loss(table, err));
   lossc_plan_desc desc;
   LOSSC_TRY(read_sized(given, &desc, sizeof desc, offsetof(lossc_plan_desc, options), "lossc_plan_desc", err));
+  const Loss* of_mode;
+  LOSSC_TRY(choose_tables(table, desc.mode, &of_mode, err));
   auto* plan = static_cast<lossc_plan*>(calloc(1, sizeof(lossc_plan)));
   if (plan == nullptr) return fail(err, LOSSC_E_MEMORY, "plan: %zu bytes", sizeof(lossc_plan));
-  const lossc_status status = create(table, desc, plan, err);
+  const lossc_status status = create(*of_mode, desc, plan, err);
   if (status != LOSSC_OK) {
     lossc_plan_destroy(plan);
     return status;

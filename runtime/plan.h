@@ -35,7 +35,9 @@ Bits saved_buffers(const Loss& loss, const Variant& variant, int reduction);
 
 // Outputs that a mode can give, as a mask over Loss::outputs.
 uint32_t outputs_of(const Loss& loss, int mode, int reduction);
-int n_gradients(const Loss& loss);
+int n_gradients(const Loss& loss);  // or products
+// Forward or backward alone, with what is saved from the one to the other.
+inline bool is_half(int mode) { return mode == LOSSC_FORWARD || mode == LOSSC_BACKWARD; }
 
 // ---- layout.cpp: where everything is ------------------------------------------------------------------------------
 

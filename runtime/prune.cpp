@@ -86,6 +86,7 @@ int n_gradients(const Loss& loss) {
 uint32_t outputs_of(const Loss& loss, int mode, int reduction) {
   const int gradients = n_gradients(loss);
   uint32_t mask = 0;
+  if (mode == LOSSC_HVP) return 1u | ((1u << gradients) - 1) << 2;  // the slope is a sum over rows in any reduction
   for (int k = 0; k < loss.n_outputs; ++k) {
     const bool gradient = k >= 2 && k < 2 + gradients;
     if (k < 2 && k != (reduction == LOSSC_REDUCE_NONE ? 1 : 0)) continue;

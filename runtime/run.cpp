@@ -12,6 +12,8 @@ namespace {
 constexpr float kOneF32[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 constexpr double kOneF64[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 constexpr uint8_t kOneU8[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+// An absent input that a kernel reads is a direction of a Hessian product: zero, in either type.
+constexpr double kZero[8] = {};
 
 struct SavedHeader {
   uint64_t magic, variant, problem;
@@ -176,7 +178,8 @@ struct Runner {
                   loss.name, most);
     for (size_t i = 0; i < args.n_outputs; ++i) {
       // The tables have the reduced and the unreduced loss; the caller has one of them.
-      const int k = i > 0 ? static_cast<int>(i) + 1 : plan.reduction == LOSSC_REDUCE_NONE ? 1 : 0;
+      const bool per_row = plan.reduction == LOSSC_REDUCE_NONE && plan.mode != LOSSC_HVP;
+      const int k = i > 0 ? static_cast<int>(i) + 1 : per_row ? 1 : 0;
       if (args.outputs[i] != nullptr) LOSSC_TRY(bind_output(k, *args.outputs[i]));
     }
     return LOSSC_OK;
@@ -320,8 +323,9 @@ struct Runner {
     }
   }
 
-  void view_absent(int b, Elem elem) {
-    const void* one = elem == Elem::UInt8            ? static_cast<const void*>(kOneU8)
+  void view_absent(int b, int tensor, Elem elem) {
+    const void* one = tensor < loss.n_inputs       ? static_cast<const void*>(kZero)
+                      : elem == Elem::UInt8            ? static_cast<const void*>(kOneU8)
                       : plan.shapes.dtype_bits == 64 ? static_cast<const void*>(kOneF64)
                                                      : kOneF32;
     views[b].host = static_cast<uint8_t*>(const_cast<void*>(one));
@@ -333,7 +337,7 @@ struct Runner {
     const Buffer& buffer = form->variant->buffers[b];
     const BufferLayout& l = form->buffers[b];
     const int t = buffer.tensor;
-    if (buffer.storage == Storage::Input) return given[t] ? view_tensor(b, inputs[t]) : view_absent(b, buffer.elem);
+    if (buffer.storage == Storage::Input) return given[t] ? view_tensor(b, inputs[t]) : view_absent(b, t, buffer.elem);
     if (buffer.storage == Storage::Output && (asked >> t & 1)) return view_tensor(b, outputs[t]);
     view_workspace(b);
     if (l.saved_at != kNowhere && args.saved != nullptr)

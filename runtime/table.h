@@ -175,6 +175,9 @@ struct Variant {
   uint64_t digest;
   const Requirement* requirements;  // of the extents
   uint16_t n_requirements;
+  // The axes of a row, outermost first, where no output says so (a Hessian product has none per row); -1: outputs[1] does.
+  int8_t n_rows = -1;
+  int8_t rows[4] = {};
 };
 
 // Argument, Axis, Option and Loss begin with what lossc.h shows of them (lossc_arg, ...), member for member: a pointer
@@ -253,6 +256,11 @@ struct Loss {
   const Variant* variants;
   uint16_t n_variants;
   const Build* build;
+  // The tables of its Hessian products: a loss of their own, with a direction for each differentiable input after the
+  // inputs, slope and products for outputs, and kernels for one level. Each is an object of its own, too, to which this is
+  // a weak reference: nullptr where nothing else in the program names it. Of the products themselves: what it is in.
+  const Loss* hessian = nullptr;
+  const char* no_hessian = nullptr;  // why there are none in this library; nullptr: there are
 };
 
 struct Registry {
@@ -262,11 +270,13 @@ struct Registry {
   uint8_t n_isas;
   const Loss* const* losses;
   uint16_t n_losses;
+  const Loss* const* hessians;  // named, and so linked, wherever all losses are
+  uint16_t n_hessians;
 };
-inline constexpr uint32_t kRegistryVersion = 5;
+inline constexpr uint32_t kRegistryVersion = 6;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
-// loss links that one; only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.
+// loss links that one, without its Hessian products (lossc_hvp_<id>); only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.
 extern "C" const Registry lossc_registry;  // defined by the emitted registry.cpp of liblossc
 
 }  // namespace lossc::rt

@@ -68,7 +68,7 @@ struct Ref {
   static W cos(W x, W) { return std::cos(x); }
   static W asin(W x, W) { return std::asin(x); }
   static W acos(W x, W) { return std::acos(x); }
-  static W lgamma(W x, W) { return x < 0 ? kNan : std::lgamma(x); }
+  static W lgamma(W x, W) { return x < 0 && !std::isinf(x) ? kNan : std::lgamma(x); }
   static W digamma(W x, W) { return x < 0 ? kNan : digamma_reference(x); }
   static W pow(W x, W y) { return std::pow(x, y); }
   static W atan2(W x, W y) { return std::atan2(x, y); }

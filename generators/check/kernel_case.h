@@ -60,7 +60,8 @@ struct KernelCall {
   DLDataType real = {kDLFloat, 0, 1};       // of float tensors; 0 bits: as the plan
   std::map<std::string, DLDataType> types = {};  // of single ones, by name: inputs, "loss", "grad_x", "row_weight", ...
   int32_t isa = LOSSC_ISA_BEST;
-  int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD;  // 0: forward, then backward with what it saved
+  int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD;  // 0: forward, then backward with what it saved. LOSSC_HVP: the program
+                                                  // is a hessian_program(), its slope comes back as loss, products as gradients
   int32_t threads = 0, panel_rows = 0, flags = 0;
   Strides strides = Strides::Dense;
   bool wide_labels = false;           // i64
@@ -235,7 +236,8 @@ class KernelRun {
  public:
   KernelRun(const Program& program, const Case& c, const KernelCall& call) : p_(program), c_(c), call_(call) {
     loss_ = call_.loss ? call_.loss : lossc_loss_find(p_.name.c_str());
-    if (!loss_) throw std::runtime_error("the library has no loss '" + p_.name + "'");
+    if (loss_ && call_.mode == LOSSC_HVP) loss_ = lossc_loss_hvp(loss_);
+    if (!loss_) throw std::runtime_error("the library has no loss '" + p_.name + "' for this mode");
     bind_arguments();
   }
 
@@ -325,11 +327,12 @@ class KernelRun {
   std::vector<int64_t> shape(const std::vector<ir::Id>& dims) const { return full_shape(p_, c_, dims); }
   // An output tensor in the shape its input has (flat axes keep their several dimensions).
   Owned* output(const lossc_arg* a, bool first, int32_t mode) {
-    if (first) return mode & LOSSC_FORWARD ? &own(call_.type_of(a->name), c_.reduction == Reduction::None ? shape(p_.rows) : std::vector<int64_t>{}) : nullptr;
+    const bool per_row = c_.reduction == Reduction::None && mode != LOSSC_HVP;
+    if (first) return mode == LOSSC_BACKWARD ? nullptr : &own(call_.type_of(a->name), per_row ? shape(p_.rows) : std::vector<int64_t>{});
     for (const Gradient& g : p_.gradients) {
       const ir::Tensor& t = p_.graph.tensors[g.tensor];
       if (gradient_name(t.name) != a->name) continue;
-      if (!(mode & LOSSC_BACKWARD) || !c_.inputs.count(t.name)) return nullptr;
+      if (mode == LOSSC_FORWARD || !c_.inputs.count(t.name)) return nullptr;
       if (!call_.only_gradient.empty() && call_.only_gradient != t.name) return nullptr;
       return &own(call_.type_of(a->name), c_.inputs.at(t.name).shape);
     }
@@ -338,7 +341,9 @@ class KernelRun {
         return &own(a->integer ? DLDataType{kDLInt, 32, 1} : call_.type_of(a->name), shape(o.indices));
     return nullptr;
   }
-  static std::string gradient_name(const std::string& tensor) { return "grad_" + tensor; }
+  std::string gradient_name(const std::string& tensor) const {
+    return (call_.mode == LOSSC_HVP ? "product_" : "grad_") + tensor;
+  }
 
   Results execute(int32_t mode, void* saved, size_t saved_size, lossc_error& err) {
     auto [pl, saved_bytes] = plan(mode, err);
@@ -376,8 +381,8 @@ class KernelRun {
       outs[k]->check(name);
       if (k == 0)
         r.loss = outs[k]->values();
-      else if (name.rfind("grad_", 0) == 0)
-        r.gradients[name.substr(5)] = outs[k]->values();
+      else if (const std::string prefix = gradient_name(""); name.rfind(prefix, 0) == 0)
+        r.gradients[name.substr(prefix.size())] = outs[k]->values();
       else
         r.outputs[name] = outs[k]->values();
     }
@@ -406,7 +411,8 @@ inline Results run_oracle(const Program& p, const Case& c, Oracle* shared = null
   if (!shared) own = std::make_unique<Oracle>(p.graph, oracle_inputs(p, c));
   Oracle& oracle = shared ? *shared : *own;
   Results r;
-  r.loss = c.reduction == Reduction::None ? oracle.evaluate(p.loss_rows, p.rows).data : oracle.evaluate(p.loss).data;
+  const bool per_row = c.reduction == Reduction::None && p.loss_rows != ir::kNone;
+  r.loss = per_row ? oracle.evaluate(p.loss_rows, p.rows).data : oracle.evaluate(p.loss).data;
   for (const Gradient& g : p.gradients) {
     const ir::Tensor& t = p.graph.tensors[g.tensor];
     if (c.inputs.count(t.name)) r.gradients[t.name] = oracle.evaluate(g.node, t.dims).data;

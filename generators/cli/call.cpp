@@ -157,15 +157,16 @@ void Tensors::add_output(const lossc_arg& arg, const Form& form, const CallOptio
   const DLDataType type = options.dtype.type;
   const bool first = values_.empty();
   values_.push_back(first ? hold(type, {}) : nullptr);
-  gradients_.push_back(first && options.mode & LOSSC_FORWARD ? values_[0] : nullptr);
+  gradients_.push_back(first && options.mode != LOSSC_BACKWARD ? values_[0] : nullptr);
   if (first) return;
   const Program& p = form.program;
   for (const Gradient& g : p.gradients) {
     const ir::Tensor& t = p.graph.tensors[g.tensor];
-    if ("grad_" + t.name != arg.name || !by_name_.count(t.name)) continue;
+    if ((options.mode == LOSSC_HVP ? "product_" : "grad_") + t.name != arg.name || !by_name_.count(t.name)) continue;
     const DLTensor* input = by_name_[t.name];
-    if (options.mode & LOSSC_BACKWARD) gradients_.back() = hold(type, form.shape(t.dims));
-    pairs_.push_back({input->data, options.mode & LOSSC_BACKWARD ? gradients_.back()->data : nullptr,
+    const bool wanted = options.mode != LOSSC_FORWARD;
+    if (wanted) gradients_.back() = hold(type, form.shape(t.dims));
+    pairs_.push_back({input->data, wanted ? gradients_.back()->data : nullptr,
                       elements(*input) * input->dtype.bits / 8});
   }
 }

@@ -13,6 +13,7 @@ namespace lossc::cli {
 struct CallOptions {
   bool memory = true;  // false: shapes only, enough to make a plan
   Dtype dtype;
+  // LOSSC_HVP: of a form whose program is a hessian_program(), and the loss's lossc_loss_hvp().
   int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD, isa = LOSSC_ISA_BEST, threads = 0;
 };
 
@@ -31,7 +32,7 @@ class Tensors {
   const std::vector<Pair>& pairs() const { return pairs_; }
   const std::vector<const DLTensor*>& inputs() const { return inputs_; }
   const std::vector<const DLTensor*>& outputs(int32_t mode) const {
-    return mode & LOSSC_BACKWARD ? gradients_ : values_;
+    return mode == LOSSC_FORWARD ? values_ : gradients_;
   }
 
  private:

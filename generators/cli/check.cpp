@@ -18,7 +18,7 @@ namespace {
 struct Words {
   std::string loss, isa, plot, along;
   std::vector<std::string> dtypes = {"f32"};
-  bool json = false;
+  bool json = false, hvp = false;
 };
 
 // Forms are many where options are; those that do not fit into the time are left out, which is said.
@@ -45,7 +45,7 @@ Json result_json(const Definition& d, const std::string& dtype, const Comparison
                   {"elements", q.elements},
                   {"kernel_error", q.kernel_error},
                   {"kernel_agrees", q.kernel_agrees}};
-    if (q.name.rfind("grad_", 0) == 0) {
+    if (q.name.starts_with("grad_") || q.name.starts_with("product_")) {
       entry["elements_by_differences"] = q.smooth;
       entry["difference_error"] = q.difference_error;
       entry["differences_agree"] = q.differences_agree;
@@ -59,10 +59,23 @@ Json result_json(const Definition& d, const std::string& dtype, const Comparison
           {"quantities", quantities}, {"failures", c.failures()}, {"warnings", c.warnings()}};
 }
 
+// As the library says it when asked for a plan.
+std::string why_none(const lossc_loss* loss) {
+  lossc_plan_desc desc{};
+  desc.struct_size = sizeof desc;
+  desc.mode = LOSSC_HVP;
+  lossc_plan* plan = nullptr;
+  lossc_error error{};
+  lossc_plan_create(loss, &desc, &plan, &error);
+  lossc_plan_destroy(plan);
+  return error.text;
+}
+
 Json check_one(const Definition& d, const Words& words, const std::string& dtype) {
   const std::vector<Program> forms = build_all(d);
   const Dtype type = dtype_of(dtype);
-  const lossc_loss* loss = kernels_of(d, type.bits, words.isa);
+  const lossc_loss* loss = kernels_of(d, type.bits, words.isa, words.hvp);
+  if (words.hvp && !lossc_loss_hvp(loss)) throw UsageError(why_none(loss));
   Comparison comparison(loss, type, isa_code(words.isa));
   Progress progress(fmt::format("checking {}", d.name));
   const double start = now_ms();
@@ -70,6 +83,7 @@ Json check_one(const Definition& d, const Words& words, const std::string& dtype
   for (; done < forms.size() && (done == 0 || now_ms() - start < kBudgetMs); done++) {
     progress.at(fmt::format("form {} of {}", done + 1, forms.size()));
     comparison.form(forms[done], done == 0);
+    if (words.hvp) comparison.hessian(forms[done]);
   }
   Json result = result_json(d, dtype, comparison, forms.size(), done);
   result["by_hand"] = by_hand(forms);
@@ -162,6 +176,7 @@ void add_check(CLI::App& app, Action* action) {
       ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));
   CLI::Option* plot = command->add_option("--plot", words->plot, "FILE.svg: a picture of value and slope along a line through the inputs");
   command->add_option("--along", words->along, "the one input that moves in the picture; default: all with a gradient")->needs(plot);
+  command->add_flag("--hvp", words->hvp, "also the products of its Hessian, against differences of the gradient and float64");
   command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
   command->callback([=] { *action = [=] { return run(*words); }; });
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "dsl/finite_difference.h"
+#include "dsl/hessian.h"
 #include "dsl/plan.h"
 #include "generators/check/kernel_case.h"
 #include "generators/cli/form.h"
@@ -54,6 +55,10 @@ std::string element_text(const Program& p, const Case& c, const std::vector<ir::
   }
   return fmt::format("{}[{}]", rows ? "row " : "", text);
 }
+
+// Of a hessian_program() the slope is the loss, and products are the gradients.
+bool is_hessian(const Program& p) { return p.loss_rows == ir::kNone; }
+std::string prefix(const Program& p) { return is_hessian(p) ? "product_" : "grad_"; }
 
 }  // namespace
 
@@ -111,36 +116,48 @@ void Comparison::kernels(const Program& p) {
     kernel(p, sample(p, {.extents = {{"N", 6}, {"C", 9}}, .stress = s, .seed = 4}), s == Stress::Ties);
 }
 
+void Comparison::hessian(const Program& form) {
+  const Program p = hessian_program(form);
+  const Case plain = with_directions(sample(form, {.extent = 6, .seed = 1}), form, 1);
+  differences(p, plain);
+  kernel(p, plain, false, LOSSC_HVP);
+  const Case rows = sample(form, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None});
+  kernel(p, with_directions(rows, form, 2), false, LOSSC_HVP);
+}
+
 void Comparison::differences(const Program& p, const Case& c) {
-  const Inputs inputs = oracle_inputs(p, c);
-  Oracle oracle(p.graph, inputs);
-  const Array rows = oracle.evaluate(p.loss_rows, p.rows);
+  Oracle oracle(p.graph, oracle_inputs(p, c));
+  const Array rows = is_hessian(p) ? oracle.evaluate(p.loss) : oracle.evaluate(p.loss_rows, p.rows);
   if (std::any_of(rows.data.begin(), rows.data.end(), [](double v) { return !std::isfinite(v); }))
     warn(place(p, "the loss of some row is not finite for ordinary values of its inputs"));
-  quantity("loss");
-  for (const Gradient& g : p.gradients) {
-    const ir::Tensor& t = p.graph.tensors[g.tensor];
-    Quantity& q = quantity("grad_" + t.name);
-    const std::vector<double> gradient = oracle.evaluate(g.node, t.dims).data;
-    const std::vector<Difference> differences = finite_difference(p, inputs, g.tensor);
-    const double scale = std::max(scale_of(gradient), 1e-300);
-    for (size_t k = 0; k < gradient.size(); k++) {
-      const Difference& d = differences[k];
-      if (!d.smooth) continue;
-      q.smooth++;
-      const double error = std::abs(gradient[k] - d.value);
-      if (error / scale > q.difference_error) {
-        q.difference_error = error / scale;
-        q.difference_worst = {element_text(p, c, t.dims, k, false), place(p, "ordinary values"), gradient[k], d.value};
-      }
-      if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
-      if (q.differences_agree) {
-        fail(place(
-            p, fmt::format("gradient of {}: element {} is {:.9g}, but differences of the loss give {:.9g} +- {:.2g}",
-                           t.name, k, gradient[k], d.value, 4 * d.error)));
-      }
-      q.differences_agree = false;
+  quantity(is_hessian(p) ? "slope" : "loss");
+  for (const Gradient& g : p.gradients) difference(p, c, g, oracle);
+}
+
+void Comparison::difference(const Program& p, const Case& c, const Gradient& g, Oracle& oracle) {
+  const ir::Tensor& t = p.graph.tensors[g.tensor];
+  Quantity& q = quantity(prefix(p) + t.name);
+  const std::vector<double> gradient = oracle.evaluate(g.node, t.dims).data;
+  const Inputs inputs = oracle_inputs(p, c);
+  const std::vector<Difference> differences =
+      is_hessian(p) ? finite_difference_of(p.graph, p.loss, inputs, g.tensor) : finite_difference(p, inputs, g.tensor);
+  const double scale = std::max(scale_of(gradient), 1e-300);
+  for (size_t k = 0; k < gradient.size(); k++) {
+    const Difference& d = differences[k];
+    if (!d.smooth) continue;
+    q.smooth++;
+    const double error = std::abs(gradient[k] - d.value);
+    if (error / scale > q.difference_error) {
+      q.difference_error = error / scale;
+      q.difference_worst = {element_text(p, c, t.dims, k, false), place(p, "ordinary values"), gradient[k], d.value};
     }
+    if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
+    if (q.differences_agree) {
+      fail(place(p, fmt::format("{} of {}: element {} is {:.9g}, but differences of the {} give {:.9g} +- {:.2g}",
+                                is_hessian(p) ? "Hessian product" : "gradient", t.name, k, gradient[k],
+                                is_hessian(p) ? "slope" : "loss", d.value, 4 * d.error)));
+    }
+    q.differences_agree = false;
   }
 }
 
@@ -158,12 +175,12 @@ void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t 
   calls_++;
   if (plan::make_plan(p).contracts) forgive_products(c, got, want);
   const Call here{p, c, place(p, c.name == "none" ? "ordinary values" : fmt::format("values: {}", c.name))};
-  const bool rows = c.reduction == Reduction::None;
-  compare(here, "loss", rows ? p.rows : std::vector<ir::Id>(), got.loss, want.value.loss, want.slack.loss);
+  const bool rows = c.reduction == Reduction::None && !is_hessian(p);
+  compare(here, is_hessian(p) ? "slope" : "loss", rows ? p.rows : std::vector<ir::Id>(), got.loss, want.value.loss, want.slack.loss);
   for (const auto& [name, values] : got.gradients) {
     const auto is = [&](const Gradient& g) { return p.graph.tensors[static_cast<size_t>(g.tensor)].name == name; };
     const ir::Id tensor = std::find_if(p.gradients.begin(), p.gradients.end(), is)->tensor;
-    compare(here, "grad_" + name, p.graph.tensors[static_cast<size_t>(tensor)].dims, values, want.value.gradients.at(name),
+    compare(here, prefix(p) + name, p.graph.tensors[static_cast<size_t>(tensor)].dims, values, want.value.gradients.at(name),
             want.slack.gradients.at(name));
   }
   for (const auto& [name, values] : got.outputs) {

@@ -36,6 +36,8 @@ class Comparison {
 
   // Ordinary values, by differences and kernel; then, if asked, values made to break a kernel.
   void form(const Program& program, bool stresses);
+  // The products of its Hessian, by differences of the slope and by kernels: `loss` has them (lossc_loss_hvp).
+  void hessian(const Program& program);
   // The kernels alone: ordinary values, both ways to run, empty axes, ties, infinities and NaN.
   void kernels(const Program& program);
   // One call of them.
@@ -49,6 +51,7 @@ class Comparison {
 
  private:
   void differences(const Program& program, const Case& c);
+  void difference(const Program& program, const Case& c, const Gradient& g, Oracle& oracle);
   void kernel(const Program& program, const Case& exact, bool ties, int32_t mode = LOSSC_FORWARD | LOSSC_BACKWARD,
               int32_t panel_rows = 0);  // 0: as many as the runtime thinks best
   // Of a kernel's call: `dims` are the indices that the elements are over.

@@ -12,7 +12,7 @@ namespace {
 struct Words {
   std::string source, out;
   std::vector<std::string> dtypes = {"f32", "f64"}, isas = {"sse41", "avx2", "avx512"};
-  bool json = false;
+  bool json = false, hvp = false;
 };
 
 void replace_folder(const fs::path& from, const fs::path& to) {
@@ -21,7 +21,7 @@ void replace_folder(const fs::path& from, const fs::path& to) {
 }
 
 Json compile(const Words& words) {
-  Build build{{}, words.dtypes, words.isas};
+  Build build{{}, words.dtypes, words.isas, words.hvp};
   for (const Definition& d : load(words.source)) {
     build_all(d);  // a definition that is wrong says so before anything is compiled
     build.losses.push_back(d.name);
@@ -71,6 +71,7 @@ void add_compile(CLI::App& app, Action* action) {
       ->delimiter(',')
       ->check(CLI::IsMember({"sse41", "avx2", "avx512"}))
       ->capture_default_str();
+  command->add_flag("--hvp", words->hvp, "Hessian products, too (mode LOSSC_HVP), for the lowest of the levels");
   command->add_flag("--json", words->json, "one object: losses, archive, shared, headers, stmt, use");
   command->callback([=] {
     *action = [=] {

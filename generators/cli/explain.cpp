@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dsl/hessian.h"
 #include "generators/cli/definition.h"
 #include "generators/cli/ir_text.h"
 #include "generators/cli/kernels.h"
@@ -102,19 +103,31 @@ Json bound_json(const PlanCost& cost, const CallOptions& options, Team& team, co
           {"fma_gflop_s", fma / 1e6}};
 }
 
+// That a word has no second derivative is the user's to know, not a failure of the tool.
+Program hessian_of(const Program& program) {
+  try {
+    return hessian_program(program);
+  } catch (const DefinitionError& e) {
+    throw UsageError(e.what());
+  }
+}
+
 Json explain(const Words& words) {
   const int32_t mode = words.mode == "forward"    ? LOSSC_FORWARD
                        : words.mode == "backward" ? LOSSC_BACKWARD
+                       : words.mode == "hvp"      ? LOSSC_HVP
                                                   : LOSSC_FORWARD | LOSSC_BACKWARD;
   const CallOptions options{false, dtype_of(words.dtype), mode, isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
-  const Form form = choose_form(definition, words.form);
+  Form form = choose_form(definition, words.form);
+  if (mode == LOSSC_HVP) form.program = hessian_of(form.program);
   const plan::Plan plan = plan::make_plan(form.program);
   const PlanCost cost = plan_cost(plan, form, options);
   Json recomputed = Json::array();
   for (const auto& [node, steps] : cost.recomputed)
     recomputed.push_back({{"expression", ir::print(plan.graph, node, 4)}, {"steps", steps}});
-  const lossc_loss* loss = kernels_of(definition, options.dtype.bits, words.isa);
+  const lossc_loss* loss = kernels_of(definition, options.dtype.bits, words.isa, mode == LOSSC_HVP);
+  if (mode == LOSSC_HVP) loss = lossc_loss_hvp(loss);
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
   const Blas blas = cost.product_flops > 0 ? Blas::choose(threads) : Blas();
   const Tensors tensors(loss, form, options);
@@ -202,7 +215,7 @@ void print(const Json& r) {
   for (const auto& [axis, extent] : r["shape"].items()) shape += fmt::format(" {}={}", axis, extent.get<int64_t>());
   const std::string form = r["form"], mode = r["mode"];
   fmt::print("{}{}  {}, {}{}\n\n", r["loss"].get<std::string>(), shape, r["dtype"].get<std::string>(),
-             mode == "both" ? "value and gradient" : mode, form.empty() ? "" : "; " + form);
+             mode == "both" ? "value and gradient" : mode == "hvp" ? "Hessian product" : mode, form.empty() ? "" : "; " + form);
   print_steps(r["steps"]);
   print_memory(r);
   print_bound(r);
@@ -222,8 +235,8 @@ void add_explain(CLI::App& app, Action* action) {
   command->add_option("--dtype", words->dtype, "of all float tensors; f16 and bf16 are computed with in f32")
       ->check(CLI::IsMember(dtype_names()))
       ->capture_default_str();
-  command->add_option("--mode", words->mode, "value and gradient in one call, or one of them")
-      ->check(CLI::IsMember({"both", "forward", "backward"}))
+  command->add_option("--mode", words->mode, "value and gradient in one call, one of them, or the Hessian product")
+      ->check(CLI::IsMember({"both", "forward", "backward", "hvp"}))
       ->capture_default_str();
   command->add_option("--isa", words->isa, "default: the best there is")
       ->check(CLI::IsMember({"sse41", "avx2", "avx512"}));

@@ -28,11 +28,13 @@ bool has_isa(const std::string& isa) {
 
 }  // namespace
 
-const lossc_loss* kernels_of(const Definition& definition, int bits, const std::string& isa) {
+const lossc_loss* kernels_of(const Definition& definition, int bits, const std::string& isa, bool hessian) {
   const std::string level = isa.empty() ? best_isa() : isa;
   const lossc_loss* built_in = from_file(definition) ? nullptr : lossc_loss_find(definition.name);
-  if (built_in && has_type(built_in, bits) && has_isa(level)) return built_in;
-  const Build build{{definition.name}, {fmt::format("f{}", bits)}, {level}};
+  // Products are for the lowest of the library's levels, which is nobody's choice.
+  const bool there = built_in && (hessian ? isa.empty() && lossc_loss_hvp(built_in) : has_isa(level));
+  if (there && has_type(built_in, bits)) return built_in;
+  const Build build{{definition.name}, {fmt::format("f{}", bits)}, {level}, hessian};
   const TemporaryFolder work;
   emit_losses(build, work.path());
   const fs::path tables = link_tables(build, work.path());

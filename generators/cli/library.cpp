@@ -26,7 +26,10 @@ fs::path compile_table(const fs::path& source) {
 
 std::vector<std::string> compile_tables(const Build& build, const fs::path& folder) {
   std::vector<std::string> objects;
-  for (const std::string& loss : build.losses) objects.push_back(compile_table(folder / "losses" / (loss + ".cpp")));
+  std::vector<std::string> folders = {"losses"};
+  if (build.hessians) folders.push_back("hessians");
+  for (const std::string& name : folders)
+    for (const std::string& loss : build.losses) objects.push_back(compile_table(folder / name / (loss + ".cpp")));
   return objects;
 }
 
@@ -56,6 +59,7 @@ void emit_losses(const Build& build, const fs::path& folder) {
   options.cache = kernel_cache();
   make_folder(options.cache, "the cache of kernels (LOSSC_CACHE names another)");
   options.losses = build.losses;
+  options.hessians = build.hessians;
   options.jobs = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const emit::Report report = emit::emit(options);
   if (report.failures.empty()) return;

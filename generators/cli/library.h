@@ -10,6 +10,7 @@ namespace lossc::cli {
 struct Build {
   std::vector<std::string> losses;  // by name
   std::vector<std::string> dtypes = {"f32"}, isas;
+  bool hessians = false;  // Hessian products, too
 };
 
 // Compiles the losses into `folder` (see generators/emit/emit.h for what comes there) by way of the kernel cache, with

@@ -80,7 +80,7 @@ std::vector<int> needed_steps(const plan::Plan& plan, int32_t mode) {
     const plan::Buffer& buffer = plan.buffers[b];
     if (buffer.storage != plan::Storage::Output) continue;
     const bool value = buffer.tensor == 0, gradient = buffer.tensor >= 2 && buffer.tensor < 2 + gradients;
-    if ((value && mode & LOSSC_FORWARD) || (gradient && mode & LOSSC_BACKWARD)) needed.insert(b);
+    if ((value && mode != LOSSC_BACKWARD) || (gradient && mode != LOSSC_FORWARD)) needed.insert(b);
   }
   std::vector<int> order;
   for (const plan::Pass& p : plan.passes) {

@@ -49,14 +49,16 @@ Exit list_sizes(const std::string& family, const std::string& library, bool json
   if (json) {
     Json out = Json::array();
     for (const auto& [name, s] : all)
-      out.push_back({{"id", name}, {"kernels", s.kernels}, {"bytes", s.bytes}, {"bytes_alone", s.alone}, {"table_bytes", s.tables}});
+      out.push_back({{"id", name}, {"kernels", s.kernels}, {"bytes", s.bytes}, {"bytes_alone", s.alone}, {"table_bytes", s.tables}, {"hvp_bytes", s.hessian}});
     return print_json(out), kOk;
   }
   size_t width = 4;
   for (const auto& [name, s] : all) width = std::max(width, name.size());
-  fmt::print("{:<{}}  {:>7}  {:>10}  {:>14}  {:>10}\n", "", width, "kernels", "bytes", "bytes alone", "tables");
-  for (const auto& [name, s] : all) fmt::print("{:<{}}  {:>7}  {:>10}  {:>14}  {:>10}\n", name, width, s.kernels, s.bytes, s.alone, s.tables);
-  fmt::print("kernels of {}; `alone`: in kernels that no other loss uses\n", archive.string());
+  fmt::print("{:<{}}  {:>7}  {:>10}  {:>14}  {:>10}  {:>10}\n", "", width, "kernels", "bytes", "bytes alone", "tables", "hvp");
+  for (const auto& [name, s] : all)
+    fmt::print("{:<{}}  {:>7}  {:>10}  {:>14}  {:>10}  {:>10}\n", name, width, s.kernels, s.bytes, s.alone, s.tables, s.hessian);
+  fmt::print("kernels of {}; `alone`: in kernels that no other loss uses; `hvp`: kernels and tables that a program links\n"
+             "in addition if it asks for Hessian products\n", archive.string());
   return kOk;
 }
 
@@ -73,7 +75,7 @@ void add_list(CLI::App& app, Action* action) {
   CLI::Option* sizes = command->add_flag("--sizes", words->sizes, "code bytes of each loss's kernels, for every dtype and level");
   command->add_option("--library", words->library, "the static library to look into; default: the one that came with the tool")->needs(sizes);
   command->add_flag("--json", words->json, "an array of objects: id, family, title, inputs, params, options; with --sizes id, kernels, "
-                                           "bytes, bytes_alone, table_bytes");
+                                           "bytes, bytes_alone, table_bytes, hvp_bytes");
   command->callback([=] {
     *action = [=] { return words->sizes ? list_sizes(words->family, words->library, words->json) : list(words->family, words->json); };
   });

@@ -53,6 +53,18 @@ Symbols symbols_of(const fs::path& archive) {
   return all;
 }
 
+// The members of the kernels that each table wants, by the table's name without `prefix`.
+std::map<std::string, std::set<std::string>> kernels_by_table(const Symbols& symbols, const std::string& prefix) {
+  std::map<std::string, std::set<std::string>> all;
+  for (const auto& [symbol, member] : symbols.member) {
+    if (!symbol.starts_with(prefix) || !symbols.wanted.count(member)) continue;
+    std::set<std::string>& mine = all[symbol.substr(prefix.size())];
+    for (const std::string& wanted : symbols.wanted.at(member))
+      if (wanted.starts_with("lossc_internal_k_") && symbols.member.count(wanted)) mine.insert(symbols.member.at(wanted));
+  }
+  return all;
+}
+
 }  // namespace
 
 fs::path built_library() { return install().runtime.parent_path() / "liblossc.a"; }
@@ -61,16 +73,13 @@ std::map<std::string, LossSize> loss_sizes(const fs::path& archive) {
   if (!fs::is_regular_file(archive)) throw UsageError(fmt::format("there is no library '{}'", archive.string()));
   const std::map<std::string, size_t> sizes = member_sizes(archive);
   const Symbols symbols = symbols_of(archive);
-  const std::string table = "lossc_loss_", kernel = "lossc_internal_k_";
-  std::map<std::string, std::set<std::string>> kernels;  // by loss: members
-  std::map<std::string, int> users;
-  for (const auto& [symbol, member] : symbols.member) {
-    if (!symbol.starts_with(table) || !symbols.wanted.count(member)) continue;
-    std::set<std::string>& mine = kernels[symbol.substr(table.size())];
-    for (const std::string& wanted : symbols.wanted.at(member))
-      if (wanted.starts_with(kernel) && symbols.member.count(wanted)) mine.insert(symbols.member.at(wanted));
-    for (const std::string& k : mine) users[k]++;
-  }
+  const std::string table = "lossc_loss_", products = "lossc_hvp_";
+  std::map<std::string, std::set<std::string>> kernels = kernels_by_table(symbols, table);
+  const std::map<std::string, std::set<std::string>> more = kernels_by_table(symbols, products);
+  std::map<std::string, std::set<std::string>> users;  // by member: losses
+  for (const auto* tables : {&kernels, &more})
+    for (const auto& [loss, members] : *tables)
+      for (const std::string& m : members) users[m].insert(loss);
   std::erase_if(kernels, [](const auto& loss) { return loss.second.empty(); });
   if (kernels.empty()) throw UsageError(fmt::format("'{}' is no static library of losses", archive.string()));
   std::map<std::string, LossSize> out;
@@ -80,8 +89,12 @@ std::map<std::string, LossSize> loss_sizes(const fs::path& archive) {
     s.tables = sizes.at(symbols.member.at(table + loss));
     for (const std::string& m : members) {
       s.bytes += sizes.at(m);
-      if (users[m] == 1) s.alone += sizes.at(m);
+      if (users[m].size() == 1) s.alone += sizes.at(m);
     }
+    if (!more.count(loss)) continue;
+    s.hessian = sizes.at(symbols.member.at(products + loss));
+    for (const std::string& m : more.at(loss))
+      if (!members.count(m)) s.hessian += sizes.at(m);
   }
   return out;
 }

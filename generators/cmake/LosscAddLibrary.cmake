@@ -1,15 +1,16 @@
 # lossc_add_library(TARGET <t> [SOURCES <loss.cpp>...] [LOSSES all|<name>...] [DTYPES f32 f64]
-#                   [ISAS sse41 avx2 avx512] [CACHE <dir>] [OUTPUT_NAME <name>])
+#                   [ISAS sse41 avx2 avx512] [HVP] [CACHE <dir>] [OUTPUT_NAME <name>])
 #
 # Compiles losses into <t> (static) and <t>_shared: each has the whole C API of <lossc/lossc.h>, and nothing else is
 # visible in it. SOURCES are definitions of your own; LOSSES picks from those that come with lossc (default: all when
-# there are no SOURCES, none when there are). Headers with typed wrappers come along as <lossc/losses/NAME.h>.
+# there are no SOURCES, none when there are). HVP: also their Hessian products, for the lowest of the ISAS. Headers with typed wrappers come along as <lossc/losses/NAME.h>.
 #
 # How: the definitions are linked with the compiler into an emitter <t>_emit. It runs as
-#   <t>_emit --out DIR --dtypes f32,f64 --isas sse41,avx2,avx512 [--losses a,b] --cache DIR -j N
+#   <t>_emit --out DIR --dtypes f32,f64 --isas sse41,avx2,avx512 [--hvp] [--losses a,b] --cache DIR -j N
 # and writes, each only if its content changes,
 #   DIR/registry.cpp        the list of losses (lossc_registry), for the C++ compiler
 #   DIR/losses/NAME.cpp     the tables of one loss (lossc_loss_NAME)
+#   DIR/hessians/NAME.cpp   with --hvp those of its Hessian products (lossc_hvp_NAME), in an object of their own
 #   DIR/objects.rsp         the kernels' objects, one a line, relative to DIR
 #   DIR/manifest.json       what was emitted, with a hash of every object: differs whenever an object does
 #   DIR/include/lossc/losses/NAME.h, DIR/stmt/*.stmt
@@ -17,7 +18,7 @@
 # and what runtime/halide_stubs.cpp has.
 
 function(lossc_add_library)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;OUTPUT_NAME;CACHE" "SOURCES;LOSSES;DTYPES;ISAS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "HVP" "TARGET;OUTPUT_NAME;CACHE" "SOURCES;LOSSES;DTYPES;ISAS")
   if(NOT arg_TARGET OR arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "lossc_add_library(TARGET <t> ...): TARGET missing, or unknown: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -52,12 +53,18 @@ function(lossc_add_library)
   set_target_properties(${t}_emit PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
 
   list(TRANSFORM losses REPLACE "(.+)" "${dir}/losses/\\1.cpp" OUTPUT_VARIABLE tables)
+  set(hvp "")
+  if(arg_HVP)
+    set(hvp --hvp)
+    list(TRANSFORM losses REPLACE "(.+)" "${dir}/hessians/\\1.cpp" OUTPUT_VARIABLE hessians)
+    list(APPEND tables ${hessians})
+  endif()
   list(JOIN arg_DTYPES , dtypes)
   list(JOIN arg_ISAS , isas)
   cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
   add_custom_command(
     OUTPUT ${dir}/registry.cpp ${tables} ${dir}/objects.rsp ${dir}/manifest.json
-    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} ${choice} --cache ${arg_CACHE} -j ${jobs}
+    COMMAND ${t}_emit --out ${dir} --dtypes ${dtypes} --isas ${isas} ${hvp} ${choice} --cache ${arg_CACHE} -j ${jobs}
     DEPENDS ${t}_emit
     COMMENT "Compiling the losses of ${t}"
     VERBATIM USES_TERMINAL)

@@ -70,11 +70,12 @@ CompileResult compile_kernels(const KernelSet& kernels, const std::vector<int>& 
     for (int bits : float_bits) {
       for (const schedules::Isa* isa : isas) {
         const Kernel& kernel = kernels.list()[k];
+        if (kernel.lowest && isa != isas.front()) continue;
         ObjectFile o{static_cast<int>(k), bits, isa, symbol(kernel, bits, isa->name), {}, {}, false};
         const std::string key = key_of(kernel, o);
         const std::string base = fmt::format("{}/{}/{}", cache, key.substr(0, 2), key.substr(2));
         o.object = base + ".o";
-        if (bits == float_bits.front() && isa == isas.back()) o.stmt = base + ".stmt";
+        if (bits == float_bits.front() && isa == (kernel.lowest ? isas.front() : isas.back())) o.stmt = base + ".stmt";
         o.cached = fs::exists(o.object) && (o.stmt.empty() || fs::exists(o.stmt));
         if (!o.cached) tasks.push_back({describe(kernel, o), [&kernel, o] { compile_into_cache(kernel, o); }});
         result.objects.push_back(std::move(o));

@@ -16,7 +16,7 @@ struct ObjectFile {
   const schedules::Isa* isa;
   std::string symbol;
   std::string object;  // path in the cache
-  // Path in the cache; only for the first float type at the last level, as the others differ in types and widths alone,
+  // Path in the cache; only for the first float type at the kernel's last level, as the others differ in types and widths alone,
   // and all of them would take more room than the objects.
   std::string stmt;
   bool cached;  // it was there already

@@ -15,7 +15,11 @@ namespace lossc::emit {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Losses = std::vector<std::unique_ptr<LossTables>>;
+struct Loss {
+  std::unique_ptr<LossTables> tables, hessian;  // hessian: nullptr if there is none, and `no_hessian` says why
+  std::string no_hessian;
+};
+using Losses = std::vector<Loss>;
 
 std::vector<Definition> chosen(const std::vector<std::string>& names) {
   std::vector<Definition> list;
@@ -52,7 +56,7 @@ std::string fact_text(const Interface& all, const Fact& f) {
   return "";
 }
 
-Json describe_loss(const LossTables& t, const KernelSet& kernels) {
+Json describe_forms(const LossTables& t, const KernelSet& kernels) {
   Json forms = Json::array();
   for (const Form& f : t.forms) {
     Json facts = Json::array(), names = Json::array();
@@ -60,7 +64,14 @@ Json describe_loss(const LossTables& t, const KernelSet& kernels) {
     for (int k : f.kernels) names.push_back(kernels.list()[k].name);
     forms.push_back({{"facts", facts}, {"digest", fmt::format("{:016x}", f.digest)}, {"kernels", names}});
   }
-  return {{"family", t.interface.family}, {"file", t.file}, {"forms", forms}};
+  return forms;
+}
+
+Json describe_loss(const Loss& loss, const KernelSet& kernels) {
+  const LossTables& t = *loss.tables;
+  Json entry = {{"family", t.interface.family}, {"file", t.file}, {"forms", describe_forms(t, kernels)}};
+  if (loss.hessian) entry["hessian"] = describe_forms(*loss.hessian, kernels);
+  return entry;
 }
 
 // Copies the objects out of the cache and returns what the manifest says of them.
@@ -88,18 +99,25 @@ void write_all(const Options& options, const Losses& losses, const KernelSet& ke
   Folder out(options.out);
   const std::string info = build_info(options.matrix);
   Json manifest = {{"build", info}, {"losses", Json::object()}};
-  std::vector<std::string> names;
-  for (const auto& t : losses) {
-    names.push_back(t->interface.name);
-    manifest["losses"][names.back()] = describe_loss(*t, kernels);
-    out.write(fmt::format("losses/{}.cpp", names.back()), print_loss(*t, kernels, options.matrix));
-    out.write(fmt::format("include/lossc/losses/{}.h", names.back()),
-              print_header(t->interface, options.matrix.float_bits));
+  const Matrix lowest{options.matrix.float_bits, {options.matrix.isas.front()}};
+  std::vector<std::string> names, hessians;
+  for (const Loss& loss : losses) {
+    const std::string name = loss.tables->interface.name;
+    names.push_back(name);
+    manifest["losses"][name] = describe_loss(loss, kernels);
+    out.write(fmt::format("losses/{}.cpp", name), print_loss(*loss.tables, kernels, options.matrix, loss.no_hessian));
+    out.write(fmt::format("include/lossc/losses/{}.h", name),
+              print_header(loss.tables->interface, loss.hessian ? &loss.hessian->interface : nullptr, options.matrix.float_bits));
+    if (loss.hessian) hessians.push_back(name);
+    if (options.hessians)
+      out.write(fmt::format("hessians/{}.cpp", name),
+                loss.hessian ? print_loss(*loss.hessian, kernels, lowest, "")
+                             : fmt::format("// No Hessian products of {}: {}.\n", name, loss.no_hessian));
   }
   manifest["kernels"] = write_objects(kernels, objects, &out);
-  out.write("registry.cpp", print_registry(names, info, options.matrix));
+  out.write("registry.cpp", print_registry(names, hessians, info, options.matrix));
   out.write("manifest.json", manifest.dump(1) + "\n");
-  out.remove_others({"losses", "include/lossc/losses", "objects", "stmt"});
+  out.remove_others({"losses", "hessians", "include/lossc/losses", "objects", "stmt"});
 }
 
 }  // namespace
@@ -110,8 +128,13 @@ Report emit(const Options& options) {
   Losses losses;
   for (const Definition& d : chosen(options.losses)) {
     try {
-      losses.push_back(make_tables(d, &kernels));
-      report.forms += losses.back()->forms.size();
+      Loss loss{make_tables(d, &kernels), nullptr, "this library was compiled without them"};
+      report.forms += loss.tables->forms.size();
+      if (options.hessians) {
+        loss.no_hessian.clear();
+        loss.hessian = make_hessian_tables(*loss.tables, &kernels, &loss.no_hessian);
+      }
+      losses.push_back(std::move(loss));
     } catch (const std::exception& e) {
       report.failures.push_back(e.what());
     }

@@ -12,6 +12,7 @@ struct Options {
   std::string cache;                // folder of compiled kernels, may be shared
   std::vector<std::string> losses;  // which; empty: all that are linked
   Matrix matrix;
+  bool hessians = false;  // the losses' Hessian products, too, for the lowest level of the matrix
   int jobs = 1;
   bool quiet = false;  // no progress on stderr
 };
@@ -23,6 +24,7 @@ struct Report {
 
 // Writes, each only if its content changes:
 //   losses/NAME.cpp               the tables of one loss, lossc_loss_NAME
+//   hessians/NAME.cpp             those of its Hessian products, lossc_hvp_NAME; a comment if it has none
 //   registry.cpp                  lossc_registry
 //   objects/*.o, objects.rsp      kernels; their names, one a line, relative to `out`
 //   stmt/*.stmt                   the kernels in Halide's readable form (first float type, last ISA level)

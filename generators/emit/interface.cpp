@@ -276,6 +276,37 @@ std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interf
   return facts;
 }
 
+Interface with_directions(const Interface& loss, const std::vector<Program>& hessians, std::vector<FormIds>* ids) {
+  Interface all = loss;
+  const int n_inputs = static_cast<int>(loss.inputs.size());
+  const Output slope{.name = "slope", .doc = "derivative of the loss along the directions", .shapes = {{}}};
+  all.outputs = {slope, slope};
+  for (int k = 0; k < n_inputs; k++) {
+    const Input& t = loss.inputs[k];
+    if (!t.differentiable) continue;
+    all.inputs.push_back({.name = "direction_" + t.name,
+                          .doc = fmt::format("direction of {}; NULL: zero", t.name),
+                          .shapes = t.shapes,
+                          .optional = true});
+    all.outputs.push_back({.name = "product_" + t.name,
+                           .doc = fmt::format("rows of {} in the Hessian, times the directions", t.name),
+                           .shapes = t.shapes,
+                           .gradient_of = k});
+  }
+  const int n_directions = static_cast<int>(all.inputs.size()) - n_inputs;
+  for (size_t f = 0; f < hessians.size(); f++) {
+    FormIds& form = (*ids)[f];
+    for (int& k : form.inputs)
+      if (k >= n_inputs) k += n_directions;  // the implicit ones come last
+    const std::vector<ir::Tensor>& tensors = hessians[f].graph.tensors;
+    for (size_t t = form.inputs.size(); t < tensors.size(); t++)  // directions, and what recurrences carry
+      form.inputs.push_back(tensors[t].role == ir::TensorRole::Input ? find(all.inputs, tensors[t].name) : -1);
+    form.outputs = {0, 1};
+    for (const Gradient& g : hessians[f].gradients) form.outputs.push_back(find(all.outputs, "product_" + tensors[g.tensor].name));
+  }
+  return all;
+}
+
 std::string shape_text(const Interface& all, const std::vector<Shape>& shapes) {
   std::string text;
   std::vector<Shape> said;  // a shape that another one covers by leaving out its optional axes is not worth a word

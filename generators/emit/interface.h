@@ -69,6 +69,11 @@ Interface unite(const std::vector<Program>& forms, std::vector<FormIds>* ids);
 // know is absent, and so are the axes that its tensors lack and the same tensors of another form have.
 std::vector<Fact> facts_of(const Program& form, const FormIds& ids, const Interface& all);
 
+// What the Hessian products of a loss show: its inputs and a direction for each differentiable one, all optional; the
+// slope along them (in both of the loss's places), and a product for each. `hessians` are hessian_program() of the loss's
+// forms, whose ids are taken over into those of the result.
+Interface with_directions(const Interface& loss, const std::vector<Program>& hessians, std::vector<FormIds>* ids);
+
 // "[N, C, (P)]": an axis in brackets may be lacking, one with dots stands for several dimensions.
 std::string shape_text(const Interface& all, const std::vector<Shape>& shapes);
 // "f16 bf16 f32 f64", "i32 i64", "bool u8".

@@ -9,13 +9,14 @@
 namespace lossc::emit {
 
 int KernelSet::add(const plan::Plan& plan, int step, const std::string& kind, const std::string& structure,
-                   const std::string& loss) {
+                   const std::string& loss, bool lowest) {
   const std::string name = fmt::format("{}_{:016x}", kind, hash64(structure));
   auto [it, fresh] = by_name_.try_emplace(name, static_cast<int>(list_.size()));
-  if (fresh) list_.push_back({name, kind, structure, &plan, step, {}});
+  if (fresh) list_.push_back({name, kind, structure, &plan, step, {}, true});
   Kernel& kernel = list_[it->second];
   if (kernel.structure != structure) throw std::logic_error("two kernels have the hash of " + name);
   if (std::find(kernel.losses.begin(), kernel.losses.end(), loss) == kernel.losses.end()) kernel.losses.push_back(loss);
+  kernel.lowest &= lowest;
   return it->second;
 }
 

@@ -15,13 +15,14 @@ struct Kernel {
   const plan::Plan* plan;  // a plan and a step of it that it is compiled from
   int step;
   std::vector<std::string> losses;  // that use it
+  bool lowest;                      // compiled for the lowest level only: nothing but Hessian products uses it
 };
 
 class KernelSet {
  public:
   // Index of the step's kernel. The plan must live as long as the set.
   int add(const plan::Plan& plan, int step, const std::string& kind, const std::string& structure,
-          const std::string& loss);
+          const std::string& loss, bool lowest);
   const std::vector<Kernel>& list() const { return list_; }
 
  private:

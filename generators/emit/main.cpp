@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   app.add_option("--dtypes", dtypes, "float types: f32,f64")->delimiter(',');
   app.add_option("--isas", isas, "x86-64 levels: sse41,avx2,avx512")->delimiter(',');
   app.add_option("--losses", options.losses, "which losses; all that are linked if not given")->delimiter(',');
+  app.add_flag("--hvp", options.hessians, "Hessian products, too, for the lowest level");
   app.add_option("-j,--jobs", options.jobs, "compile so many kernels at a time");
   app.add_flag("--quiet", options.quiet, "no progress");
   CLI11_PARSE(app, argc, argv);

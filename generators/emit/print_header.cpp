@@ -75,8 +75,8 @@ std::string number(double v) {
 
 class Header {
  public:
-  Header(const Interface& all, const std::vector<int>& float_bits)
-      : all_(all), bits_(float_bits), id_(all.name), big_("LOSSC_" + upper(all.name)) {}
+  Header(const Interface& all, const Interface* hessian, const std::vector<int>& float_bits)
+      : all_(all), hessian_(hessian), bits_(float_bits), id_(all.name), big_("LOSSC_" + upper(all.name)) {}
 
   std::string print() {
     std::string guard = "LOSSC_LOSSES_" + upper(id_) + "_H_";
@@ -85,7 +85,8 @@ class Header {
                "#ifndef {0}\n#define {0}\n\n#include <lossc/lossc.h>\n#include <string.h>\n\n"
                "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\nLOSSC_DECLARE({1});\n\n",
                guard, id_) +
-           positions() + choices() + call() + defaults() + plan() + run() +
+           (hessian_ ? fmt::format("LOSSC_DECLARE_HVP({});\n\n", id_) : "") + positions() + choices() + call() + defaults() +
+           plan("plan", false) + run("run", false) + (hessian_ ? plan("hvp_plan", true) + run("hvp_run", true) : "") +
            fmt::format("#ifdef __cplusplus\n}}\n#endif\n#endif /* {} */\n", guard);
   }
 
@@ -206,11 +207,24 @@ class Header {
       s += remarked("    ", fmt::format("const DLTensor *{};", member(all_.outputs[k].name)),
                     output_remark(all_.outputs[k]));
     s += "  } out;\n";
+    if (hessian_) s += hessian_members();
     s += remarked("  ", "lossc_plan_desc plan;",
                   "mode, reduction, device, threads, ...; inputs and options are filled in");
     s += remarked("  ", "lossc_run_args run;",
                   "workspace, saved, row_weight, ...; inputs, params and outputs are filled in");
     return s + fmt::format("}} lossc_{}_call;\n\n", id_);
+  }
+
+  std::string hessian_members() const {
+    std::string s = "  struct {\n";
+    for (const std::string& name : directions()) {
+      const Input& t = *std::find_if(hessian_->inputs.begin(), hessian_->inputs.end(), [&](auto& i) { return i.name == name; });
+      s += remarked("    ", fmt::format("const DLTensor *{};", name),
+                    fmt::format("{} {}: {}", dtype_text(t.type, bits_, false), shape_text(*hessian_, t.shapes), t.doc));
+    }
+    for (size_t k = 1; k < hessian_->outputs.size(); k++)
+      s += remarked("    ", fmt::format("const DLTensor *{};", hessian_->outputs[k].name), output_remark(hessian_->outputs[k]));
+    return s + remarked("  ", "} hvp;", fmt::format("what lossc_{}_hvp_run takes and gives, in place of out", id_));
   }
 
   std::string defaults() const {
@@ -239,55 +253,73 @@ class Header {
     return s;
   }
 
-  std::string inputs_array() const {
+  // The directions follow the inputs.
+  std::vector<std::string> directions() const {
     std::vector<std::string> names;
-    for (const Input& t : all_.inputs) names.push_back(t.name);
-    return array("const DLTensor *", "inputs", "in", names);
+    for (size_t k = all_.inputs.size(); k < hessian_->inputs.size(); k++) names.push_back(hessian_->inputs[k].name);
+    return names;
   }
 
-  std::string plan() const {
+  std::string inputs_array(bool hvp) const {
+    std::string s = fmt::format("  const DLTensor *inputs[{}];\n", (hvp ? hessian_->inputs : all_.inputs).size());
+    for (size_t k = 0; k < all_.inputs.size(); k++) s += fmt::format("  inputs[{}] = c->in.{};\n", k, member(all_.inputs[k].name));
+    if (!hvp) return s;
+    size_t k = all_.inputs.size();
+    for (const std::string& name : directions()) s += fmt::format("  inputs[{}] = c->hvp.{};\n", k++, name);
+    return s;
+  }
+  // How many `inputs` or `outputs` has.
+  std::string count(const char* what, bool hvp) const {
+    if (hvp) return fmt::format("sizeof {0} / sizeof {0}[0]", what);
+    return fmt::format("{}_N_{}", big_, what[0] == 'i' ? "IN" : "OUT");
+  }
+
+  std::string plan(const std::string& function, bool hvp) const {
     std::vector<std::string> names;
     for (const OptionInfo& o : all_.options) names.push_back(o.name);
     std::string s = fmt::format(
-        "/* lossc_plan_create by c->in (data may be NULL), c->option and c->plan. */\n"
-        "static inline lossc_status lossc_{0}_plan(const lossc_{0}_call *c, lossc_plan **out, lossc_error *err) {{\n"
+        "/* lossc_plan_create by c->in{2} (data may be NULL), c->option and c->plan{3}. */\n"
+        "static inline lossc_status lossc_{0}_{1}(const lossc_{0}_call *c, lossc_plan **out, lossc_error *err) {{\n"
         "  lossc_plan_desc desc = c->plan;\n",
-        id_);
-    s += inputs_array();
+        id_, function, hvp ? ", c->hvp" : "", hvp ? ", in mode LOSSC_HVP" : "");
+    s += inputs_array(hvp);
     if (!names.empty()) s += array("int32_t ", "options", "option", names);
-    s += fmt::format("  desc.inputs = inputs;\n  desc.n_inputs = {}_N_IN;\n", big_);
+    s += fmt::format("  desc.inputs = inputs;\n  desc.n_inputs = {};\n", count("inputs", hvp));
     if (!names.empty()) s += fmt::format("  desc.options = options;\n  desc.n_options = {}_N_OPTION;\n", big_);
-    return s + fmt::format("  return lossc_plan_create(&lossc_loss_{}, &desc, out, err);\n}}\n\n", id_);
+    if (hvp) s += "  desc.mode = LOSSC_HVP;\n";
+    return s + fmt::format("  return lossc_plan_create(&lossc_{}_{}, &desc, out, err);\n}}\n\n", hvp ? "hvp" : "loss", id_);
   }
 
-  std::string run() const {
+  std::string run(const std::string& function, bool hvp) const {
     std::vector<std::string> params, outputs;
     for (const ir::Param& p : all_.params) params.push_back(p.name);
-    for (size_t k = 1; k < all_.outputs.size(); k++) outputs.push_back(all_.outputs[k].name);
+    const std::vector<Output>& given = hvp ? hessian_->outputs : all_.outputs;
+    for (size_t k = 1; k < given.size(); k++) outputs.push_back(given[k].name);
     std::string s = fmt::format(
-        "/* lossc_run by c->in, c->param, c->out and c->run. */\n"
-        "static inline lossc_status lossc_{0}_run(const lossc_plan *plan, const lossc_{0}_call *c, lossc_error *err) "
+        "/* lossc_run by c->in, c->param, c->{2} and c->run. */\n"
+        "static inline lossc_status lossc_{0}_{1}(const lossc_plan *plan, const lossc_{0}_call *c, lossc_error *err) "
         "{{\n"
         "  lossc_run_args args = c->run;\n",
-        id_);
-    s += inputs_array();
+        id_, function, hvp ? "hvp" : "out");
+    s += inputs_array(hvp);
     if (!params.empty()) s += array("double ", "params", "param", params);
-    s += array("const DLTensor *", "outputs", "out", outputs);
-    s += fmt::format("  args.inputs = inputs;\n  args.n_inputs = {}_N_IN;\n", big_);
+    s += array("const DLTensor *", "outputs", hvp ? "hvp" : "out", outputs);
+    s += fmt::format("  args.inputs = inputs;\n  args.n_inputs = {};\n", count("inputs", hvp));
     if (!params.empty()) s += fmt::format("  args.params = params;\n  args.n_params = {}_N_PARAM;\n", big_);
-    s += fmt::format("  args.outputs = outputs;\n  args.n_outputs = {}_N_OUT;\n", big_);
+    s += fmt::format("  args.outputs = outputs;\n  args.n_outputs = {};\n", count("outputs", hvp));
     return s + "  return lossc_run(plan, &args, err);\n}\n\n";
   }
 
   const Interface& all_;
+  const Interface* hessian_;
   const std::vector<int>& bits_;
   const std::string id_, big_;
 };
 
 }  // namespace
 
-std::string print_header(const Interface& all, const std::vector<int>& float_bits) {
-  return Header(all, float_bits).print();
+std::string print_header(const Interface& all, const Interface* hessian, const std::vector<int>& float_bits) {
+  return Header(all, hessian, float_bits).print();
 }
 
 }  // namespace lossc::emit

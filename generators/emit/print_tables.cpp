@@ -157,8 +157,8 @@ Rows pass_rows(const Form& f) {
 
 class LossPrinter {
  public:
-  LossPrinter(const LossTables& t, const KernelSet& kernels, const Matrix& matrix)
-      : t_(t), all_(t.interface), kernels_(kernels), m_(matrix) {}
+  LossPrinter(const LossTables& t, const KernelSet& kernels, const Matrix& matrix, const std::string& no_hessian)
+      : t_(t), all_(t.interface), kernels_(kernels), m_(matrix), no_hessian_(no_hessian) {}
 
   std::string print() {
     const std::string loss = loss_row();
@@ -167,9 +167,12 @@ class LossPrinter {
     text += "#include \"runtime/table.h\"\n\nusing namespace lossc::rt;\n\n";
     for (const std::string& f : functions_)
       text += fmt::format("extern \"C\" __attribute__((visibility(\"hidden\"))) int {}(void**);\n", f);
+    // What a loss says of its products is weak: a program that does not name them links without.
+    if (no_hessian_.empty()) text += fmt::format("extern \"C\" __attribute__(({}visibility(\"default\"))) const Loss lossc_hvp_{};\n",
+                                                 t_.hessian ? "" : "weak, ", all_.name);
     text += "\nnamespace {\n" + d_.text() + "}  // namespace\n\n";
-    return text + fmt::format("extern \"C\" __attribute__((visibility(\"default\"))) const Loss lossc_loss_{} = {};\n",
-                              all_.name, loss);
+    return text + fmt::format("extern \"C\" __attribute__((visibility(\"default\"))) const Loss lossc_{}_{} = {};\n",
+                              t_.hessian ? "hvp" : "loss", all_.name, loss);
   }
 
  private:
@@ -190,12 +193,13 @@ class LossPrinter {
     return fmt::format(
         "{{.dtype_bits = {}, .facts = {}, .n_facts = {}, .buffers = {}, .n_buffers = {}, .steps = {}, .n_steps = {}, "
         ".args = {}, .passes = {}, .n_passes = {}, .kernels = {}, .n_kernels = {}, .n_slots = {}, .contracts = {}, "
-        ".text = {}, .digest = {:#x}ull, .requirements = {}, .n_requirements = {}}}",
+        ".text = {}, .digest = {:#x}ull, .requirements = {}, .n_requirements = {}{}}}",
         bits, d_.array("Fact", "facts", fact_rows(f)), f.facts.size(), d_.array("Buffer", "buffers", buffer_rows(f)),
         f.buffers.size(), d_.array("Step", "steps", step_rows(f)), f.steps.size(), d_.array("Arg", "args", arg_rows(f)),
         d_.array("Pass", "passes", pass_rows(f)), f.passes.size(), d_.array("Kernel* const", "kernels", kernels),
         kernels.size(), f.slots, f.contracts, d_.define("char {}[]", "text", quote(f.text)), f.digest,
-        d_.array("Requirement", "requirements", requirement_rows(f)), f.requirements.size());
+        d_.array("Requirement", "requirements", requirement_rows(f)), f.requirements.size(),
+        t_.hessian ? fmt::format(", .n_rows = {}, .rows = {}", f.rows.size(), list(f.rows)) : "");
   }
 
   static Rows code_rows(const std::vector<rt::ShapeCode>& code) {
@@ -269,17 +273,19 @@ class LossPrinter {
     const About& a = all_.about;
     return fmt::format(
         "{{\n    .name = {}, .family = {},\n    .title = {},\n    .paper = {},\n    .equation = {},\n    .edges = {},\n"
-        "    {},\n    {},\n    {},\n    {},\n    {},\n    {},\n    .build = &{}}}",
+        "    {},\n    {},\n    {},\n    {},\n    {},\n    {},\n    .build = &{},\n    .hessian = {}, .no_hessian = {}}}",
         quote(all_.name), quote(all_.family), quote(a.title), quote(a.paper), quote(a.equation), quote(a.edges),
         table("Axis", "axes", axes), table("Argument", "inputs", inputs), table("Argument", "params", params),
         table("Argument", "outputs", outputs), table("Option", "options", options),
-        table("Variant", "variants", variants), build);
+        table("Variant", "variants", variants), build,
+        no_hessian_.empty() ? "&lossc_hvp_" + all_.name : "nullptr", no_hessian_.empty() ? "nullptr" : quote(no_hessian_));
   }
 
   const LossTables& t_;
   const Interface& all_;
   const KernelSet& kernels_;
   const Matrix& m_;
+  const std::string& no_hessian_;
   Definitions d_;
   Rows functions_;
   std::set<std::string> known_;
@@ -304,28 +310,34 @@ std::string quote(const std::string& text) {
   return out + "\"";
 }
 
-std::string print_loss(const LossTables& tables, const KernelSet& kernels, const Matrix& matrix) {
-  return LossPrinter(tables, kernels, matrix).print();
+std::string print_loss(const LossTables& tables, const KernelSet& kernels, const Matrix& matrix,
+                       const std::string& no_hessian) {
+  return LossPrinter(tables, kernels, matrix, no_hessian).print();
 }
 
-std::string print_registry(const std::vector<std::string>& losses, const std::string& build_info,
-                           const Matrix& matrix) {
+std::string print_registry(const std::vector<std::string>& losses, const std::vector<std::string>& hessians,
+                           const std::string& build_info, const Matrix& matrix) {
   std::string text = "// Emitted by lossc: the list of losses. See runtime/table.h.\n#include \"runtime/table.h\"\n\n";
   text += "using namespace lossc::rt;\n\nextern \"C\" {\n";
   for (const std::string& l : losses)
     text += fmt::format("extern __attribute__((visibility(\"default\"))) const Loss lossc_loss_{};\n", l);
+  for (const std::string& l : hessians)
+    text += fmt::format("extern __attribute__((visibility(\"default\"))) const Loss lossc_hvp_{};\n", l);
   text += "}\n\nnamespace {\nconst IsaInfo isas[] = {\n";
   for (const std::string& row : isa_rows(matrix)) text += "    " + row + ",\n";
   text += "};\nconst Loss* const losses[] = {\n";
   for (const std::string& l : losses) text += fmt::format("    &lossc_loss_{},\n", l);
   if (losses.empty()) text += "    nullptr,\n";
+  text += "};\nconst Loss* const hessians[] = {\n";
+  for (const std::string& l : hessians) text += fmt::format("    &lossc_hvp_{},\n", l);
+  if (hessians.empty()) text += "    nullptr,\n";
   text += "};\n}  // namespace\n\n";
   return text +
          fmt::format(
              "extern \"C\" __attribute__((visibility(\"hidden\"))) const Registry lossc_registry = {{\n"
              "    .version = kRegistryVersion, .build_info = {},\n    .isas = isas, .n_isas = {}, .losses = losses, "
-             ".n_losses = {}}};\n",
-             quote(build_info), matrix.isas.size(), losses.size());
+             ".n_losses = {},\n    .hessians = hessians, .n_hessians = {}}};\n",
+             quote(build_info), matrix.isas.size(), losses.size(), hessians.size());
 }
 
 }  // namespace lossc::emit

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dsl/hessian.h"
 #include "generators/emit/reach.h"
 #include "generators/emit/shape_code.h"
 #include "generators/lower/lower.h"
@@ -62,14 +63,15 @@ rt::Merge merge(ir::ReduceKind k) {
 
 class FormMaker {
  public:
-  FormMaker(const plan::Plan& plan, const FormIds& ids, const std::string& loss, KernelSet* kernels)
-      : plan_(plan), ids_(ids), loss_(loss), kernels_(*kernels) {}
+  FormMaker(const plan::Plan& plan, const FormIds& ids, const LossTables& loss, KernelSet* kernels)
+      : plan_(plan), ids_(ids), loss_(loss.interface.name), lowest_(loss.hessian), kernels_(*kernels) {}
 
   Form make() {
     for (const plan::Buffer& b : plan_.buffers) add_buffer(b);
     for (const plan::Pass& p : plan_.passes) add_pass(p);
     form_.slots = plan_.slots;
     form_.contracts = plan_.contracts;
+    for (ir::Id i : plan_.program->rows) form_.rows.push_back(axis_of(i));
     form_.text = plan::print(plan_);
     std::string identity = form_.text;
     for (int k : form_.kernels) identity += "\n" + kernels_.list()[k].name;
@@ -184,7 +186,7 @@ class FormMaker {
     if (s.kind == plan::StepKind::Walk)
       set_walk(s, &row);
     else
-      row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_));
+      row.kernel = add_kernel(kernels_.add(plan_, index, sig.kind, sig.structure, loss_, lowest_));
     row.first_arg = static_cast<uint16_t>(form_.args.size());
     row.n_args = static_cast<uint16_t>(sig.args.size());
     for (const lower::KernelArg& a : sig.args) form_.args.push_back(arg(a, index));
@@ -250,6 +252,7 @@ class FormMaker {
   const plan::Plan& plan_;
   const FormIds& ids_;
   const std::string& loss_;
+  const bool lowest_;
   KernelSet& kernels_;
   Form form_;
 };
@@ -265,13 +268,52 @@ std::unique_ptr<LossTables> make_tables(const Definition& definition, KernelSet*
   t->interface = unite(t->programs, &ids);
   for (size_t f = 0; f < t->programs.size(); f++) {
     t->plans.push_back(plan::make_plan(t->programs[f]));
-    t->forms.push_back(FormMaker(t->plans.back(), ids[f], t->interface.name, kernels).make());
+    t->forms.push_back(FormMaker(t->plans.back(), ids[f], *t, kernels).make());
     t->forms.back().facts = facts_of(t->programs[f], ids[f], t->interface);
     for (const Requirement& r : t->programs[f].requirements) {
       t->forms.back().requirements.emplace_back(r.text, shape_code(t->programs[f], ids[f].axes, ids[f].options, r.node));
     }
   }
   return t;
+}
+
+namespace {
+
+// Forms correspond to those of the loss: same facts, but for the implicit inputs' places, and same requirements.
+std::unique_ptr<LossTables> hessian_tables(const LossTables& loss, KernelSet* kernels) {
+  auto t = std::make_unique<LossTables>();
+  t->file = loss.file;
+  t->hessian = true;
+  for (const Program& p : loss.programs) t->programs.push_back(hessian_program(p));
+  std::vector<FormIds> ids;
+  unite(loss.programs, &ids);
+  t->interface = with_directions(loss.interface, t->programs, &ids);
+  const int n_inputs = static_cast<int>(loss.interface.inputs.size());
+  const int n_directions = static_cast<int>(t->interface.inputs.size()) - n_inputs;
+  for (size_t f = 0; f < t->programs.size(); f++) {
+    t->plans.push_back(plan::make_plan(t->programs[f]));
+    t->forms.push_back(FormMaker(t->plans.back(), ids[f], *t, kernels).make());
+    t->forms.back().facts = loss.forms[f].facts;
+    for (Fact& fact : t->forms.back().facts)
+      if (fact.kind == lossc::Fact::TensorGiven && fact.id >= n_inputs) fact.id += n_directions;
+    t->forms.back().requirements = loss.forms[f].requirements;
+  }
+  return t;
+}
+
+}  // namespace
+
+std::unique_ptr<LossTables> make_hessian_tables(const LossTables& loss, KernelSet* kernels, std::string* why) {
+  const auto differentiable = [](const Input& t) { return t.differentiable; };
+  if (std::none_of(loss.interface.inputs.begin(), loss.interface.inputs.end(), differentiable))
+    return *why = "it has no gradient", nullptr;
+  try {
+    KernelSet trial;  // a form that fails would leave kernels of a plan that is gone
+    hessian_tables(loss, &trial);
+  } catch (const DefinitionError& e) {
+    return *why = e.what(), nullptr;
+  }
+  return hessian_tables(loss, kernels);
 }
 
 }  // namespace lossc::emit

@@ -31,6 +31,7 @@ struct Form {
   std::vector<std::pair<std::string, std::vector<rt::ShapeCode>>> requirements;  // text and condition
   int slots = 0;
   bool contracts = false;
+  std::vector<int> rows;  // axes of a row, outermost first
   std::string text;     // the plan
   uint64_t digest = 0;  // of the text and the kernels' names
 };
@@ -39,6 +40,7 @@ struct LossTables {
   std::string file;  // base name of the definition's source
   Interface interface;
   std::vector<Form> forms;
+  bool hessian = false;  // the tables of its Hessian products, for the lowest level only
   // What the kernels point into.
   std::vector<Program> programs;
   std::deque<plan::Plan> plans;
@@ -46,5 +48,8 @@ struct LossTables {
 
 // Runs the definition in all its forms, plans them, and adds their kernels to the set. Throws DefinitionError.
 std::unique_ptr<LossTables> make_tables(const Definition& definition, KernelSet* kernels);
+// The same of the loss's Hessian products; nothing, and `why`, if it has none: no input is differentiable, or a word of it
+// has no second derivative.
+std::unique_ptr<LossTables> make_hessian_tables(const LossTables& loss, KernelSet* kernels, std::string* why);
 
 }  // namespace lossc::emit

@@ -65,7 +65,8 @@ Expr lgamma(Expr x) {
   const Expr series = inverse * polynomial(inverse * inverse, kStirling) + lit(x, 0.41893853320467274);
   const Expr above = s_add(s_mul(s_sub(x, lit(x, 0.5)), s_sub(log_of, one)), series);
 
-  const Expr outside = Halide::select(s_lt(x, zero), nan(x), s_eq(x, zero), infinity(x), x);
+  const Expr low = s_eq(x, -infinity(x));
+  const Expr outside = Halide::select(low || s_eq(x, zero), infinity(x), s_lt(x, zero), nan(x), x);
   const Expr inside = s_lt(zero, x) && s_lt(x, infinity(x));
   return share(Halide::select(inside, Halide::select(near_zero, below, above), outside));
 }

@@ -56,7 +56,7 @@ Halide::Expr asin(Halide::Expr x);
 Halide::Expr acos(Halide::Expr x);
 Halide::Expr atan2(Halide::Expr y, Halide::Expr x);
 
-// x >= 0. Unlike libm's, NaN for every x < 0 (no loss needs the reflection formula). lgamma(0) = inf; digamma(0) =
+// x >= 0. Unlike libm's, NaN for every finite x < 0 (no loss needs the reflection formula). lgamma(-inf) = lgamma(0) = inf; digamma(0) =
 // -inf; digamma is the derivative of lgamma, and near its zero at 1.46 its error is relative to 1, not to the result.
 Halide::Expr lgamma(Halide::Expr x);
 Halide::Expr digamma(Halide::Expr x);

@@ -64,10 +64,17 @@ typedef struct lossc_loss lossc_loss;
  * That needs no lookup, and the linker says so if the loss is not there. <lossc/losses/NAME.h> declares it, too. */
 #define LOSSC_DECLARE(name) extern LOSSC_API const lossc_loss lossc_loss_##name
 
+/* The same for its Hessian products (LOSSC_HVP): lossc_hvp_huber is lossc_loss_hvp(&lossc_loss_huber). A static link has
+ * them only if it is named somewhere, so that who does not want them has no code for them; lossc_loss_find names all. */
+#define LOSSC_DECLARE_HVP(name) extern LOSSC_API const lossc_loss lossc_hvp_##name
+
 LOSSC_API size_t lossc_loss_count(void);
 LOSSC_API const lossc_loss *lossc_loss_at(size_t i);           /* NULL past the end */
 LOSSC_API const lossc_loss *lossc_loss_find(const char *name); /* NULL if absent */
 LOSSC_API const char *lossc_loss_name(const lossc_loss *loss);
+/* The loss as its Hessian products have it: further inputs, other outputs, the rest the same. NULL: not linked, or not
+ * in this library; lossc_plan_create says which. since 0.2 */
+LOSSC_API const lossc_loss *lossc_loss_hvp(const lossc_loss *loss);
 
 /* The following are only ever returned by pointer, so they may grow at their ends. Every function that returns one
  * gives NULL past the end. No string is NULL. */
@@ -116,7 +123,15 @@ LOSSC_API const lossc_option *lossc_loss_option(const lossc_loss *loss, size_t i
 
 /* ---- Plans: one loss, shape, dtype and device; the schedule is looked up, nothing is timed. ----------------------- */
 
-enum { LOSSC_FORWARD = 1, LOSSC_BACKWARD = 2 }; /* OR both: value and gradient in one run */
+/* OR the first two: value and gradient in one run. The third stands alone: the product of the Hessian of the reduced loss
+ * with a direction, without forming the Hessian. Its plan and runs take the loss's inputs and then one direction for each
+ * differentiable one, of its shape; NULL is the zero direction. They give the slope (the derivative of the loss along the
+ * directions, 0-d) and a product for each differentiable input, as lossc_loss_arg lists them of lossc_loss_hvp(loss). Row
+ * weights, mask, denominator and grad_output act as in the gradient, and with LOSSC_REDUCE_NONE what is differentiated
+ * twice is the sum of grad_output times the rows. At kinks it is that of the branch taken; what the definition calls
+ * constant, or gives a derivative of its own, is so in the second derivative. Kernels are for the library's lowest ISA
+ * level. since 0.2 */
+enum { LOSSC_FORWARD = 1, LOSSC_BACKWARD = 2, LOSSC_HVP = 4 };
 enum { LOSSC_REDUCE_NONE = 0, LOSSC_REDUCE_SUM = 1, LOSSC_REDUCE_MEAN = 2 };
 enum { LOSSC_SHARD_NONE = 0, LOSSC_SHARD_ROWS = 1, LOSSC_SHARD_CLASSES = 2 };
 enum {
@@ -130,7 +145,7 @@ typedef struct {
   DLDevice device;
   int32_t mode, reduction, shard, flags;
   const DLTensor *const *inputs; /* only shape, strides and dtype are read; NULL where an optional input is absent */
-  size_t n_inputs;               /* as many as the loss has */
+  size_t n_inputs;               /* as many as the loss has; LOSSC_HVP: with the directions */
   const int32_t *options;        /* one choice per option of the loss; NULL with n_options 0: defaults */
   size_t n_options;
   int32_t isa;        /* LOSSC_ISA_...; a level that the machine or the library lacks is LOSSC_E_UNSUPPORTED */
