@@ -40,13 +40,16 @@ TEST(Symbols, SharedLibraryShowsTheHeaderAndTheLosses) {
   const auto shown = symbols("nm -D --defined-only " LOSSC_SHARED_LIBRARY);
   const auto declared = declared_functions();
   for (const std::string& name : declared) EXPECT_TRUE(shown.count(name)) << name << " is missing";
-  size_t losses = 0;
+  size_t losses = 0, products = 0, has_products = 0;
   for (const auto& [name, type] : shown) {
     if (declared.count(name) || name == "LOSSC_1") continue;
-    EXPECT_TRUE(name.rfind("lossc_loss_", 0) == 0 && strchr("RDVB", type) != nullptr) << name << ' ' << type;
-    ++losses;
+    const bool loss = name.rfind("lossc_loss_", 0) == 0, product = name.rfind("lossc_hvp_", 0) == 0;
+    EXPECT_TRUE((loss || product) && strchr("RDVB", type) != nullptr) << name << ' ' << type;
+    losses += loss, products += product;
   }
+  for (size_t i = 0; i < lossc_loss_count(); ++i) has_products += lossc_loss_hvp(lossc_loss_at(i)) != nullptr;
   EXPECT_EQ(losses, lossc_loss_count());
+  EXPECT_EQ(products, has_products);
 }
 
 TEST(Symbols, SharedLibraryNeedsNoHalide) {
@@ -61,31 +64,59 @@ TEST(Symbols, StaticLibraryHasOneName) {
   }
 }
 
-// A C program that names one loss links with the C compiler alone, and links that loss alone.
+// A C program that asks for a plan of one loss without tensors: what it prints, and the symbols in it.
+struct OneLoss {
+  std::string text;
+  std::map<std::string, char> linked;
+};
+OneLoss one_loss(const std::string& loss, const std::string& mode, bool names_products) {
+  const Folder folder;
+  const std::string source = folder.path / "one.c", program = folder.path / "one";
+  std::ofstream out(source);
+  out << "#include <lossc/lossc.h>\n#include <stdio.h>\nLOSSC_DECLARE(" << loss << ");\n";
+  if (names_products) out << "LOSSC_DECLARE_HVP(" << loss << ");\nconst lossc_loss *products = &lossc_hvp_" << loss << ";\n";
+  out << "int main(void) {\n"
+         "  lossc_plan_desc desc = {0};\n  lossc_plan *plan;\n  lossc_error err;\n  desc.struct_size = sizeof desc;\n"
+         "  desc.mode = " << mode << ";\n  desc.device.device_type = kDLCPU;\n"
+         "  printf(\"%d \", lossc_plan_create(&lossc_loss_" << loss << ", &desc, &plan, &err));\n  puts(err.text);\n"
+         "  return puts(lossc_loss_name(&lossc_loss_" << loss << ")) < 0;\n}\n";
+  out.close();
+  const Output built = command("cc -std=c99 -Wall -Werror " + source + " -I" + include_dir() +
+                               " " LOSSC_STATIC_LIBRARY " -o " + program + " -lm -lpthread");
+  EXPECT_EQ(built.code, 0) << built.text;
+  return {command(program).text, symbols("nm " + program)};
+}
+
+// It links with the C compiler alone, and has that loss alone.
 TEST(Symbols, CProgramLinksOneLoss) {
 #ifdef CAPI_SANITIZED
   GTEST_SKIP() << "the library wants the sanitizer's runtime";
 #endif
-  const Folder folder;
-  const std::string loss = lossc_loss_name(lossc_loss_at(0)), source = folder.path / "one.c",
-                    program = folder.path / "one";
-  std::ofstream(source)
-      << "#include <lossc/lossc.h>\n#include <stdio.h>\nLOSSC_DECLARE(" << loss
-      << ");\nint main(void) {\n"
-         "  lossc_plan_desc desc = {0};\n  lossc_plan *plan;\n  lossc_error err;\n  desc.struct_size = sizeof desc;\n"
-         "  printf(\"%d \", lossc_plan_create(&lossc_loss_"
-      << loss
-      << ", &desc, &plan, &err));\n"
-         "  return puts(lossc_loss_name(&lossc_loss_"
-      << loss << ")) < 0;\n}\n";
-  const Output built = command("cc -std=c99 -Wall -Werror " + source + " -I" + include_dir() +
-                               " " LOSSC_STATIC_LIBRARY " -o " + program + " -lm -lpthread");
-  ASSERT_EQ(built.code, 0) << built.text;
-  EXPECT_EQ(command(program).text, "1 " + loss + "\n");  // mode 0 is LOSSC_E_ARGUMENT
-  const auto linked = symbols("nm " + program);
-  EXPECT_TRUE(linked.count("lossc_loss_" + loss));
+  const std::string loss = lossc_loss_name(lossc_loss_at(0));
+  const OneLoss p = one_loss(loss, "0", false);
+  EXPECT_EQ(p.text.rfind("1 mode is 0", 0), 0u) << p.text;
+  EXPECT_NE(p.text.find("\n" + loss + "\n"), std::string::npos) << p.text;
+  EXPECT_TRUE(p.linked.count("lossc_loss_" + loss));
   for (size_t i = 1; i < lossc_loss_count(); ++i)
-    EXPECT_FALSE(linked.count(std::string("lossc_loss_") + lossc_loss_name(lossc_loss_at(i))));
+    EXPECT_FALSE(p.linked.count(std::string("lossc_loss_") + lossc_loss_name(lossc_loss_at(i))));
+}
+
+// Hessian products are there for who names them, and only then.
+TEST(Symbols, CProgramLinksHessianProductsThatItNames) {
+#ifdef CAPI_SANITIZED
+  GTEST_SKIP() << "the library wants the sanitizer's runtime";
+#endif
+  const std::string loss = lossc_loss_name(lossc_loss_at(0));
+  if (!lossc_loss_hvp(lossc_loss_at(0))) GTEST_SKIP() << loss << " has none in this library";
+  const auto kernels = [](const OneLoss& p) {
+    return std::count_if(p.linked.begin(), p.linked.end(), [](auto& s) { return s.first.rfind("lossc_internal_k_", 0) == 0; });
+  };
+  const OneLoss without = one_loss(loss, "LOSSC_HVP", false), with = one_loss(loss, "LOSSC_HVP", true);
+  EXPECT_EQ(without.text.rfind("2 the Hessian products of " + loss + " are not linked", 0), 0u) << without.text;
+  EXPECT_FALSE(without.linked.count("lossc_hvp_" + loss));
+  EXPECT_EQ(with.text.rfind("1 inputs: 0 given", 0), 0u) << with.text;
+  EXPECT_TRUE(with.linked.count("lossc_hvp_" + loss));
+  EXPECT_GT(kernels(with), kernels(without));
 }
 
 // Two copies of the shared library, and the static one that this program is linked with: each has its own state.

@@ -271,6 +271,47 @@ TEST_F(Cli, AWrongDefinitionIsExplained) {
   EXPECT_TRUE(has(lossc("check " + (folder_ / "none.cpp").string()).out, "defines no loss"));
 }
 
+TEST_F(Cli, HessianProductsAreCheckedExplainedAndCompiled) {
+  const std::string file = definition("scaled_square", "a * sq(x(i) - y(i))"), out = folder_ / "products";
+  const Json r = lossc_json("check " + file + " --hvp")["results"][0];
+  EXPECT_TRUE(r["ok"].get<bool>()) << r.dump(1);
+  bool products = false;
+  for (const Json& q : r["quantities"])
+    if (q["name"] == "product_input") products = q["differences_agree"].get<bool>() && q["elements"] > 0;
+  EXPECT_TRUE(products) << r.dump(1);
+  EXPECT_TRUE(has(lossc("explain " + file + " --shape N=8 --mode hvp").out, "Hessian product"));
+  std::string use = lossc_json("compile " + file + " -o " + out + " --dtype f32 --isa sse41 --hvp")["use"];
+  // 2 (x - y)^2, mean of two: the Hessian is 2 I in either input, -2 I between them.
+  std::ofstream(folder_ / "hvp.c") << R"(#include <lossc/losses/scaled_square.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+  float x[] = {3, 5}, y[] = {0, 1}, v[] = {1, 0}, slope, hx[2], hy[2];
+  int64_t n[] = {2};
+  const DLDevice cpu = {kDLCPU, 0};
+  const DLDataType f32 = {kDLFloat, 32, 1};
+  DLTensor tx = {x, cpu, 1, f32, n, NULL, 0}, ty = {y, cpu, 1, f32, n, NULL, 0}, tv = {v, cpu, 1, f32, n, NULL, 0};
+  DLTensor s = {&slope, cpu, 0, f32, NULL, NULL, 0}, px = {hx, cpu, 1, f32, n, NULL, 0}, py = {hy, cpu, 1, f32, n, NULL, 0};
+  lossc_plan *plan;
+  lossc_error error;
+  lossc_scaled_square_call c = lossc_scaled_square_defaults();
+  c.in.input = &tx, c.in.target = &ty, c.hvp.direction_input = &tv;
+  c.hvp.slope = &s, c.hvp.product_input = &px, c.hvp.product_target = &py;
+  if (lossc_scaled_square_hvp_plan(&c, &plan, &error) != LOSSC_OK) return puts(error.text), 1;
+  c.run.workspace = aligned_alloc(64, c.run.workspace_size = lossc_plan_workspace_size(plan));
+  if (lossc_scaled_square_hvp_run(plan, &c, &error) != LOSSC_OK) return puts(error.text), 1;
+  printf("%g  %g %g  %g %g\n", slope, hx[0], hx[1], hy[0], hy[1]);
+})";
+  use.replace(use.find("main.c"), 6, (folder_ / "hvp.c").string());
+  const std::string program = folder_ / "hvp";
+  EXPECT_EQ(shell(use + " -Wall -Werror -o " + program + " 2>&1 && " + program).out, "6  2 0  -2 0\n");
+  const std::string none = definition("no_second", "a * lgamma(2 + sq(x(i) - y(i)))");
+  const Ran refused = lossc("check " + none + " --hvp");
+  EXPECT_EQ(refused.code, 2) << refused.out;
+  EXPECT_TRUE(has(refused.out, "no Hessian products of no_second") && has(refused.out, "digamma")) << refused.out;
+  EXPECT_TRUE(has(lossc("explain " + none + " --shape N=8 --mode hvp").out, "digamma"));
+}
+
 TEST_F(Cli, CompileMakesALibraryForC) {
   const std::string file = definition("scaled_square", "a * sq(x(i) - y(i))"), out = folder_ / "made";
   const Json made = lossc_json("compile " + file + " -o " + out + " --dtype f32 --isa sse41");

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "dsl/case.h"
 #include "generators/emit/files.h"
 #include "generators/emit/object_file.h"
 #include "generators/emit/print_header.h"
@@ -138,7 +139,8 @@ TEST_F(Emit, GivesTheSameBytesInAnyFolderAndKeepsWhatIsCached) {
     return emit({.out = dir_ / name,
                  .cache = dir_ / cache,
                  .losses = {"huber"},
-                 .matrix = make_matrix({"f32"}, {"avx2"}),
+                 .matrix = make_matrix({"f32"}, {"sse41", "avx2"}),
+                 .hessians = true,
                  .jobs = jobs,
                  .quiet = true});
   };
@@ -155,7 +157,15 @@ TEST_F(Emit, GivesTheSameBytesInAnyFolderAndKeepsWhatIsCached) {
                     "/runtime/include -Ia/include a/include/lossc/losses/huber.h"));
   EXPECT_TRUE(
       shell("c++ -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers -fsyntax-only -I" LOSSC_SOURCE_DIR
-            " a/losses/huber.cpp a/registry.cpp"));
+            " a/losses/huber.cpp a/hessians/huber.cpp a/registry.cpp"));
+  // What only products use is compiled for the lowest level alone, and what the gradient has, too, is shared.
+  KernelSet kernels;
+  std::string why;
+  const auto loss = make_tables(definition_of("huber"), &kernels);
+  const size_t own = kernels.list().size();
+  ASSERT_NE(make_hessian_tables(*loss, &kernels, &why), nullptr) << why;
+  EXPECT_EQ(first.objects, 2 * own + (kernels.list().size() - own));
+  EXPECT_GT(kernels.list().size(), own);
 }
 
 TEST_F(Emit, RemovesWhatIsNoLongerAskedFor) {

@@ -126,7 +126,8 @@ Tensor scalar(T& value) {
   return Tensor(&value, {});
 }
 
-// What a plan is made of and a run is given.
+// What a plan is made of and a run is given. For Hessian products: call.desc.mode = LOSSC_HVP, inputs with the directions
+// after them, outputs slope and products.
 class Call {
  public:
   explicit Call(const lossc_loss* loss) : loss_(loss) {
