@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "dsl/hessian.h"
+#include "dsl/plan.h"
 #include "dsl/sample.h"
 #include "tests/support/definition.h"
 #include "tests/support/tolerance.h"
@@ -75,6 +76,15 @@ TEST_P(Hessian, IsSymmetric) {
   const auto [uv, size] = along(u, v);
   const auto [vu, size2] = along(v, u);
   EXPECT_NEAR(uv, vu, 1e-10 * (1 + size + size2)) << form.name;
+}
+
+// It is planned as the gradient is.
+TEST_P(Hessian, HasASoundPlan) {
+  for (const Program& form : build_all(*GetParam())) {
+    const Program p = hessian_program(form);
+    if (p.gradients.empty()) return;
+    EXPECT_EQ(plan::unsound(plan::make_plan(p)), "") << form.name;
+  }
 }
 
 std::vector<const Definition*> linked() {
