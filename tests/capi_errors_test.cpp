@@ -61,8 +61,10 @@ TEST(Errors, NumbersOfTheDescription) {
   Pick p;
   p.mode = 0;
   EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "mode is 0, want");
-  p.mode = 4;
-  EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "mode is 4, want");
+  p.mode = 5;
+  EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "mode is 5, want");
+  p.mode = LOSSC_HVP;
+  EXPECT_FAILS(p.run(), LOSSC_E_UNSUPPORTED, "Hessian products of pick are not linked");
   p.mode = 3, p.reduction = 3;
   EXPECT_FAILS(p.run(), LOSSC_E_ARGUMENT, "reduction is 3, want");
   p.reduction = 1, p.flags = 8;
