@@ -75,7 +75,7 @@ std::map<std::string, LossSize> loss_sizes(const fs::path& archive) {
   const Symbols symbols = symbols_of(archive);
   const std::string table = "lossc_loss_", products = "lossc_hvp_";
   std::map<std::string, std::set<std::string>> kernels = kernels_by_table(symbols, table);
-  const std::map<std::string, std::set<std::string>> more = kernels_by_table(symbols, products);
+  std::map<std::string, std::set<std::string>> more = kernels_by_table(symbols, products);
   std::map<std::string, std::set<std::string>> users;  // by member: losses
   for (const auto* tables : {&kernels, &more})
     for (const auto& [loss, members] : *tables)
