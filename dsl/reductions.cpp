@@ -50,11 +50,11 @@ Expr masked_reduce(ReduceKind kind, Index over, Arg e, Mask where) {
   return {reduce(kind, over, masked(x, where, ir::identity(kind)))};
 }
 
-// max(i, e) may have been meant as the greater of two. Silence would make a wrong number of it.
+// max(i, e) of an integer without i was meant as the greater of two. Silence would make a wrong number of it.
 Expr extremum(ReduceKind kind, const char* word, Index over, Arg e, Mask where) {
   const Id x = B().as_float(e);
   const ir::IndexSet present = G().free(x) | (where.node < 0 ? 0 : G().free(where.node));
-  if (!B().absent(over.id) && !(present & ir::bit(over.id))) {
+  if (!B().absent(over.id) && G().type(e.node) == Type::Int && !(present & ir::bit(over.id))) {
     const std::string &index = G().indices[over.id].name, shown = B().show(e.node);
     B().fail(fmt::format("`{0}({1}, {2})` is over all {1}, but `{2}` does not depend on {1}; of the two numbers it is {0}({1} + 0, {2})",
                          word, index, shown), e.where);

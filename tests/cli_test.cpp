@@ -304,7 +304,7 @@ int main(void) {
 })";
   use.replace(use.find("main.c"), 6, (folder_ / "hvp.c").string());
   const std::string program = folder_ / "hvp";
-  EXPECT_EQ(shell(use + " -Wall -Werror -o " + program + " 2>&1 && " + program).out, "6  2 0  -2 0\n");
+  EXPECT_EQ(shell(use + " -Wall -Werror -o " + program + " 2>&1 && " + program).out, "6  2 0  -2 -0\n");  // -1 times the other's 0
   const std::string none = definition("no_second", "a * lgamma(2 + sq(x(i) - y(i)))");
   const Ran refused = lossc("check " + none + " --hvp");
   EXPECT_EQ(refused.code, 2) << refused.out;
