@@ -330,6 +330,8 @@ class Losses : public testing::TestWithParam<Form> {
   }
   // A sum in another order, and exponentials of what it went into.
   static constexpr double kReordered = 200;
+  // With FMA products are not rounded, which shows where they cancel: the variances in the windows of ms_ssim differ by 312.
+  static constexpr double kLevels = 500;
   // Of the unreduced loss; -1: it has one element.
   int row_axis() const {
     const Argument rows = rows_of(setting());
@@ -455,7 +457,7 @@ TEST_P(Losses, EveryLevelOfTheMachineGivesTheSame) {
     Result r;
     Made(s).p.plan(&r);
     if (r.status == LOSSC_E_UNSUPPORTED) continue;
-    expect_same(best, s, kReordered * (recurs ? 10 : 1));
+    expect_same(best, s, kLevels * (recurs ? 4 : 1));
   }
 }
 
