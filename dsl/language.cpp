@@ -31,7 +31,8 @@ const ir::Axis& axis_of(Id index) { return G().axes[G().indices[index].axis]; }
 // Of a tensor that crosses the C interface. How many of its dimensions a flat axis takes is known from how many are left
 // over: one can be told, not two.
 void check_dims(const std::vector<Id>& dims, const std::string& what) {
-  if (dims.size() > 4) B().fail(fmt::format("{} has {} dimensions; at most 4 are supported", what, dims.size()));
+  if (dims.size() > kMostTensorDims)
+    B().fail(fmt::format("{} has {} dimensions; at most {} are supported", what, dims.size(), kMostTensorDims));
   Id first = ir::kNone;
   for (Id i : dims) {
     if (!axis_of(i).flat) continue;

@@ -8,6 +8,8 @@
 
 namespace lossc {
 
+inline constexpr size_t kMostTensorDims = 6;  // images, channels and three spatial axes, and one to spare
+
 struct OptionInfo {
   std::string name, doc;
   std::vector<std::string> choices;

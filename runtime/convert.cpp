@@ -225,7 +225,7 @@ ConvertFn converter(Float from, Float to, uint8_t features) {
 
 void convert(const Side& from, const Side& to, const int64_t* extent, int ndim, uint8_t features) {
   // Dimensions that both sides walk with one stride are one.
-  int64_t n[kBoxDims] = {1, 1, 1, 1}, x[kBoxDims] = {1}, y[kBoxDims] = {1};
+  int64_t n[kBoxDims] = {1}, x[kBoxDims] = {1}, y[kBoxDims] = {1};
   int dims = 0;
   for (int d = 0; d < ndim; ++d) {
     if (extent[d] == 0) return;
@@ -239,13 +239,14 @@ void convert(const Side& from, const Side& to, const int64_t* extent, int ndim, 
     ++dims;
   }
   const Row row{converter(from.type, to.type, features), x[0], y[0], bytes_of(from.type), bytes_of(to.type)};
-  for (int64_t l = 0; l < n[3]; ++l) {
-    for (int64_t k = 0; k < n[2]; ++k) {
-      for (int64_t j = 0; j < n[1]; ++j) {
-        row.run(from.host + (j * x[1] + k * x[2] + l * x[3]) * row.from_bytes,
-                to.host + (j * y[1] + k * y[2] + l * y[3]) * row.to_bytes, n[0]);
-      }
-    }
+  int64_t at[kBoxDims] = {};
+  for (;;) {
+    int64_t in = 0, out = 0;
+    for (int d = 1; d < dims; ++d) in += at[d] * x[d], out += at[d] * y[d];
+    row.run(from.host + in * row.from_bytes, to.host + out * row.to_bytes, n[0]);
+    int d = 1;
+    while (d < dims && ++at[d] == n[d]) at[d++] = 0;
+    if (d >= dims) return;
   }
 }
 

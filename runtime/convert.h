@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "dlpack/dlpack.h"
+#include "runtime/table.h"
 
 namespace lossc::rt {
 
@@ -22,7 +23,7 @@ using ConvertFn = void (*)(const void* from, void* to, size_t n);
 ConvertFn converter(Float from, Float to, uint8_t features);
 
 // A box of elements, dimensions innermost first, strides in elements and of either sign. Both sides have its extents.
-inline constexpr int kBoxDims = 4;
+inline constexpr int kBoxDims = kMaxDims;
 struct Side {
   uint8_t* host;
   int64_t stride[kBoxDims];

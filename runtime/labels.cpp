@@ -94,30 +94,32 @@ int64_t take_row(const T* from, int64_t stride, int64_t n, const Range& range, i
 template <class T>
 struct Take {
   Take(const Range& range, const Bound& t, int32_t* to) : range(range), base(reinterpret_cast<const T*>(t.host)), to(to) {
-    // Outermost first, at most four dimensions, filled up from the left with extents of 1.
+    // Outermost first, filled up from the left with extents of 1.
+    std::fill_n(extent, kMaxDims, 1);
     for (int d = 0; d < t.ndim; ++d) {
       extent[kMaxDims - t.ndim + d] = t.extent[d];
       stride[kMaxDims - t.ndim + d] = t.stride[d];
     }
-    per_row = (extent[3] + kPiece - 1) / kPiece;
-    pieces = extent[0] * extent[1] * extent[2] * per_row;
+    pieces = per_row = (extent[kLast] + kPiece - 1) / kPiece;
+    for (int d = 0; d < kLast; ++d) pieces *= extent[d];
   }
 
   // Takes one piece. Where is its first wrong label? nullptr: there is none.
   const T* wrong(int64_t piece, int64_t (&at)[kMaxDims]) const {
-    const int64_t row = piece / per_row, first = piece % per_row * kPiece, n = std::min(kPiece, extent[3] - first);
-    at[2] = row % extent[2], at[1] = row / extent[2] % extent[1], at[0] = row / extent[2] / extent[1];
-    const T* const from = base + at[0] * stride[0] + at[1] * stride[1] + at[2] * stride[2] + first * stride[3];
-    const int64_t good = take_row(from, stride[3], n, range, to == nullptr ? nullptr : to + row * extent[3] + first);
-    at[3] = first + good;
-    return good < n ? from + good * stride[3] : nullptr;
+    const int64_t row = piece / per_row, first = piece % per_row * kPiece, n = std::min(kPiece, extent[kLast] - first);
+    const T* from = base + first * stride[kLast];
+    int64_t rest = row;
+    for (int d = kLast; d-- > 0; rest /= extent[d]) from += (at[d] = rest % extent[d]) * stride[d];
+    const int64_t good = take_row(from, stride[kLast], n, range, to == nullptr ? nullptr : to + row * extent[kLast] + first);
+    at[kLast] = first + good;
+    return good < n ? from + good * stride[kLast] : nullptr;
   }
 
   // Takes all. The first piece that has a wrong label, or `pieces`.
   int64_t run(int workers) {
     constexpr float kNs = 0.2f;  // a label, or less
     first_wrong = pieces;
-    shares = pieces_for(kNs * static_cast<float>(pieces) * static_cast<float>(std::min(kPiece, extent[3])), workers);
+    shares = pieces_for(kNs * static_cast<float>(pieces) * static_cast<float>(std::min(kPiece, extent[kLast])), workers);
     run_tasks(
         static_cast<size_t>(shares),
         [](void* context, size_t k) {
@@ -136,10 +138,11 @@ struct Take {
   }
 
   static constexpr int64_t kPiece = 16384;
+  static constexpr int kLast = kMaxDims - 1;
   const Range range;
   const T* const base;
   int32_t* const to;
-  int64_t extent[kMaxDims] = {1, 1, 1, 1}, stride[kMaxDims] = {}, per_row, pieces;
+  int64_t extent[kMaxDims], stride[kMaxDims] = {}, per_row, pieces;
   int64_t shares = 1;
   std::atomic<int64_t> first_wrong{0};
 };

@@ -42,8 +42,9 @@ struct Dim {
 
 enum class Merge : uint8_t { None, Sum, Max, Min, Prod, Or, And };
 
-// Of a buffer, and loops of a step. A caller's tensor has fewer (tensor.h), but a window over a volume, and its derivative,
-// loop over the places of both at once.
+// Of an argument, as a loss declares it.
+inline constexpr int kMaxDims = 6;
+// Of a buffer, and loops of a step: a window over a volume, and its derivative, loop over the places of both at once.
 inline constexpr int kMostDims = 8;
 
 struct Buffer {
@@ -177,7 +178,7 @@ struct Variant {
   uint16_t n_requirements;
   // The axes of a row, outermost first, where no output says so (a Hessian product has none per row); -1: outputs[1] does.
   int8_t n_rows = -1;
-  int8_t rows[4] = {};
+  int8_t rows[kMaxDims] = {};
 };
 
 // Argument, Axis, Option and Loss begin with what lossc.h shows of them (lossc_arg, ...), member for member: a pointer
@@ -190,7 +191,7 @@ struct Argument {
   double fallback, low, high;     // params: default (NaN: none) and valid range (inclusive unless open)
   int32_t low_open, high_open;
   uint8_t ndim;                   // tensors: outermost first, as the shape is written
-  int8_t dims[4];                 // axes
+  int8_t dims[kMaxDims];          // axes
   int8_t range_axis;              // index tensors: values must lie in [0, extent) or equal ignore_param; -1: any value
   int8_t ignore_param;            // index into the params, -1: none
   bool allow_minus_one;           // index tensors: -1 means "none"
@@ -273,7 +274,7 @@ struct Registry {
   const Loss* const* hessians;  // named, and so linked, wherever all losses are
   uint16_t n_hessians;
 };
-inline constexpr uint32_t kRegistryVersion = 6;
+inline constexpr uint32_t kRegistryVersion = 7;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one, without its Hessian products (lossc_hvp_<id>); only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

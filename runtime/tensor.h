@@ -8,7 +8,6 @@
 
 namespace lossc::rt {
 
-inline constexpr int kMaxDims = 4;   // of an argument, as a loss declares it
 inline constexpr int kMaxRank = 16;  // of a tensor: an argument's flat axis stands for several dimensions
 
 // An argument's tensor, seen through its declared dimensions (outermost first): the flat axis is one dimension, absent

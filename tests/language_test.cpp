@@ -28,6 +28,14 @@ void expect_refused(const char* reason, const std::function<void()>& body) {
   EXPECT_TRUE(std::regex_search(error, std::regex("^language_test.cpp:[0-9]+: loss 'test': "))) << error;
 }
 
+TEST(Tensor, HasSixDimensionsAtMost) {
+  expect_refused("tensor 'x' has 7 dimensions; at most 6 are supported", [] {
+    auto a = axis("A"), b = axis("B"), c = axis("C"), d = axis("D"), e = axis("E"), f = axis("F"), g = axis("G");
+    auto x = input("x", {a, b, c, d, e, f, g});
+    loss_per(a, sum(b, sum(c, sum(d, sum(e, sum(f, sum(g, x(a, b, c, d, e, f))))))));
+  });
+}
+
 // ---- flat axes -------------------------------------------------------------------------------------------------
 
 TEST(FlatAxis, OnlyOneInATensorCanBeTold) {

@@ -53,7 +53,7 @@ std::vector<Word> declarations() {
        .shown = {{{1, 2, 4}, {}, {3.1269, 2.0486, -1.6867}, {-0.68363, -0.14974, 0.83337}}}},
       {.name = "tensor", .group = &kDeclaration, .takes = "tensor(name, {indices}, doc)",
        .means = "A float input, with a gradient unless it is constant(). One element is x(i, c); an integer expression in "
-                "place of an index is a gather. At most four dimensions, or one flat axis for any number of them.",
+                "place of an index is a gather. At most six dimensions, or one flat axis for any number of them.",
        .derivative = "1 for the element, summed over all who look there",
        .example = BODY(auto i = axis("N", "rows"); auto x = tensor("x", {i}, "score"); auto y = tensor("y", {i}, "target").constant();
                        loss_per(i, sq(x(i) - y(i)))),

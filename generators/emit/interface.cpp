@@ -10,6 +10,9 @@
 #include "generators/emit/shape_code.h"
 
 namespace lossc::emit {
+
+static_assert(kMostTensorDims == rt::kMaxDims, "the language and the runtime allow tensors of the same rank");
+
 namespace {
 
 template <class T>

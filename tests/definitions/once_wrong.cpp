@@ -31,6 +31,18 @@ LOSSC_LOSS(fixed_point, "fault") {
   loss_per(n, sum(i, sq(s[0]) * (number(i) + 1)));
 }
 
+// Volumes with channels, five dimensions: tensors had four at the most.
+LOSSC_LOSS(volumes, "fault") {
+  about_a_fault("Squared differences along three axes");
+  auto n = axis("N", "volumes"), c = axis("C", "channels"), z = axis("Z", "depth"), h = axis("H", "height"), w = axis("W", "width");
+  auto x = tensor("input", {n, c, z, h, w}, "volume");
+  auto m = mask("mask", {n, c, z, h, w}, "places that count").optional();
+  auto e = x(n, c, z, h, w);
+  auto along = [&](Index i) { return sq(padded(e, i, i + 1, Border::Edge) - e); };
+  auto d = along(z) + along(h) + along(w);
+  loss_per(n, sum(c, sum(z, sum(h, sum(w, m.given() ? select(m(n, c, z, h, w), d, 0) : d)))));
+}
+
 // Rows that are the vectorised index: a panel of what is stored was read as if it began at row 0.
 LOSSC_LOSS(rows_innermost, "fault") {
   about_a_fault("Sums of products over the outer index");

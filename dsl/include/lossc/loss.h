@@ -87,6 +87,8 @@ struct Tensor {
   Expr operator()(Arg a, Arg b) const { return load({a, b}, a.where); }
   Expr operator()(Arg a, Arg b, Arg c) const { return load({a, b, c}, a.where); }
   Expr operator()(Arg a, Arg b, Arg c, Arg d) const { return load({a, b, c, d}, a.where); }
+  Expr operator()(Arg a, Arg b, Arg c, Arg d, Arg e) const { return load({a, b, c, d, e}, a.where); }
+  Expr operator()(Arg a, Arg b, Arg c, Arg d, Arg e, Arg f) const { return load({a, b, c, d, e, f}, a.where); }
   Expr load(std::initializer_list<Arg> args, Where where = Where::current()) const;
   Tensor optional();                      // may be absent: ask given() before use
   bool given() const;                     // structural
