@@ -344,6 +344,24 @@ Case sample(const Program& program, const SampleOptions& options) {
   return Sampler(program, o, choose_domains(program, o)).run();
 }
 
+SampleCost cost(const Program& program, const SampleOptions& options) {
+  const std::vector<int64_t> extents = extents_for(program, that_fit(program, options));
+  const auto elements = [&](ir::IndexSet indices) {
+    double n = 1;
+    for (size_t k = 0; k < program.graph.indices.size(); k++)
+      if (indices >> k & 1) n *= static_cast<double>(extents[program.graph.indices[k].axis]);
+    return n;
+  };
+  SampleCost total{};
+  for (const ir::Node& n : program.graph.nodes) total.oracle += elements(n.op == ir::Op::Reduce ? n.free | ir::bit(n.sym) : n.free);
+  for (const Gradient& g : program.gradients) {
+    ir::IndexSet dims = 0;
+    for (Id d : program.graph.tensors[g.tensor].dims) dims |= ir::bit(d);
+    total.differentiable += elements(dims);
+  }
+  return total;
+}
+
 Case with_directions(Case c, const Program& program, unsigned seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> uniform(-1, 1);

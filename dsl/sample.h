@@ -51,6 +51,13 @@ std::vector<std::map<std::string, std::string>> runtime_choices(const Program& p
 // for its unstressed sibling, so that the domain is right and only the stress is not.
 Case sample(const Program& program, const SampleOptions& options);
 
+// What a sample costs, in elements: what the oracle computes, every node once for each of the indices that it depends on or
+// reduces over; and how many elements have a gradient (central differences evaluate twice for each).
+struct SampleCost {
+  double oracle, differentiable;
+};
+SampleCost cost(const Program& program, const SampleOptions& options);
+
 // The same call, and a direction in [-1, 1) for each differentiable input: a call of hessian_program(program).
 Case with_directions(Case c, const Program& program, unsigned seed);
 

@@ -76,19 +76,37 @@ void Comparison::warn(const std::string& text) {
   if (std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end()) warnings_.push_back(text);
 }
 
+namespace {
+// Extents for differences, which cost an evaluation per element, and for kernels: larger than a vector and no multiple of one.
+// Less where a loss has so many axes that the oracle would take more than a second or so.
+int64_t small_extent(const Program& p) {
+  for (const int64_t extent : {6, 4, 3}) {
+    const SampleCost c = cost(p, {.extent = extent});
+    if (c.oracle * c.differentiable < 1e8) return extent;
+  }
+  return 2;
+}
+int64_t large_extent(const Program& p) {
+  for (const int64_t extent : {21, 13, 9}) {
+    if (cost(p, {.extent = extent}).oracle < 4e6) return extent;
+  }
+  return 7;
+}
+}  // namespace
+
 void Comparison::form(const Program& p, bool stresses) {
-  // Small, for differences cost an evaluation per element; larger than a vector and no multiple of one.
+  const int64_t few = small_extent(p), many = large_extent(p);
   for (const auto& choices : runtime_choices(p)) {
-    const Case plain = sample(p, {.extent = 6, .seed = 1, .choices = choices});
+    const Case plain = sample(p, {.extent = few, .seed = 1, .choices = choices});
     differences(p, plain);
     kernel(p, plain, false);
     kernel(p, plain, false, LOSSC_FORWARD | LOSSC_BACKWARD, 4);
   }
-  kernel(p, sample(p, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
+  kernel(p, sample(p, {.extent = many, .seed = 2, .row_inputs = true, .reduction = Reduction::None}), false);
   if (!stresses) return;
   for (Stress s : all_stresses()) {
     if (s == Stress::None) continue;
-    kernel(p, sample(p, {.extent = 6, .stress = s, .seed = 11}), s == Stress::Ties || s == Stress::Duplicates);
+    kernel(p, sample(p, {.extent = few, .stress = s, .seed = 11}), s == Stress::Ties || s == Stress::Duplicates);
   }
 }
 
@@ -118,10 +136,10 @@ void Comparison::kernels(const Program& p) {
 
 void Comparison::hessian(const Program& form) {
   const Program p = hessian_program(form);
-  const Case plain = with_directions(sample(form, {.extent = 6, .seed = 1}), form, 1);
+  const Case plain = with_directions(sample(form, {.extent = small_extent(p), .seed = 1}), form, 1);
   differences(p, plain);
   kernel(p, plain, false, LOSSC_HVP);
-  const Case rows = sample(form, {.extent = 21, .seed = 2, .row_inputs = true, .reduction = Reduction::None});
+  const Case rows = sample(form, {.extent = large_extent(p), .seed = 2, .row_inputs = true, .reduction = Reduction::None});
   kernel(p, with_directions(rows, form, 2), false, LOSSC_HVP);
 }
 
