@@ -1,4 +1,4 @@
-"""Golden vectors of losses on numbers and their distributions: pinball, gaussian_nll, hl_gauss, vae_elbo."""
+"""Golden vectors of losses on numbers and their distributions: pinball, gaussian_nll, hl_gauss, vae_elbo, huber."""
 
 import math
 
@@ -195,3 +195,49 @@ LOSSES["vae_elbo"] = Loss(
     "vae_elbo", "torch.distributions.kl_divergence; catalogue/generative.md vae_elbo",
     vae_elbo, vae_elbo_library, ["output", "mean", "log_variance"], {"beta": 1, "free_bits": 0},
     {"reconstruction": ["mse", "bce", "l1"]}, list(vae_elbo_cases()), [])
+
+
+# ---- huber -----------------------------------------------------------------------------------------------------------
+
+
+def huber(x, p, o):
+    r = x["input"] - x["target"]
+    near = torch.minimum(r.abs(), floats(p["delta"]))  # the rest is linear; clamp would not let nan through
+    return Rows(0.5 * near**2 + p["delta"] * (r.abs() - near))
+
+
+def huber_library(x, p, o):
+    args = x["input"], x["target"]
+    rows = F.huber_loss(*args, reduction="none", delta=p["delta"])
+    return Library("torch.nn.functional.huber_loss", rows, F.huber_loss(*args, delta=p["delta"]) if len(rows) else None)
+
+
+def huber_cases():
+    g = Draw("huber")
+    both = {"input": g.normal(11, scale=1.5), "target": g.normal(11)}
+    weights = flat(g.weight(11))
+    mask = [1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0]
+    yield Case("default", both)
+    yield Case("sum", both, reduction="sum", grad_output=0.5)
+    yield Case("none", both, reduction="none", grad_output=flat(g.normal(11)))
+    yield Case("delta_half", both, {"delta": 0.5})
+    yield Case("delta_large", both, {"delta": 16.0})
+    yield Case("row_weight", both, row_weight=weights, row_mask=mask)
+    yield Case("row_weight_none", both, reduction="none", row_weight=weights, row_mask=mask)
+    yield Case("row_weight_sum", both, reduction="sum", row_weight=weights)
+    yield Case("denominator", both, denominator=4.0, row_mask=mask)
+    yield Case("all_masked", both, row_mask=[0] * 11)
+    yield Case("kinks", {"input": floats([1.0, -1.0, 0.0, 2.5, 0.5, -1.5]), "target": floats([0.0, 0.0, 0.0, 1.5, 1.5, -1.5])},
+               reduction="none")
+    yield Case("large", {"input": floats([1e4, -1e4, 1e4, 0.0]), "target": floats([0.0, 0.0, -1e4, 1e4])})
+    bad = {"input": floats([math.inf, -math.inf, math.nan, 1.0, 0.5]), "target": floats([0.0, 1.0, 0.0, math.nan, 2.0])}
+    yield Case("not_finite", bad, reduction="none")
+    yield Case("masked_not_finite", bad, row_mask=[0, 0, 0, 0, 1],
+               stand_in={k: torch.where(v.isfinite(), v, 0) for k, v in bad.items()}, library=False, why="dropped rows are exactly 0")
+    yield Case("one_row", {"input": floats([0.75]), "target": floats([2.5])})
+    yield Case("no_rows", {"input": floats([]), "target": floats([])}, library=False, why="nothing kept: 0")
+
+
+LOSSES["huber"] = Loss(
+    "huber", "torch.nn.functional.huber_loss; catalogue/regression.md huber",
+    huber, huber_library, ["input", "target"], {"delta": 1}, {}, list(huber_cases()), [])

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 
 from common import *
 
@@ -242,3 +241,73 @@ def swav_cases():
 LOSSES["swav"] = Loss(
     "swav", "lightly SwaVLoss; catalogue/self_supervised.md swav", swav, swav_library, ["global_view", "local_view", "prototypes"],
     {"epsilon": 0.05, "temperature": 0.1}, {"iterations": ["3", "10", "1", "0"]}, list(swav_cases()), ["lightly"])
+
+
+# ---- barlow_twins ----------------------------------------------------------------------------------------------------
+
+
+def standardised(z, unbiased):
+    centred = z - z.mean(0)
+    variance = (centred**2).sum(0) / (len(z) - unbiased)
+    some = variance > 0
+    return torch.where(some, centred / torch.where(some, variance, 1).sqrt(), 0)
+
+
+def barlow_twins(x, p, o):
+    unbiased = o["variance"] == "unbiased"
+    c = standardised(x["z1"], unbiased).T @ standardised(x["z2"], unbiased) / len(x["z1"])
+    one = torch.eye(len(c), dtype=torch.float64)
+    return Rows(p["scale"] * ((c - one) ** 2 * (one + p["lambda"] * (1 - one))).sum())
+
+
+def barlow_twins_library(x, p, o):
+    from lightly.loss import BarlowTwinsLoss as Lightly
+    from monai.losses import BarlowTwinsLoss as Monai
+
+    # The loss does not change with the size of a column, the eps of the libraries (1e-5 on the variance, 1e-6 on the
+    # deviation) then does not count.
+    z1, z2 = x["z1"] * 2.0**30, x["z2"] * 2.0**30
+    if o["variance"] == "biased":
+        value, origin = Lightly(lambda_param=p["lambda"])(z1, z2), "lightly.loss.BarlowTwinsLoss"
+    else:
+        value, origin = Monai(lambd=p["lambda"])(z1, z2), "monai.losses.BarlowTwinsLoss"
+    if p["scale"] != 1:
+        value, origin = value * p["scale"], origin + " * scale"
+    return Library(origin + " of 2^30 * (z1, z2), which drowns its eps", None, value, value)
+
+
+def barlow_twins_cases():
+    g = Draw("barlow_twins")
+    x = {"z1": g.normal(8, 5), "z2": g.normal(8, 5)}
+    alike = {"z1": x["z1"], "z2": x["z1"] + g.normal(8, 5, scale=0.25)}
+    unbiased = {"variance": "unbiased"}
+    yield Case("default", x)
+    yield Case("sum", x, reduction="sum")
+    yield Case("unbiased", x, {}, unbiased)
+    yield Case("unbiased_sum", x, {}, unbiased, "sum", grad_output=-0.5)
+    yield Case("lambda_large", x, {"lambda": 0.5}, grad_output=2.0)
+    yield Case("lambda_zero", x, {"lambda": 0.0}, unbiased)
+    yield Case("lambda_one", alike, {"lambda": 1.0})
+    yield Case("scale", alike, {"scale": 0.025})
+    yield Case("scale_unbiased", alike, {"scale": 0.025, "lambda": 0.0078125}, unbiased)
+    yield Case("alike", alike)
+    yield Case("equal", {"z1": x["z1"], "z2": x["z1"]}, {"lambda": 0.0}, why="loss 0")
+    yield Case("equal_unbiased", {"z1": x["z1"], "z2": x["z1"]}, {"lambda": 0.0}, unbiased)
+    yield Case("opposite", {"z1": x["z1"], "z2": -x["z1"]})
+    yield Case("wide", {"z1": g.normal(4, 8), "z2": g.normal(4, 8)})
+    yield Case("tall", {"z1": g.normal(12, 3), "z2": g.normal(12, 3)}, {}, unbiased)
+    yield Case("one_column", {"z1": g.normal(8, 1), "z2": g.normal(8, 1)})
+    yield Case("two_rows", {"z1": g.normal(2, 3), "z2": g.normal(2, 3)})
+    yield Case("offset_columns", {"z1": x["z1"] + floats([64, 0, -32, 2, 0]), "z2": x["z2"] * floats([1, 8, 0.125, 1, 16])})
+    flat1, flat2 = x["z1"].clone(), x["z2"].clone()
+    flat1[:, 1], flat1[:, 3], flat2[:, 3], flat2[:, 4] = 0.5, 0, 0, -1.25
+    why = "columns without variance are standardised to 0, gradient 0"
+    yield Case("constant_columns", {"z1": flat1, "z2": flat2}, library=False, why=why)
+    yield Case("constant_columns_unbiased", {"z1": flat1, "z2": flat2}, {}, unbiased, library=False, why=why)
+    yield Case("one_row", {"z1": g.normal(1, 4), "z2": g.normal(1, 4)}, library=False, why="no variance: scale * D")
+
+
+LOSSES["barlow_twins"] = Loss(
+    "barlow_twins", "lightly BarlowTwinsLoss, MONAI BarlowTwinsLoss; catalogue/feature_statistics.md barlow_twins",
+    barlow_twins, barlow_twins_library, ["z1", "z2"], {"lambda": 0.005, "scale": 1}, {"variance": ["biased", "unbiased"]},
+    list(barlow_twins_cases()), ["lightly", "monai"])
