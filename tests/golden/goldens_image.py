@@ -1,5 +1,6 @@
 """Golden vectors of losses on images: total_variation, boundary, ciou."""
 
+import itertools
 import math
 
 import torch
@@ -167,39 +168,44 @@ LOSSES["ciou"] = Loss(
 
 
 def similarities(a, b, size, p):
-    """Luminance and structure of each window inside a pair of images, each over all of its pixels at once."""
+    """Luminance and structure of each window inside a pair of images or volumes, each over all of its pixels at once."""
     at = torch.arange(size).double() - (size - 1) / 2
     line = torch.exp(-(at**2) / (2 * p["sigma"] ** 2))
-    weight = torch.outer(line, line) / line.sum() ** 2
+    weight = line
+    for _ in a.shape[1:]:
+        weight = weight[..., None] * line
+    weight = weight / line.sum() ** a.dim()
     c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
-    for i in range(a.shape[0] - size + 1):
-        for j in range(a.shape[1] - size + 1):
-            u, v = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
-            mu, mv = (weight * u).sum(), (weight * v).sum()
-            uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
-            yield (2 * mu * mv + c1) / (mu**2 + mv**2 + c1), (2 * uv + c2) / (uu + vv + c2)
+    for corner in itertools.product(*(range(n - size + 1) for n in a.shape)):
+        window = tuple(slice(i, i + size) for i in corner)
+        u, v = a[window], b[window]
+        mu, mv = (weight * u).sum(), (weight * v).sum()
+        uu, vv, uv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum(), (weight * (u - mu) * (v - mv)).sum()
+        yield (2 * mu * mv + c1) / (mu**2 + mv**2 + c1), (2 * uv + c2) / (uu + vv + c2)
 
 
 def ssim(x, p, o):
-    size, r = int(o["window"]), int(o["window"]) // 2
+    size, r, axes = int(o["window"]), int(o["window"]) // 2, 3 if o["space"] == "volume" else 2
     rows = []
-    for a, b in zip(x["input"].flatten(0, -3), x["target"].flatten(0, -3)):
+    for a, b in zip(x["input"].flatten(0, -1 - axes), x["target"].flatten(0, -1 - axes)):
         if o["border"] != "valid":
             mode = {"zero": "constant", "reflect": "reflect"}[o["border"]]
-            a, b = (F.pad(v[None], (r, r, r, r), mode=mode)[0] for v in (a, b))
+            a, b = (F.pad(v[None], (r, r) * axes, mode=mode)[0] for v in (a, b))
         values = [luminance * structure for luminance, structure in similarities(a, b, size, p)]
         rows.append(1 - torch.stack(values).mean() if values else 0 * a.sum())
-    return Rows((0.5 if o["form"] == "dssim" else 1) * torch.stack(rows).reshape(x["input"].shape[:-2]))
+    return Rows((0.5 if o["form"] == "dssim" else 1) * torch.stack(rows).reshape(x["input"].shape[:-axes]))
 
 
 def ssim_library(x, p, o):
-    from kornia.metrics import ssim as kornia_ssim
+    from kornia import metrics
 
-    if o["border"] == "zero" or p["sigma"] != 1.5 or int(o["window"]) % 2 == 0 or x["input"].dim() != 4:
+    axes = 3 if o["space"] == "volume" else 2
+    if o["border"] == "zero" or p["sigma"] != 1.5 or int(o["window"]) % 2 == 0 or x["input"].dim() != 2 + axes:
         return None
-    padding = {"valid": "valid", "reflect": "same"}[o["border"]]
-    likeness = kornia_ssim(x["input"], x["target"], int(o["window"]), float(p["data_range"]), 0.0, padding)
-    return Library("1 - kornia.metrics.ssim", ((1 - likeness) * (0.5 if o["form"] == "dssim" else 1)).mean((2, 3)))
+    name, padding = "ssim3d" if axes == 3 else "ssim", {"valid": "valid", "reflect": "same"}[o["border"]]
+    likeness = getattr(metrics, name)(x["input"], x["target"], int(o["window"]), float(p["data_range"]), 0.0, padding)
+    rows = ((1 - likeness) * (0.5 if o["form"] == "dssim" else 1)).flatten(2).mean(2)
+    return Library(f"1 - kornia.metrics.{name}", rows)
 
 
 def ssim_cases():
@@ -227,11 +233,15 @@ def ssim_cases():
     yield Case("all_masked", flat4, {}, three, row_mask=[0] * 4)
     yield Case("one_channel", {k: v[:, 0] for k, v in small.items()}, {}, three)
     yield Case("no_window", {k: v[..., :2] for k, v in small.items()}, {}, three, library=False, why="kornia: nan; here 0, there is no window")
+    volumes = {"input": g.unit(1, 2, 4, 5, 3), "target": g.unit(1, 2, 4, 5, 3)}
+    for border in ["valid", "zero", "reflect"]:
+        yield Case(f"volume_{border}", volumes, {}, {"space": "volume", "border": border, "window": "3"})
+    yield Case("volume_dssim", {k: v[0] for k, v in volumes.items()}, {}, {"space": "volume", "form": "dssim", "window": "2"})
 
 
 LOSSES["ssim"] = Loss(
     "ssim", "kornia ssim; catalogue/image_similarity.md ssim, window by window", ssim, ssim_library, ["input"],
-    {"sigma": 1.5, "data_range": 1}, {"border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
+    {"sigma": 1.5, "data_range": 1}, {"space": ["image", "volume"], "border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
     list(ssim_cases()), ["kornia"])
 
 

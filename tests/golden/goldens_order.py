@@ -29,6 +29,8 @@ def lovasz_softmax(x, p, o):
         keep = y != p["ignore_index"]
         q, y = q[:, keep], y[keep]
         each = torch.stack([lovasz_class(q[c], (y == c).to(q.dtype)) for c in range(len(q))])
+        if o["classes"] == "listed":
+            return each, x["class_mask"].bool()
         return each, torch.tensor([o["classes"] == "all" or bool((y == c).any()) for c in range(len(q))])
 
     q, y = x["probability"], x["target"]
@@ -46,7 +48,7 @@ def lovasz_softmax_library(x, p, o):
         q, y = q[None], y[None]
     q, y = q.flatten(2)[..., None], y.flatten(1)[..., None]
     counts = o["classes"] == "all" or all((y[i] == c).any() for i in range(len(q)) for c in range(q.shape[1]))
-    if not counts or bool((y == p["ignore_index"]).any()) or bool((q.sum(1) != 1).any()):
+    if o["classes"] == "listed" or not counts or bool((y == p["ignore_index"]).any()) or bool((q.sum(1) != 1).any()):
         return None
     rows = [lovasz_softmax_loss(a[None].log(), b[None]) for a, b in zip(q, y)]
     origin = "kornia.losses.lovasz_softmax_loss of log(probability)"
@@ -79,7 +81,11 @@ def lovasz_softmax_cases():
     yield Case("wrong", whole | {"probability": F.one_hot((x["target"] + 1) % 3, 3).double().movedim(-1, 0).contiguous()})
     yield Case("volume", {"probability": g.unit(3, 2, 2, 3, 2), "target": g.label(3, 2, 2, 3, 2)})
     yield Case("one_pixel", {"probability": g.distribution(1, 3, 1)[0], "target": ints([2])})
+    listed = {"classes": "listed"}
+    yield Case("listed", whole | {"target": absent, "class_mask": floats([1, 1, 0])}, {}, listed, why="an absent class counts")
+    yield Case("listed_none", whole | {"class_mask": floats([0, 0, 0])}, {}, listed, why="no class: 0")
     yield Case("per_image", x, {}, each)
+    yield Case("per_image_listed", x | {"class_mask": floats([0, 1, 1])}, {}, each | listed, "none")
     yield Case("per_image_none", x, {}, each, "none", row_weight=flat(g.weight(2)), grad_output=flat(g.normal(2)))
     yield Case("per_image_all", x | {"target": absent}, {}, each | every)
     yield Case("per_image_class_absent", x | {"target": absent}, {}, each, "none")
@@ -91,7 +97,7 @@ def lovasz_softmax_cases():
 LOSSES["lovasz_softmax"] = Loss(
     "lovasz_softmax", "kornia.losses.lovasz_softmax_loss; catalogue/segmentation.md lovasz_softmax",
     lovasz_softmax, lovasz_softmax_library, ["probability"], {"ignore_index": -100},
-    {"per_image": ["off", "on"], "classes": ["present", "all"]}, list(lovasz_softmax_cases()), ["kornia"])
+    {"per_image": ["off", "on"], "classes": ["present", "all", "listed"]}, list(lovasz_softmax_cases()), ["kornia"])
 
 
 # ---- sliced_wasserstein ----------------------------------------------------------------------------------------------

@@ -13,19 +13,23 @@ LOSSC_LOSS(ssim, "image_similarity") {
       .note = "One loss per image and channel; their mean is the mean over the images.",
   });
   auto n = axis("N", "images and their channels").flat(), h = axis("H", "height"), w = axis("W", "width");
-  auto k = count_axis("window", 11, "places of the window in each direction, odd"), l = twin(k, "l");
+  auto k = count_axis("window", 11, "places of the window in each direction, odd"), l = twin(k, "l"), m = twin(k, "m");
+  auto space = option("space", {"image", "volume"}, "what a window spans: two axes, or three");
   auto border = option("border", {"valid", "zero", "reflect"}, "what a window sees beyond the image");
   auto form = option("form", {"ssim", "dssim"}, "1 - SSIM, or half of it (structural dissimilarity, 0 to 1)").at_runtime();
-  auto x = tensor("input", {n, h, w}, "image, 0 to data_range");
-  auto y = tensor("target", {n, h, w}, "image to resemble").constant();
+  const bool volume = space.is("volume"), valid = border.is("valid");
+  auto z = volume ? axis("Z", "depth") : h;
+  auto x = volume ? tensor("input", {n, z, h, w}, "volume, 0 to data_range") : tensor("input", {n, h, w}, "image, 0 to data_range");
+  auto y = (volume ? tensor("target", {n, z, h, w}, "volume to resemble") : tensor("target", {n, h, w}, "image to resemble")).constant();
   auto sigma = param("sigma", 1.5, "standard deviation of the window in pixels").positive();
   auto range = param("data_range", 1, "largest minus smallest value that a pixel may have").positive();
   require(border.is("valid") ? extent(k) >= 1 : extent(k) % 2 == 1, "a window with a place, and with a centre if it sees beyond the image");
-  if (border.is("reflect")) require(extent(k) / 2 < min(extent(h), extent(w)), "an image longer than half the window");
+  if (border.is("reflect"))
+    require(extent(k) / 2 < min(extent(z), min(extent(h), extent(w))), "an image longer than half the window");
 
-  const bool valid = border.is("valid");
   auto p = valid ? derived_axis("H-K+1", extent(h) - extent(k) + 1, "windows down the image") : twin(h, "p");
   auto q = valid ? derived_axis("W-K+1", extent(w) - extent(k) + 1, "windows across the image") : twin(w, "q");
+  auto r = !volume ? p : valid ? derived_axis("Z-K+1", extent(z) - extent(k) + 1, "windows through the volume") : twin(z, "r");
   auto near = [&](Expr e, Index i, Index centre, Index k) {
     if (valid) return at(e, i, centre + k);
     return padded(e, i, centre + k - extent(k) / 2, border.is("zero") ? Border::Zero : Border::Reflect);
@@ -42,8 +46,11 @@ LOSSC_LOSS(ssim, "image_similarity") {
     auto dx = seen(m.x) - mx, dy = seen(m.y) - my;
     return Moments{mx, my, average(seen(m.xx) + sq(dx)), average(seen(m.yy) + sq(dy)), average(seen(m.xy) + dx * dy)};
   };
-  auto m = moments(moments({x(n, h, w), y(n, h, w), number(0), number(0), number(0)}, w, q, k), h, p, l);
+  auto u = volume ? x(n, z, h, w) : x(n, h, w), v = volume ? y(n, z, h, w) : y(n, h, w);
+  auto a = moments(moments({u, v, number(0), number(0), number(0)}, w, q, k), h, p, l);
+  if (volume) a = moments(a, z, r, m);
   auto c1 = sq(0.01 * range), c2 = sq(0.03 * range);
-  auto likeness = (2 * m.x * m.y + c1) / (sq(m.x) + sq(m.y) + c1) * ((2 * m.xy + c2) / (m.xx + m.yy + c2));
-  loss_per(n, select(form.chosen("dssim"), 0.5, 1) * mean(p, mean(q, 1 - likeness)));
+  auto likeness = (2 * a.x * a.y + c1) / (sq(a.x) + sq(a.y) + c1) * ((2 * a.xy + c2) / (a.xx + a.yy + c2));
+  auto unlike = mean(p, mean(q, 1 - likeness));
+  loss_per(n, select(form.chosen("dssim"), 0.5, 1) * (volume ? mean(r, unlike) : unlike));
 }

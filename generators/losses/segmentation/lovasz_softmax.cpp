@@ -10,11 +10,11 @@ LOSSC_LOSS(lovasz_softmax, "segmentation") {
           "L_c = sum_k e_pi(k) w_k, mean over classes",
       .edges =
           "The order and w have no gradient; equal errors keep the order of the pixels. Pixels labelled ignore_index are not "
-          "there. classes = present: a class without a pixel is dropped; nothing present gives 0. The loss is one of each class, "
+          "there. classes = present: a class without a pixel is dropped; nothing present, or listed, gives 0. The loss is one of each class, "
           "or with per_image one of each image: the mean of its classes, 0 for an image without pixels.",
   });
   auto per_image = option("per_image", {"off", "on"}, "sort the pixels of all images as one set, or those of each image");
-  auto classes = option("classes", {"present", "all"}, "which classes count: those in the target, or all");
+  auto classes = option("classes", {"present", "all", "listed"}, "which classes count: those in the target, all, or those of class_mask");
   auto ignore = param("ignore_index", -100, "label of pixels that do not count").integer();
   auto c = axis("C", "classes");
   auto p = axis("P", "pixels or voxels, flattened; with per_image off those of all images: [C, N, H, W]").flat();
@@ -35,7 +35,9 @@ LOSSC_LOSS(lovasz_softmax, "segmentation") {
   auto jaccard = select(tried > 0, 1 - missed / tried, 0);
   auto w = jaccard - select(p > 0, at(jaccard, p, max(p - 1, 0)), 0);
   auto loss = sum(p, at(e, p, order) * stop_gradient(w));
-  auto counts = classes.is("present") ? Mask(total > 0) : Mask();
+  Mask counts;
+  if (classes.is("present")) counts = total > 0;
+  if (classes.is("listed")) counts = mask("class_mask", {c}, "1 for the classes that count")(c);
   if (each) return loss_per(n, mean(c, loss, counts));
   loss_per(c, loss, counts);
 }
