@@ -45,6 +45,7 @@ Id Differentiator::slope(Id node, size_t operand) {
     case Op::Acos: return un(Op::Neg, un(Op::ZeroRecip, un(Op::Sqrt, sub(c(1), mul(x, x)))));
     case Op::Asin: return un(Op::ZeroRecip, un(Op::Sqrt, sub(c(1), mul(x, x))));
     case Op::Lgamma: return un(Op::Digamma, x);
+    case Op::Digamma: return un(Op::Trigamma, x);
     case Op::ZeroRecip: return un(Op::Neg, mul(node, node));
     case Op::Mul: return operand == 0 ? y : x;
     case Op::Div: return operand == 0 ? div(c(1), y) : un(Op::Neg, div(node, y));

@@ -13,8 +13,8 @@ struct HessianProduct {
 };
 
 // Adds to the program what its Hessian-vector product needs. What stop_gradient covers is a constant here too, and at
-// kinks the second derivative is that of the branch taken. Throws DefinitionError where a word has no second derivative
-// (lgamma: that would be trigamma).
+// kinks the second derivative is that of the branch taken. Throws DefinitionError where there is no second derivative: of a
+// step by hand that was given none.
 HessianProduct add_hessian_product(Program& program);
 
 // The same as a program of its own, to be planned and compiled like any other: its loss is the slope, its gradients are the

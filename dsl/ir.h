@@ -26,7 +26,7 @@ enum class Op : uint8_t {
   // Leaves. Load: tensor `sym` at the integer nodes `args`. Index: value of index `sym`. Extent: of axis `sym`.
   Const, Param, Index, Extent, Load,
   // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty.
-  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma,
+  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma, Trigamma,
   // ToInt(x) is floor(x) as an integer; beyond +-2^30 that, for NaN -1 (no position).
   Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, ToInt, StopGradient,
   // Two operands. Div and Mod of integers are the floor forms. Max and Min propagate NaN.

@@ -83,6 +83,8 @@ bool unary(Nest& nest, const Instruction& i, int64_t n) {
       return map(lgamma);
     case Op::Digamma:
       return map(digamma);
+    case Op::Trigamma:
+      return map(trigamma);
     case Op::Floor:
       return map([](double x) { return std::floor(x); });
     case Op::Round:
@@ -244,7 +246,7 @@ double digamma(double x) {
   if (std::isnan(x) || x == kInf) return x;
   if (x == 0) return std::copysign(kInf, -x);
   if (x < 0) {
-    const double fraction = x - std::floor(x);
+    const double fraction = x - std::nearbyint(x);  // from the nearest pole, or digits would be lost next to one
     if (fraction == 0 || x == -kInf) return kNan;
     return digamma(1 - x) - M_PI / std::tan(M_PI * fraction);
   }
@@ -254,6 +256,24 @@ double digamma(double x) {
   double series = 0, power = 1;
   for (double b : kBernoulli) series += b * (power /= x * x);
   return shift + std::log(x) - 0.5 / x - series;
+}
+
+// Likewise.
+double trigamma(double x) {
+  if (std::isnan(x) || x == -kInf) return kNan;
+  if (x == kInf) return 0;
+  if (x <= 0) {
+    const double fraction = x - std::nearbyint(x);
+    if (fraction == 0) return kInf;
+    const double root = M_PI / std::sin(M_PI * fraction);
+    return root * root - trigamma(1 - x);
+  }
+  double shift = 0;
+  for (; x < 12; x++) shift += 1 / (x * x);
+  constexpr double kBernoulli[] = {1.0 / 6, -1.0 / 30, 1.0 / 42, -1.0 / 30, 5.0 / 66, -691.0 / 2730, 7.0 / 6};
+  double series = 0, power = 1 / x;
+  for (double b : kBernoulli) series += b * (power /= x * x);
+  return shift + 1 / x + 0.5 / (x * x) + series;
 }
 
 }  // namespace lossc::oracle

@@ -98,5 +98,6 @@ void reorder(const Array& from, const std::vector<ir::Id>& dims, const std::vect
 // Indices of a set, ascending.
 std::vector<ir::Id> members(ir::IndexSet set);
 double digamma(double x);
+double trigamma(double x);
 
 }  // namespace lossc::oracle

@@ -87,6 +87,25 @@ TEST_P(Hessian, HasASoundPlan) {
   }
 }
 
+// The derivative of digamma, of either sign of its argument.
+TEST(HessianOfWords, OfLgammaIsTrigamma) {
+  const auto body = [] {
+    auto i = axis("N");
+    loss_per(i, lgamma(input("x", {i})(i)));
+  };
+  const Case c = sum_of({{"x", array({0.5, 1, -0.5, 3.25, -2.25})}});
+  const Program form = program_for(definition(body), c);
+  const Product p = product_of(form, c, 7);
+  Oracle oracle(p.program.graph, p.inputs);
+  const Gradient& h = p.product.products.at(0);
+  const std::vector<double> got = oracle.evaluate(h.node, p.program.graph.tensors[h.tensor].dims).data;
+  const std::vector<double>& along = p.inputs.tensors[p.product.directions[0]];
+  const double half = M_PI * M_PI / 2, slopes[] = {half, half / 3, half + 4};
+  for (size_t k = 0; k < std::size(slopes); k++) EXPECT_NEAR(got[k], slopes[k] * along[k], 1e-13 * std::abs(got[k])) << k;
+  EXPECT_TRUE(close(got, finite_difference_of(p.program.graph, p.product.slope, p.inputs, h.tensor)));
+  EXPECT_EQ(plan::unsound(plan::make_plan(hessian_program(form))), "");
+}
+
 std::vector<const Definition*> linked() {
   std::vector<const Definition*> list;
   for (const Definition& d : definitions()) list.push_back(&d);

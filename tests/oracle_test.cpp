@@ -186,13 +186,33 @@ TEST_F(OracleTest, ElementwiseEdges) {
   expect_same(run(g.binary(Op::Min, c(1), load(x, {m})), {2}), {0, kNan, -kInf, 1});
 }
 
-// Values of Abramowitz and Stegun, table 6.1, and of the recurrence and reflection formulas.
+TEST_F(OracleTest, GammaFunctionsAtPolesAndInfinities) {
+  Id x = tensor({2}, {0, -0.0, -3, kInf, -kInf, kNan, -0x1p60});
+  auto f = [&](Op op) { return run(g.unary(op, load(x, {m})), {2}); };
+  inputs.extents[1] = 7;
+  expect_same(f(Op::Lgamma), {kInf, kInf, kInf, kInf, kInf, kNan, kInf});
+  expect_same(f(Op::Digamma), {-kInf, kInf, kNan, kInf, kNan, kNan, kNan});
+  expect_same(f(Op::Trigamma), {kInf, kInf, kInf, 0, kNan, kNan, kInf});
+}
+
+// pi^2/6 and pi^2/2, the recurrence and reflection formulas, next to a pole, and the asymptotic series.
+TEST_F(OracleTest, Trigamma) {
+  Id x = tensor({2}, {1, 0.5, -0.5, -1e-20, 3, 100});
+  inputs.extents[1] = 6;
+  auto got = run(g.unary(Op::Trigamma, load(x, {m})), {2});
+  const double half = M_PI * M_PI / 2;
+  const Values want{half / 3, half, half + 4, 1e40, half / 3 - 1.25, 0.010050166663333571};
+  for (int k = 0; k < 6; k++) EXPECT_NEAR(got[k], want[k], 1e-15 * std::abs(want[k])) << k;
+}
+
+// Values of Abramowitz and Stegun, table 6.1, of the recurrence and reflection formulas, and next to a pole.
 TEST_F(OracleTest, Digamma) {
   constexpr double kEuler = 0.57721566490153286061;
-  Id x = tensor({2}, {1, 0.5, -0.5, 100});
+  Id x = tensor({2}, {1, 0.5, -0.5, 100, -1e-20});
+  inputs.extents[1] = 5;
   auto got = run(g.unary(Op::Digamma, load(x, {m})), {2});
-  const Values want{-kEuler, -kEuler - 2 * std::log(2), 2 - kEuler - 2 * std::log(2), 4.600161852738087};
-  for (int k = 0; k < 4; k++) EXPECT_NEAR(got[k], want[k], 1e-14 * std::abs(want[k]) + 1e-15) << k;
+  const Values want{-kEuler, -kEuler - 2 * std::log(2), 2 - kEuler - 2 * std::log(2), 4.600161852738087, 1e20};
+  for (int k = 0; k < 5; k++) EXPECT_NEAR(got[k], want[k], 1e-14 * std::abs(want[k]) + 1e-15) << k;
 }
 
 TEST_F(OracleTest, SettingAnElementForgetsOldResults) {

@@ -37,15 +37,34 @@ struct Primitive {
   long double (*f64)(long double x, long double y);
 };
 
-// digamma(x) by recurrence up to 40 and the asymptotic series there.
+// digamma(x) and trigamma(x) by recurrence up to 40 and the asymptotic series there; by reflection below 0.
+template <typename W>
+constexpr W kPi = W(3.14159265358979323846264338327950288L);
 template <typename W>
 W digamma_reference(W x) {
-  if (std::isinf(x)) return x;
+  if (std::isinf(x)) return x < 0 ? std::numeric_limits<W>::quiet_NaN() : x;
+  if (x < 0) {
+    const W f = x - std::nearbyint(x);
+    return f == 0 ? std::numeric_limits<W>::quiet_NaN() : digamma_reference(1 - x) - kPi<W> / std::tan(kPi<W> * f);
+  }
   W sum = 0;
   for (; x < 40; x += 1) sum -= 1 / x;
   const W z = 1 / (x * x);
   const W tail = z * (1 / W(12) - z * (1 / W(120) - z * (1 / W(252) - z * (1 / W(240) - z * (1 / W(132))))));
   return sum + std::log(x) - 1 / (2 * x) - tail;
+}
+template <typename W>
+W trigamma_reference(W x) {
+  if (std::isinf(x)) return x < 0 ? std::numeric_limits<W>::quiet_NaN() : W(0);
+  if (x < 0) {
+    const W f = x - std::nearbyint(x), root = kPi<W> / std::sin(kPi<W> * f);
+    return f == 0 ? std::numeric_limits<W>::infinity() : root * root - trigamma_reference(1 - x);
+  }
+  W sum = 0;
+  for (; x < 40; x += 1) sum += 1 / (x * x);
+  const W z = 1 / (x * x);
+  const W tail = z * (1 / W(6) - z * (1 / W(30) - z * (1 / W(42) - z * (1 / W(30) - z * (5 / W(66) - z * (691 / W(2730)))))));
+  return sum + (1 + tail) / x + z / 2;
 }
 
 template <typename W>
@@ -68,8 +87,9 @@ struct Ref {
   static W cos(W x, W) { return std::cos(x); }
   static W asin(W x, W) { return std::asin(x); }
   static W acos(W x, W) { return std::acos(x); }
-  static W lgamma(W x, W) { return x < 0 && !std::isinf(x) ? kNan : std::lgamma(x); }
-  static W digamma(W x, W) { return x < 0 ? kNan : digamma_reference(x); }
+  static W lgamma(W x, W) { return std::lgamma(x); }
+  static W digamma(W x, W) { return digamma_reference(x); }
+  static W trigamma(W x, W) { return trigamma_reference(x); }
   static W pow(W x, W y) { return std::pow(x, y); }
   static W atan2(W x, W y) { return std::atan2(x, y); }
   static W max_nan(W x, W y) { return std::isnan(x) || std::isnan(y) ? kNan : std::fmax(x, y); }
@@ -103,6 +123,7 @@ const Primitive kPrimitives[] = {
     PRIMITIVE(acos, 1, m::acos(x)),
     PRIMITIVE(lgamma, 1, m::lgamma(x)),
     PRIMITIVE(digamma, 1, m::digamma(x)),
+    PRIMITIVE(trigamma, 1, m::trigamma(x)),
     PRIMITIVE(clamp_nan, 1, m::clamp_nan(x, -1, 2)),
     PRIMITIVE(pow, 2, m::pow(x, y, env)),
     PRIMITIVE(atan2, 2, m::atan2(x, y)),
@@ -306,8 +327,9 @@ std::vector<Row> rows() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, PrimitiveAccuracy, ::testing::ValuesIn(rows()), [](const auto& info) {
-  return std::string(info.param.accuracy->name) + "_f" + std::to_string(info.param.accuracy->bits) + "_" +
-         std::string(kIsas[info.param.isa].name);
+  const m::Accuracy& row = *info.param.accuracy;
+  const std::string range = row.hi == 0 ? "_below_0" : row.lo == 0 ? "_from_0" : "";
+  return row.name + range + "_f" + std::to_string(row.bits) + "_" + std::string(kIsas[info.param.isa].name);
 });
 
 // The level the remaining facts are checked at: the highest this machine has.

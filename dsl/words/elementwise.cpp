@@ -91,7 +91,7 @@ std::vector<Word> elementwise() {
       {.name = "lgamma", .group = &kElementwise, .takes = "lgamma(a)",
        .means = "Logarithm of the gamma function's size; inf at 0 and at negative whole numbers.",
        .derivative = "digamma(a)", .example = VALUE(lgamma(x(c))), .shown = {{{-kInf, -1.5, 0.5, 1, 2, 10, kInf, kNaN}, {}, {kInf, 0.86005, 0.57236, 0, 0, 12.802, kInf, kNaN}, {kNaN, 0.70316, -1.9635, -0.57722, 0.42278, 2.2518, kInf, kNaN}}},
-       .forms = {FORM('f', "f", "", Nothing, lgamma(0.5 + softplus(a[0])))}, .cost = "some forty multiply-adds an element"},
+       .forms = {FORM('f', "f", "", Nothing, lgamma(0.5 + softplus(a[0])))}, .cost = "some seventy multiply-adds an element"},
       {.name = "floor", .group = &kElementwise, .takes = "floor(a)", .means = "The next whole number downwards, as a float.",
        .derivative = "0", .example = VALUE(floor(x(c))), .shown = {{kPlaces, {}, {-kInf, -2, -1, 0, 0, 2, kInf, kNaN}, {0, 0, 0, 0, 0, 0, 0, 0}}},
        .forms = {FORM('f', "f", "", Nothing, a[0] - floor(a[0]))}},

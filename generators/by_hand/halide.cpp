@@ -269,5 +269,6 @@ Halide::Expr softplus(const Halide::Expr& x) { return function("softplus", x); }
 Halide::Expr erf(const Halide::Expr& x) { return function("erf", x); }
 Halide::Expr lgamma(const Halide::Expr& x) { return function("lgamma", x); }
 Halide::Expr digamma(const Halide::Expr& x) { return function("digamma", x); }
+Halide::Expr trigamma(const Halide::Expr& x) { return function("trigamma", x); }
 
 }  // namespace lossc

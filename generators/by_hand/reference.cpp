@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "dsl/oracle_nest.h"
 #include "generators/by_hand/step.h"
 #include "schedules/isa.h"
 
@@ -21,16 +22,7 @@ double sigmoid(double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / 
 double softplus(double x) { return std::isnan(x) ? x : std::log1p(std::exp(-std::abs(x))) + std::fmax(x, 0); }
 double lgamma(double x) {
   int sign;  // std::lgamma writes a global
-  return x < 0 ? std::nan("") : ::lgamma_r(x, &sign);
-}
-double digamma(double x) {
-  if (std::isnan(x) || x == INFINITY) return x;
-  if (x <= 0) return x == 0 ? -INFINITY : std::nan("");
-  double shift = 0;
-  for (; x < 12; x++) shift -= 1 / x;  // from there the series' first term left out is below 1e-17 of the result
-  const double r = 1 / (x * x);
-  return shift + std::log(x) - 0.5 / x -
-         r * (1.0 / 12 - r * (1.0 / 120 - r * (1.0 / 252 - r * (1.0 / 240 - r * (1.0 / 132 - r * (691.0 / 32760 - r / 12))))));
+  return ::lgamma_r(x, &sign);
 }
 
 using Function = double (*)(double);
@@ -40,7 +32,8 @@ const std::map<std::string, Function>& functions() {
       {"lossc_expm1_f64", [](double x) { return std::expm1(x); }},
       {"lossc_log1p_f64", [](double x) { return std::log1p(x); }},
       {"lossc_erf_f64", [](double x) { return std::erf(x); }},
-      {"lossc_sigmoid_f64", sigmoid}, {"lossc_softplus_f64", softplus}, {"lossc_lgamma_f64", lgamma}, {"lossc_digamma_f64", digamma},
+      {"lossc_sigmoid_f64", sigmoid}, {"lossc_softplus_f64", softplus}, {"lossc_lgamma_f64", lgamma},
+      {"lossc_digamma_f64", oracle::digamma}, {"lossc_trigamma_f64", oracle::trigamma},
       {"lossc_round", round_one}};
   return all;
 }

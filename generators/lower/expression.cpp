@@ -357,6 +357,7 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Asin: return math::asin(x);
     case Op::Lgamma: return math::lgamma(x);
     case Op::Digamma: return math::digamma(x);
+    case Op::Trigamma: return math::trigamma(x);
     case Op::Floor: return Halide::floor(x);
     case Op::Round: return Halide::round(x);
     case Op::ZeroRecip: return strict::select(strict::eq(x, c(0)), c(0), strict::div(c(1), x));

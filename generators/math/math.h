@@ -56,10 +56,12 @@ Halide::Expr asin(Halide::Expr x);
 Halide::Expr acos(Halide::Expr x);
 Halide::Expr atan2(Halide::Expr y, Halide::Expr x);
 
-// x >= 0. Unlike libm's, NaN for every finite x < 0 (no loss needs the reflection formula). lgamma(-inf) = lgamma(0) = inf; digamma(0) =
-// -inf; digamma is the derivative of lgamma, and near its zero at 1.46 its error is relative to 1, not to the result.
+// Each is the derivative of the one before. At the poles 0, -1, -2, ... lgamma and trigamma are inf, digamma is NaN, but
+// -inf at 0 and inf at -0; lgamma(-inf) = inf, the others are NaN there. The error of digamma, and of lgamma below 0, is
+// not relative to the result near its zeros: accuracy.h has the floor.
 Halide::Expr lgamma(Halide::Expr x);
 Halide::Expr digamma(Halide::Expr x);
+Halide::Expr trigamma(Halide::Expr x);
 
 // NaN in either operand gives NaN; Halide's min(x, 1) and max(x, 1) are 1 at NaN. clamp_nan(NaN, lo, hi) is NaN; its
 // bounds must not be. Halide's abs, floor, ceil, round and trunc already keep NaN and need no replacement.

@@ -82,5 +82,6 @@ Halide::Expr softplus(const Halide::Expr& x);
 Halide::Expr erf(const Halide::Expr& x);
 Halide::Expr lgamma(const Halide::Expr& x);
 Halide::Expr digamma(const Halide::Expr& x);
+Halide::Expr trigamma(const Halide::Expr& x);
 
 }  // namespace lossc
