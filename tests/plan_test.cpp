@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dsl/fuzz/tree.h"
+#include "tests/support/by_hand_words.h"
 #include "tests/support/definition.h"
 
 namespace lossc::tests {

@@ -12,6 +12,7 @@
 #include "dsl/finite_difference.h"
 #include "dsl/fuzz/tree.h"
 #include "dsl/words/words.h"
+#include "tests/support/by_hand_words.h"
 #include "tests/support/tolerance.h"
 
 namespace lossc::tests {
@@ -20,9 +21,9 @@ namespace {
 using words::Shown;
 using words::Word;
 
-// What loss.h declares as words: functions and operators, and the methods of its classes.
-std::set<std::string> declared() {
-  std::ifstream file(LOSSC_SOURCE_DIR "/dsl/include/lossc/loss.h");
+// What a header declares as words: functions and operators, and the methods of its classes.
+std::set<std::string> declared(const char* header) {
+  std::ifstream file(std::string(LOSSC_SOURCE_DIR) + header);
   const std::regex function(R"(^(?:Expr|std::vector<Expr>|Index|IndexPair|Tensor|Param|Option|void) ((?:operator)?[a-z_0-9]+|operator\S+?)\()");
   const std::regex method(R"(^  (?:Expr|Index|Tensor|Param|Option|bool) ([a-z_]+)\()");
   const std::regex type(R"(^struct ([A-Z]\w*) \{)");
@@ -37,12 +38,31 @@ std::set<std::string> declared() {
   return names;
 }
 
-TEST(Words, OfTheHeaderAreThoseWithAnEntry) {
-  std::set<std::string> have;
+TEST(Words, OfTheHeadersAreThoseWithAnEntry) {
+  const std::set<std::string> loss = declared("/dsl/include/lossc/loss.h"), by_hand = declared("/generators/include/lossc/halide.h");
+  EXPECT_GT(loss.size(), 90u);
+  EXPECT_EQ(by_hand, std::set<std::string>({"halide_expr", "halide_step"}));
+  std::set<std::string> both = loss, have;
+  both.insert(by_hand.begin(), by_hand.end());
   for (const Word& w : words::list()) have.insert(std::isalpha(w.name[0]) ? w.name : "operator" + std::string(w.name));
-  EXPECT_GT(declared().size(), 90u);
-  for (const std::string& name : declared()) EXPECT_TRUE(have.count(name)) << name << " wants an entry in dsl/words";
-  for (const std::string& name : have) EXPECT_TRUE(declared().count(name)) << name << " is no word of loss.h";
+  for (const std::string& name : both) EXPECT_TRUE(have.count(name)) << name << " wants an entry in dsl/words or generators/by_hand";
+  for (const std::string& name : have) EXPECT_TRUE(both.count(name)) << name << " is no word of loss.h or halide.h";
+}
+
+// What Halide code may call beside Halide's own functions has no page of its own.
+TEST(Words, FunctionsForHalideCodeAreOnThePageOfHalideExpr) {
+  std::string page;
+  for (const Word& w : words::list())
+    if (words::is_called(w, "halide_expr")) page = w.means;
+  std::ifstream file(LOSSC_SOURCE_DIR "/generators/include/lossc/halide.h");
+  const std::regex function(R"(^Halide::Expr ([a-z_0-9]+)\()");
+  size_t functions = 0;
+  for (std::string line; std::getline(file, line);)
+    if (std::smatch m; std::regex_search(line, m, function)) {
+      functions++;
+      EXPECT_TRUE(std::regex_search(page, std::regex("\\b" + m[1].str() + "\\b"))) << m[1];
+    }
+  EXPECT_GT(functions, 7u);
 }
 
 bool is_value(const Word& w) { return w.group != &words::kDeclaration && w.group != &words::kResult; }

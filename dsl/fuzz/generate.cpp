@@ -25,6 +25,11 @@ class Generator {
  private:
   size_t below(size_t n) { return engine_() % n; }
 
+  static Scope all_of(const std::vector<int>& indices) {
+    Scope all = 0;
+    for (int i : indices) all |= 1u << i;
+    return all;
+  }
   static Term number_(double v) { return {.form = 0, .value = v}; }
   Term number() { return number_(static_cast<double>(below(9)) / 4 - 1); }
 
@@ -95,7 +100,7 @@ class Generator {
     for (size_t k = 0; w.args[k]; k++) {
       const bool within = w.binds == Binds::Reduces || sets || (w.binds == Binds::Looks && k == 0);
       const bool alone = w.binds == Binds::Scans || w.binds == Binds::Iterates;
-      Scope own = alone ? 1u << t.indices[0] : within ? scope | 1u << t.indices[0] : scope;
+      Scope own = alone ? all_of(t.indices) : within ? scope | 1u << t.indices[0] : scope;
       if (sets) own &= ~(1u << t.indices[1]);
       t.args.push_back(make(w.args[k], keys, own, depth - 1));
     }

@@ -46,11 +46,13 @@ struct Uses {
     if (!std::any_of(names, names + 5, [](bool used) { return used; })) whole = false;
   }
   bool whole;
+  bool by_hand = false;  // words of <lossc/halide.h>
 
  private:
   void walk(const Term& t) {
     const char* text = forms()[static_cast<size_t>(t.form)].text;
     for (size_t k = 0; k < std::size(kDeclared); k++) names[k] |= std::strstr(text, kDeclared[k].in) != nullptr;
+    by_hand |= std::strstr(text, "halide_") != nullptr;
     for (int i : t.indices) axes[i >= 3] = true;
     for (const Term& a : t.args) walk(a);
   }
@@ -148,7 +150,8 @@ std::string name(const Tree& tree) { return fmt::format("fuzz_{}", tree.seed); }
 
 std::string text(const Tree& tree) {
   const Uses uses(tree);
-  std::string out = "#include <lossc/loss.h>\nusing namespace lossc;\n\n";
+  const char* header = uses.by_hand ? "halide" : "loss";
+  std::string out = fmt::format("#include <lossc/{}.h>\nusing namespace lossc;\n\n", header);
   out += fmt::format("LOSSC_LOSS({}, \"fuzz\") {{\n", name(tree));
   out += "  about({.title = \"-\", .paper = \"-\", .equation = \"-\", .edges = \"-\"});\n";
   if (uses.axes[0]) out += "  auto i = axis(\"N\", \"-\"), j = twin(i, \"j\"), k = twin(i, \"k\");\n";

@@ -14,7 +14,7 @@ struct Names {
 
 // How a form treats its index: it only reads it; it reduces over it; it is a function of it and of its operand as a
 // whole; it looks up its first operand, a function of that index, elsewhere; it goes along it, or goes along it for the
-// end alone, with operands that have no other index. Parts: it reduces over the first index into segments that the second
+// end alone, with operands that have no other index than those of the form. Parts: it reduces over the first index into segments that the second
 // numbers, with keys along that one's axis and no operand that depends on it; Shares: as that, but it is a function of
 // the first index and binds the second.
 enum class Binds : uint8_t { Nothing, Reduces, Along, Looks, Scans, Iterates, Parts, Shares };

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string_view>
 
 #include "dsl/builder.h"
@@ -54,6 +55,15 @@ std::string identifier(const Word& word) {
     if (std::isalnum(static_cast<unsigned char>(*l)) || *l == '_') out += static_cast<char>(std::tolower(*l));
   const bool listed = !std::less<>()(&word, list().data()) && std::less<>()(&word, list().data() + list().size());
   return listed ? fmt::format("{}_{}", out, &word - list().data()) : out;
+}
+
+std::vector<Part>& parts() {
+  static std::vector<Part> all{declarations, operators, elementwise, reductions, orders, sets, places, recurrences, contractions};
+  return all;
+}
+bool& listed() {
+  static bool asked = false;
+  return asked;
 }
 
 Array array(const std::vector<double>& values, size_t rank, int64_t columns) {
@@ -117,12 +127,19 @@ Names& names() {
 
 const std::vector<Word>& list() {
   static const std::vector<Word> all = [] {
+    listed() = true;
     std::vector<Word> out;
-    for (auto part : {declarations, operators, elementwise, reductions, orders, sets, places, recurrences, contractions})
+    for (Part part : parts())
       for (Word& w : part()) out.push_back(std::move(w));
     return out;
   }();
   return all;
+}
+
+void add(Part part) {
+  if (std::find(parts().begin(), parts().end(), part) != parts().end()) return;
+  if (listed()) throw std::logic_error("words::add: the list of words is in use already");
+  parts().push_back(part);
 }
 
 bool is_called(const Word& word, const std::string& name) {
@@ -144,7 +161,7 @@ std::string page(const Word& w) {
 }
 
 std::string book() {
-  std::string out = "# The words of the language\n\nWhat `lossc help WORD` prints, written by `./dev readme` from `dsl/words`. The examples "
+  std::string out = "# The words of the language\n\nWhat `lossc help WORD` prints, written by `./dev readme` from `dsl/words` and `generators/by_hand`. The examples "
                     "are over `x(c)` and `y(c)`, two tensors of one axis;\ntests compute what they show.\n";
   const Group* group = nullptr;
   for (const Word& w : list()) {
@@ -158,7 +175,7 @@ std::string book() {
 
 std::string text(const Word& w) {
   std::string out;
-  if (w.example.value) return fmt::format("    {}\n", w.example.text);
+  if (w.example.value) return fmt::format("    {}\n", wrapped(w.example.text, 6));
   const std::string all = std::string(w.example.text) + ";";
   for (size_t at = 0, to; at < all.size(); at = to + 1) {
     at = all.find_first_not_of(' ', at);

@@ -1,6 +1,6 @@
 // The words of the language, one entry each: what `lossc help` says, an example with its results that tests compute, and
-// the forms in which random definitions use the word. A word that loss.h declares and that has no entry here, or whose
-// entry lacks a part, fails tests/words_test.cpp; so adding a word is its declaration, its meaning and one entry.
+// the forms in which random definitions use the word. A word that loss.h or halide.h declares and that has no entry, or
+// whose entry lacks a part, fails tests/words_test.cpp; so adding a word is its declaration, its meaning and one entry.
 #pragma once
 #include <limits>
 #include <string>
@@ -34,7 +34,7 @@ struct Shown {
 };
 
 struct Word {
-  const char* name;   // as in loss.h; of a method with its class, Tensor::given; of an operator its sign
+  const char* name;   // as in the header; of a method with its class, Tensor::given; of an operator its sign
   const Group* group;
   const char* takes;  // how it is written
   const char* means;
@@ -46,7 +46,11 @@ struct Word {
   const char* cost = nullptr;
 };
 
-const std::vector<Word>& list();  // in the order of loss.h
+const std::vector<Word>& list();  // in the order of loss.h, then those added
+// The words of a further header (generators/by_hand/words.h), before anyone asks for the list; those that it has already
+// are not added twice.
+using Part = std::vector<Word> (*)();
+void add(Part part);
 // Is that its name? Of a method also without its class.
 bool is_called(const Word& word, const std::string& name);
 std::string page(const Word& word);

@@ -6,6 +6,6 @@
 
 namespace lossc::by_hand {
 
-const std::vector<words::Word>& words();
+std::vector<words::Word> words();  // for words::add
 
 }  // namespace lossc::by_hand

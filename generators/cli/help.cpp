@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "dsl/words/words.h"
-#include "generators/by_hand/words.h"
 #include "generators/cli/command.h"
 
 namespace lossc::cli {
@@ -10,27 +9,16 @@ namespace {
 
 using words::Word;
 
-// Of both headers.
-const std::vector<const Word*>& all_words() {
-  static const std::vector<const Word*> all = [] {
-    std::vector<const Word*> list;
-    for (const auto* part : {&words::list(), &by_hand::words()})
-      for (const Word& w : *part) list.push_back(&w);
-    return list;
-  }();
-  return all;
-}
-
 void print_all() {
   const words::Group* group = nullptr;
   size_t width = 0;
-  for (const Word* w : all_words()) width = std::max(width, std::string(w->takes).size());
-  for (const Word* w : all_words()) {
-    if (w->group != group) fmt::print("{}{}\n", group ? "\n" : "", w->group->title);
-    group = w->group;
-    const std::string means = w->means;
+  for (const Word& w : words::list()) width = std::max(width, std::string(w.takes).size());
+  for (const Word& w : words::list()) {
+    if (w.group != group) fmt::print("{}{}\n", group ? "\n" : "", w.group->title);
+    group = w.group;
+    const std::string means = w.means;
     const size_t end = means.find_first_of(".;:");
-    fmt::print("  {:<{}}  {}\n", w->takes, width, means.substr(0, end));
+    fmt::print("  {:<{}}  {}\n", w.takes, width, means.substr(0, end));
   }
   fmt::print("\n`lossc help WORD` has the page of each: meaning, shape, derivative at kinks and ties, cost, an example.\n");
 }
@@ -44,8 +32,8 @@ Json json(const Word& w) {
 // The words that have what was typed in their name.
 std::string alike(const std::string& name) {
   std::string out;
-  for (const Word* w : all_words())
-    if (std::string(w->name).find(name) != std::string::npos) out += fmt::format("{} '{}'", out.empty() ? "; is it" : ",", w->name);
+  for (const Word& w : words::list())
+    if (std::string(w.name).find(name) != std::string::npos) out += fmt::format("{} '{}'", out.empty() ? "; is it" : ",", w.name);
   return out;
 }
 
@@ -53,10 +41,10 @@ Exit help(const std::string& name, bool as_json) {
   if (name.empty() && !as_json) return print_all(), kOk;
   Json pages = Json::array();
   std::string text;
-  for (const Word* w : all_words()) {
-    if (!name.empty() && !words::is_called(*w, name)) continue;
-    pages.push_back(json(*w));
-    text += (text.empty() ? "" : "\n") + words::page(*w);
+  for (const Word& w : words::list()) {
+    if (!name.empty() && !words::is_called(w, name)) continue;
+    pages.push_back(json(w));
+    text += (text.empty() ? "" : "\n") + words::page(w);
   }
   if (pages.empty())
     throw UsageError(fmt::format("the language has no word '{}'{}; `lossc help` lists all", name, alike(name)));

@@ -6,6 +6,8 @@
 #include <new>
 
 #include "dsl/program.h"
+#include "dsl/words/words.h"
+#include "generators/by_hand/words.h"
 #include "generators/cli/command.h"
 
 namespace lossc::cli {
@@ -27,6 +29,7 @@ void check_command(const CLI::App& app, int argc, char** argv) {
 }
 
 Exit run(int argc, char** argv) {
+  words::add(by_hand::words);  // a word of either header has its page and is in random definitions
   CLI::App app("lossc, the loss compiler: losses as compiled value and gradient.", "lossc");
   app.footer(kHelp);
   app.require_subcommand(1);
