@@ -336,6 +336,27 @@ TEST(ByHand, StepsAgreeWithTheOracle) {
   }
 }
 
+// An operand that is the same along a coordinate, or a number: the RDom is in what a reader gives nevertheless.
+TEST(ByHand, StepsReduceOperandsThatLackAnIndex) {
+  const std::string body = R"(
+    auto w = tensor("w", {c}, "-");
+    const HalideBody sums = [](const HalideStep& s) {
+      Halide::RDom r(0, s.in[0].extent[0]);
+      return Halide::sum(tanh(s.in[0](r.x, s.at[1]))) - s.in[0](s.at[0], s.at[1]);
+    };
+    const HalideBody adjoint = [](const HalideStep& s) {
+      Halide::RDom r(0, s.in[1].extent[0]);
+      const Halide::Expr t = tanh(s.in[0](s.at[0], s.at[1]));
+      return Halide::sum((1 - t * t) * s.in[1](r.x, s.at[1])) - s.in[1](s.at[0], s.at[1]);
+    };
+    loss_per(i, mean(c, sq(halide_step("same", {{w(c), {i, c}}}, {i, c}, sums, {adjoint})) * x(i, c) +
+                        halide_step("number", {{Expr{Arg(0.5).node}, {i, c}}}, {i, c}, sums, {adjoint})));
+)";
+  int status = -1;
+  const auto r = checked(body, "--dtype f32 --isa sse41", &status);
+  EXPECT_EQ(status, 0) << r.dump(1);
+}
+
 TEST(ByHand, CheckTellsOfAWrongDerivative) {
   int status = -1;
   const auto r = checked(R"(

@@ -326,7 +326,12 @@ Expr Lowering::whole_by_hand(const ir::Node& n, const Positions& at) {
       const std::vector<Expr> inside = lossc::by_hand::nearest(place, extents);
       std::vector<Position> dims;
       for (size_t c : coordinates) dims.push_back({inside.at(c), Expr(), Expr()});
-      return element(b, dims);
+      // What is the same along a coordinate still mentions it, for Halide::sum and its like look for their RDom in what they
+      // reduce. Halide simplifies it away after that.
+      Expr value = element(b, dims);
+      for (size_t c = 0; c < inside.size(); c++)
+        if (std::find(coordinates.begin(), coordinates.end(), c) == coordinates.end()) value = Halide::select(inside[c] >= 0, value, value);
+      return value;
     };
     step.in.push_back(read);
   }
