@@ -127,18 +127,9 @@ lossc_status check_limits(const Plan& plan, const Variant& v, lossc_error* err) 
 // image and class, or a class), so the form says it, not the loss.
 Argument rows_argument(const Loss& loss, const Variant& form) {
   Argument a = loss.outputs[1];
-  if (form.n_rows >= 0) {
-    a.ndim = static_cast<uint8_t>(form.n_rows);
-    std::copy_n(form.rows, form.n_rows, a.dims);
-    return a;
-  }
-  for (int b = 0; b < form.n_buffers; ++b) {
-    const Buffer& buffer = form.buffers[b];
-    if (buffer.storage != Storage::Output || buffer.tensor != 1) continue;
-    a.ndim = buffer.ndim;
-    for (int d = 0; d < a.ndim; ++d)
-      a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;  // the tables count from the innermost
-  }
+  if (form.n_rows < 0) return a;
+  a.ndim = static_cast<uint8_t>(form.n_rows);
+  std::copy_n(form.rows, form.n_rows, a.dims);
   return a;
 }
 

@@ -176,7 +176,7 @@ struct Variant {
   uint64_t digest;
   const Requirement* requirements;  // of the extents
   uint16_t n_requirements;
-  // The axes of a row, outermost first, where no output says so (a Hessian product has none per row); -1: outputs[1] does.
+  // The axes of a row, outermost first: an option may change what a row is. -1: those of outputs[1].
   int8_t n_rows = -1;
   int8_t rows[kMaxDims] = {};
 };

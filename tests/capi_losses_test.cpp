@@ -163,12 +163,8 @@ std::vector<int64_t> shape_of(const Argument& a, const Setting& s) {
 // The rows of a loss are its form's: an option may change what a row is.
 Argument rows_of(const Setting& s) {
   Argument a = table(s.loss).outputs[1];
-  for (int b = 0; b < s.variant->n_buffers; ++b) {
-    const lossc::rt::Buffer& buffer = s.variant->buffers[b];
-    if (buffer.storage != lossc::rt::Storage::Output || buffer.tensor != 1) continue;
-    a.ndim = buffer.ndim;
-    for (int d = 0; d < a.ndim; ++d) a.dims[d] = buffer.dims[a.ndim - 1 - d].axis;
-  }
+  a.ndim = static_cast<uint8_t>(s.variant->n_rows);
+  std::copy_n(s.variant->rows, a.ndim, a.dims);
   return a;
 }
 
