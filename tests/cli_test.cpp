@@ -323,6 +323,15 @@ LOSSC_LOSS(no_second, "regression") {
   EXPECT_TRUE(has(lossc("explain " + none + " --shape N=8 --mode hvp").out, "cube_d0"));
 }
 
+TEST_F(Cli, HelpHasThePagesOfBothHeaders) {
+  for (const char* word : {"logsumexp", "halide_expr", "halide_step"}) {
+    const Ran page = lossc(std::string("help ") + word);
+    EXPECT_EQ(page.code, 0) << page.out;
+    for (const char* part : {"  Shape ", "  Derivative ", "  Cost ", "  Example\n", "d sum / dx"}) EXPECT_TRUE(has(page.out, part)) << page.out;
+    EXPECT_TRUE(has(lossc("help").out, word));
+  }
+}
+
 TEST_F(Cli, CompileMakesALibraryForC) {
   const std::string file = definition("scaled_square", "a * sq(x(i) - y(i))"), out = folder_ / "made";
   const Json made = lossc_json("compile " + file + " -o " + out + " --dtype f32 --isa sse41");
