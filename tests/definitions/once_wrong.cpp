@@ -50,3 +50,11 @@ LOSSC_LOSS(rows_innermost, "fault") {
   auto x = tensor("x", {j, c}, "any real"), y = tensor("y", {j, c}, "any real");
   loss_per(c, exp(softplus(cosine(j, softmax(j, x(j, c)), y(j, c)))));
 }
+
+// Every cosine is 1 or -1 but for rounding: which of them is the quantile is not determined, and was found wrong.
+LOSSC_LOSS(tied_but_for_rounding, "fault") {
+  about_a_fault("Quantile of what is equal but for rounding");
+  auto i = axis("N", "rows"), c = axis("C", "columns"), d = twin(c, "d");
+  auto x = tensor("x", {i, c}, "any real");
+  loss_per({i, c}, quantile(c, cosine(d, 0.0 * number(d) + 1, x(i, c)), 0.3));
+}
