@@ -172,19 +172,6 @@ std::vector<Id> Planner::worth_keeping(const Step& step) const {
   }
 }
 
-// What a step of a recurrence makes is read at the same place only, for nothing reads what is carried at another; of the
-// values after each place, which are read at all of them, that holds for the loops further out.
-void Planner::roll_over() {
-  for (const Step& step : plan_.steps) {
-    if (step.kind == StepKind::Loop || step.places.empty()) continue;
-    for (int b : step.outputs) {
-      Buffer& buffer = plan_.buffers[b];
-      const bool kept = buffer.continues >= 0 || g_.at(buffer.node).op == ir::Op::After;
-      buffer.rolling = set_of(step.places) & ~(kept ? ir::bit(step.places.back()) : 0);
-    }
-  }
-}
-
 void Planner::add_heaps() {
   for (Step& step : plan_.steps) {
     if (step.kind == StepKind::Walk && g_.at(step.nodes[0]).op == ir::Op::Order && g_.at(step.nodes[0]).value == 0)

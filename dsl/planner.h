@@ -41,6 +41,7 @@ class Planner {
   // Where: what is stored, and how it lies (planner_layout.cpp).
   bool like_a_tensor(ir::IndexSet set) const;
   bool reaches_buffer(Id node) const;
+  bool of_positions(Id node) const;
   bool chunk_inline(Id reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
@@ -73,8 +74,12 @@ class Planner {
   bool at_once(Id node) const;
   std::vector<Id> places(Id node) const;
   int loop_of(Id node) const;
+  ir::IndexSet places_of(const Kernel& k) const;
   void build_scan(Id node, int buffer, int pass);
   void start_loop(Id scan, int loop, const std::vector<int>& after, int pass);
+  void roll_over();
+  bool sums_up(Id after) const;
+  bool only_end_is_read(Id after, Id along, bool backward) const;
   bool product(Id node, Contraction* out) const { return !g_.at(node).carried && match_contraction(g_, node, out); }
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void find_reads(Kernel& k, Id node, bool root);
@@ -85,7 +90,6 @@ class Planner {
   void merge_list(std::vector<int>& list);
   bool looked_up(const Step& step, int buffer) const;
   void sum_up_loops();
-  void roll_over();
   void add_heaps();
   std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;

@@ -122,6 +122,14 @@ Storage Planner::storage_of(Id node) const {
   return Storage::Panel;
 }
 
+// Cheaply made of indices and extents alone?
+bool Planner::of_positions(Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (leaf(n.op)) return n.op != Op::Load;
+  return !reaches_buffer(node) && !ir::transcendental(n.op) &&
+         std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_positions(a); });
+}
+
 // Is the node kept in a buffer that this step reads, rather than computed inside it?
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
@@ -135,6 +143,8 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   }
   if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
   if (k.step.domain.empty()) return false;
+  // Stored, it would be there for all places of the loop.
+  if ((n.free & places_of(k)) && of_positions(node)) return false;
   const IndexSet inner = ir::bit(k.step.domain.back());
   // What the vectorised index does not touch is computed once per row, not once per element; in a loop over rows alone
   // only what some earlier step left in memory is worth a buffer (a number for all rows).

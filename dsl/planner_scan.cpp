@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 namespace lossc::plan {
 
@@ -91,6 +92,13 @@ int Planner::loop_of(Id node) const {
   return loop;
 }
 
+// The places that the step being built has one of.
+IndexSet Planner::places_of(const Kernel& k) const {
+  const int loop = k.loop >= 0 || k.step.nodes.empty() ? k.loop : loop_of(k.step.nodes[0]);
+  if (loop < 0) return 0;
+  return set_of(plan_.steps[static_cast<size_t>(loop)].places) | ir::bit(plan_.steps[static_cast<size_t>(loop)].over);
+}
+
 // All carried values of the recurrence at once, whichever is asked for.
 void Planner::build_scan(Id node, int buffer, int pass) {
   const Id scan = g_.at(node).args[0];
@@ -150,6 +158,70 @@ void Planner::start_loop(Id scan, int loop, const std::vector<int>& after, int p
   }
   // Open only now: what a recurrence starts from is made outside of it.
   for (size_t k = 0; k < after.size(); k++) open_[s.sym2 + static_cast<Id>(k)] = loop;
+}
+
+// Is this carried value a sum, to which each place adds something that does not depend on it, and of which only what it comes to
+// in the end is read? Then there need be memory for one: each place adds to what is there.
+bool Planner::sums_up(Id after) const {
+  const ir::Node scan = g_.at(g_.at(after).args[0]);
+  const Id tensor = g_.at(after).sym, along = scan.sym;
+  const size_t n = scan.args.size() / 2, own = n + static_cast<size_t>(tensor - scan.sym2);
+  const auto reads = [&](Id node) { return (g_.at(node).carried >> tensor & 1) != 0; };
+  for (size_t k = n; k < 2 * n; k++)
+    if (k != own && reads(scan.args[k])) return false;
+  const ir::Node sum = g_.at(scan.args[own]);
+  if (sum.op != ir::Op::Add) return false;
+  const auto itself = [&](Id node) {
+    const ir::Node& load = g_.at(node);
+    if (load.op != ir::Op::Load || load.sym != tensor) return false;
+    for (size_t d = 0; d < load.args.size(); d++)
+      if (g_.plain_index(load.args[d]) != g_.tensors[tensor].dims[d]) return false;
+    return true;
+  };
+  const size_t other = itself(sum.args[0]) ? 1 : 0;
+  if (!itself(sum.args[1 - other]) || reads(sum.args[other])) return false;
+  return only_end_is_read(after, along, ir::course(scan) == ir::Course::Backward);
+}
+
+bool Planner::only_end_is_read(Id after, Id along, bool backward) const {
+  std::set<Id> seen;
+  bool only = true;
+  const auto at_end = [&](const ir::Node& lookup) {
+    const ir::Node& place = g_.at(lookup.args[1]);
+    if (lookup.sym != along) return false;
+    if (backward) return place.op == ir::Op::Const && place.value == 0;
+    return place.op == ir::Op::Sub && g_.at(place.args[0]).op == ir::Op::Extent && g_.at(place.args[0]).sym == g_.indices[along].axis &&
+           g_.is_const(place.args[1], 1);
+  };
+  std::function<void(Id)> visit = [&](Id node) {
+    if (!only || !seen.insert(node).second) return;
+    const ir::Node& n = g_.at(node);
+    for (size_t k = 0; k < n.args.size(); k++) {
+      if (n.args[k] == after) only &= n.op == ir::Op::At && k == 0 && at_end(n);
+      visit(n.args[k]);
+    }
+  };
+  for (const Step& step : plan_.steps)
+    for (Id node : step.nodes) {
+      only &= node != after;
+      visit(node);
+    }
+  return only;
+}
+
+// What a step of a recurrence makes is read at the same place only, for nothing reads what is carried at another; of the
+// values after each place, which are read at all of them unless they are sums, that holds for the loops further out.
+void Planner::roll_over() {
+  for (const Step& step : plan_.steps) {
+    if (step.kind == StepKind::Loop || step.places.empty()) continue;
+    for (int b : step.outputs) {
+      Buffer& buffer = plan_.buffers[b];
+      const Id after = buffer.continues >= 0 ? plan_.buffers[buffer.continues].node : buffer.node;
+      const bool kept = g_.at(after).op == ir::Op::After && !sums_up(after);
+      buffer.rolling = set_of(step.places) & ~(kept ? ir::bit(step.places.back()) : 0);
+    }
+    for (int b : step.scratch) plan_.buffers[b].rolling = set_of(step.places);
+  }
 }
 
 }  // namespace lossc::plan
