@@ -1,5 +1,5 @@
-// Reverse mode over the graph, same IR out. The rules of each operation are in gradient_rules.cpp; here is what is
-// common: masks, broadcasting, lookups and loads.
+// Reverse mode over the graph, same IR out. The rules of each operation are in gradient_rules.cpp, those of a lookup in
+// gradient_lookup.cpp; here is what is common: masks, broadcasting and loads.
 //
 // An adjoint is a pair (mask, value): it counts only where the mask holds. A Select adds its condition to the mask
 // instead of multiplying by 0, and local derivatives multiply the value under the mask, so an element that a mask
@@ -41,7 +41,7 @@ void Differentiator::visit(Id node) {
   if (n.op == Op::Load)
     into_tensor(node, a);
   else if (n.op == Op::After)
-    after_[n.args[0]][n.sym] = masked(a);
+    after_[n.args[0]][n.sym] = masked(a), after_masks_[n.args[0]].push_back(a.mask);
   else
     propagate(node, a);
 }
@@ -127,7 +127,7 @@ Id Differentiator::sum_over(IndexSet set, Id v) {
 // The indices over which a user of `child` was replicated must be summed away.
 void Differentiator::give(Id child, Flow a, IndexSet domain) {
   if (!active_.count(child)) return;
-  if (IndexSet extra = domain & ~g_.free(child)) {
+  if (IndexSet extra = domain & ~g_.free(child) & ~single_) {
     // Which elements of the child count at all is still a mask: its own derivative may be NaN where they do not. A
     // tensor has none.
     std::vector<Id> kept;
@@ -137,110 +137,6 @@ void Differentiator::give(Id child, Flow a, IndexSet domain) {
     a = {all_of(kept), sum_over(extra, masked(a))};
   }
   terms_[child].push_back(a);
-}
-
-// e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
-void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
-  const Id key = n.args[1];
-  if (g_.plain_index(key) == kNone && g_.free(key) & ir::bit(n.sym)) {
-    const Id w = masked(a);
-    const Id t = fresh(n.sym, g_.free(w) | g_.free(key) | g_.free(n.args[0]));
-    const Id v = collect(w, key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
-    return give(n.args[0], {kNone, g_.at_index(v, t, g_.index(n.sym))}, 0);
-  }
-  // A mask that does not concern the place looked up (a dropped row) holds for what is looked up, too.
-  std::vector<Id> kept;
-  // Under a plain twin one that does is renamed with it, for the slope at a place that it drops may be NaN.
-  const IndexSet other = g_.free(key) | ir::bit(n.sym) | ~g_.free(n.args[0]);
-  const Id twin = g_.plain_index(key);
-  const IndexSet renamed = twin == kNone ? 0 : ir::bit(twin) | (g_.free(n.args[0]) & ~ir::bit(n.sym));
-  const bool renames = twin != kNone && !(g_.free(n.args[0]) & ir::bit(twin));
-  for (Id m : conjuncts(a.mask)) {
-    if (!(g_.free(m) & other)) kept.push_back(m);
-    else if (renames && !(g_.free(m) & ~renamed)) kept.push_back(g_.swap_indices(m, twin, n.sym));
-  }
-  give(n.args[0], {all_of(kept), collect(masked(a), key, n.sym, g_.free(n.args[0]))}, 0);
-}
-
-// v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may
-// have. This is the adjoint of a gather.
-Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
-  if (Id plain = g_.plain_index(key); plain != kNone && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
-    return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
-  const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
-  if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
-  IndexSet left = lost;
-  if (const Id moved = strided(v, key, target, &left); moved != kNone) return sum_over(left, moved);
-  for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
-    if (const Id moved = (lost & ir::bit(k)) ? shifted(v, key, k, target) : kNone; moved != kNone)
-      return sum_over(lost & ~ir::bit(k), moved);
-  Id first = kNone;
-  for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
-    if (lost & ir::bit(k)) first = k;
-  return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
-}
-
-// What a key is as a sum: the sign with which `index` stands in it alone (0: not so), and the rest.
-int Differentiator::split_key(Id key, Id index, Id* rest) {
-  const ir::Node n = g_.at(key);
-  *rest = kNone;
-  if (g_.plain_index(key) == index) return 1;
-  if (!(g_.free(key) & ir::bit(index)) || (n.op != Op::Add && n.op != Op::Sub && n.op != Op::Neg)) return 0;
-  if (n.op == Op::Neg) {
-    const int s = split_key(n.args[0], index, rest);
-    if (*rest != kNone) *rest = g_.unary(Op::Neg, *rest);
-    return -s;
-  }
-  const bool left = g_.free(n.args[0]) & ir::bit(index), right = g_.free(n.args[1]) & ir::bit(index);
-  if (left && right) return 0;
-  Id inner = kNone;
-  const int s = split_key(n.args[left ? 0 : 1], index, &inner);
-  if (s == 0) return 0;
-  const bool minus = n.op == Op::Sub;
-  const Id other = n.args[left ? 1 : 0];
-  if (left)
-    *rest = inner == kNone ? (minus ? g_.unary(Op::Neg, other) : other) : g_.binary(n.op, inner, other);
-  else if (minus)
-    *rest = inner == kNone ? other : g_.binary(Op::Sub, other, inner);
-  else
-    *rest = inner == kNone ? other : g_.binary(Op::Add, other, inner);
-  return left || !minus ? s : -s;
-}
-
-// key = i * extent(k) + k goes through the places one after another, so v at target t is that of i = t / extent(k) and
-// k = t % extent(k). kNone where the key is not of that form.
-Id Differentiator::strided(Id v, Id key, Id target, IndexSet* lost) {
-  const ir::Node sum = g_.at(key);
-  if (sum.op != Op::Add) return kNone;
-  for (size_t a : {0, 1}) {
-    const Id k = g_.plain_index(sum.args[a]);
-    const ir::Node product = g_.at(sum.args[1 - a]);
-    if (k == kNone || product.op != Op::Mul || !(*lost & ir::bit(k))) continue;
-    const Id length = g_.extent(g_.indices[k].axis);
-    for (size_t b : {0, 1}) {
-      const Id i = g_.plain_index(product.args[b]);
-      if (i == kNone || i == k || product.args[1 - b] != length || !(*lost & ir::bit(i))) continue;
-      *lost &= ~(ir::bit(i) | ir::bit(k));
-      const Id t = g_.index(target), row = g_.binary(Op::Div, t, length);
-      const Id there = g_.at_index(g_.at_index(v, i, row), k, g_.binary(Op::Mod, t, length));
-      return g_.select(g_.binary(Op::Lt, row, g_.extent(g_.indices[i].axis)), there, g_.constant(0));
-    }
-  }
-  return kNone;
-}
-
-// A neighbour's adjoint is the neighbour on the other side: where key = +-k + rest, the one k that points at the target
-// is known, and v is looked up there instead of being scattered. kNone where the key is not of that form.
-Id Differentiator::shifted(Id v, Id key, Id k, Id target) {
-  Id rest = kNone;
-  const int sign = split_key(key, k, &rest);
-  if (sign == 0 || (rest != kNone && (g_.free(rest) & ir::bit(k)))) return kNone;
-  const Id t = g_.index(target);
-  Id place = rest == kNone ? t : sign > 0 ? g_.binary(Op::Sub, t, rest) : g_.binary(Op::Sub, rest, t);
-  if (rest == kNone && sign < 0) place = g_.unary(Op::Neg, t);
-  const Id zero = g_.constant(0, ir::Type::Int), length = g_.extent(g_.indices[k].axis);
-  const Id inside = g_.binary(Op::And, g_.binary(Op::Le, zero, place), g_.binary(Op::Lt, place, length));
-  return g_.select(inside, g_.at_index(v, k, place), g_.constant(0));
 }
 
 void Differentiator::into_tensor(Id node, const Flow& a) {

@@ -30,6 +30,7 @@ class Differentiator {
   ir::Id sum_over(ir::IndexSet set, ir::Id v);
   void give(ir::Id child, Flow a, ir::IndexSet domain);
   void through_lookup(const ir::Node& n, const Flow& a);
+  bool through_folded(const ir::Node& n, const Flow& a);
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);
   ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);
@@ -53,24 +54,47 @@ class Differentiator {
     ir::Id node;  // what a step reads that is not carried
     Flow flow;
   };
-  std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, const std::vector<ir::Id>& flows);
+  std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, ir::Id mask, const std::vector<ir::Id>& flows);
+  ir::Id common_mask(ir::Id scan);
   void through_scan(ir::Id scan);
   ir::Id before(const ir::Node& scan, ir::Id node, ir::Id tensor, const std::vector<ir::Id>& at);
   using Replacement = std::function<ir::Id(ir::Id tensor, const std::vector<ir::Id>& at)>;
-  ir::Id replaced(ir::Id value, uint64_t carries, const Replacement& load, std::map<ir::Id, ir::Id>& done);
+  // What has been replaced so far.
+  struct Replaced {
+    std::map<ir::Id, ir::Id> nodes;
+    std::map<ir::Id, ir::Id> tensors;  // carried by recurrences inside, which are others afterwards
+    uint64_t carried = 0;              // the bits of those
+    ir::Id own_from = INT32_MAX;       // tensors from here on are of recurrences that are there for this alone, and keep them
+  };
+  ir::Id replaced(ir::Id value, uint64_t carries, const Replacement& load, Replaced& done);
+  ir::Id replaced_scan(const ir::Node& n, uint64_t carries, const Replacement& load, Replaced& done);
   ir::Id carry_like(const ir::Node& scan, const char* prefix, bool places);
   ir::Id load_all(ir::Id tensor);
   ir::Id at_place(ir::Id value, ir::Id index, ir::Id place);
   void through_fixed_point(ir::Id scan);
-  ir::Id outside_of(const ir::Node& scan, ir::Id node, ir::Id value, std::map<ir::Id, ir::Id>& done);
+  ir::Id outside_of(const ir::Node& scan, ir::Id node, ir::Id value, Replaced& done);
+
+  // gradient_checkpoints.cpp: recurrences whose derivative computes the step again.
+  struct Again;
+  void through_again(ir::Id scan);
+  ir::IndexSet row_apart(const ir::Node& scan);
+  void carry_target(Again& again, const Target& target);
+  void carry_checkpoints(Again& again);
+  ir::Id scan_back(Again& again);
+  ir::Id at_end(const Again& again, ir::Id back, size_t value);
+  void give_target(const Again& again, ir::Id back, const Target& target, size_t& value);
 
   Program& p_;
   ir::Graph& g_;
+  // Indices of which a step is differentiated for one value each, so that nothing is summed over them.
+  ir::IndexSet single_ = 0;
+  bool through_elements_ = false;  // what flows out of a step goes on through whatever is elementwise
   std::vector<ir::Id> fresh_;
   std::set<ir::Id> active_;
   std::map<ir::Id, std::vector<Flow>> terms_;
   std::map<ir::Id, ir::Id> tensor_;
   std::map<ir::Id, std::map<ir::Id, ir::Id>> after_;  // scan -> carried tensor -> what flows back to its values
+  std::map<ir::Id, std::vector<ir::Id>> after_masks_;          // scan -> masks of those
 };
 
 }  // namespace lossc

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "gradient.h"
 
@@ -19,10 +20,34 @@ using ir::Id;
 using ir::kNone;
 using ir::Op;
 
-// One step of a scan, differentiated: `flows` go back to its values. What comes back to what is carried is left in
+// A value of each element by itself.
+static bool elementwise(Op op) {
+  switch (op) {
+    case Op::Load: case Op::Reduce: case Op::At: case Op::Scatter: case Op::Order: case Op::Prefix: case Op::Scan: case Op::After:
+    case Op::WholeByHand: return false;
+    default: return true;
+  }
+}
+
+// Within a step that is computed again places behind the last one count for nothing, whatever is read there: what is asked
+// for all that flows back to a recurrence there, wherever it is in its course, holds for all that it does.
+Id Differentiator::common_mask(Id node) {
+  if (!single_) return kNone;
+  std::vector<Id> common;
+  const std::vector<Id>& masks = after_masks_[node];
+  for (size_t k = 0; k < masks.size(); k++) {
+    std::vector<Id> both, own = conjuncts(masks[k]);
+    std::set_intersection(common.begin(), common.end(), own.begin(), own.end(), std::back_inserter(both));
+    common = k == 0 ? own : both;
+  }
+  std::erase_if(common, [&](Id m) { return (g_.free(m) & ir::bit(g_.at(node).sym)) != 0; });
+  return all_of(common);
+}
+
+// One step of a scan, differentiated: `flows` go back to its values, so far as the mask holds. What comes back to what is carried is left in
 // tensor_; returned is what comes back to the rest of what the step reads, so far as it is active outside.
-std::vector<Differentiator::Target> Differentiator::step_backward(const ir::Node& scan, const std::set<Id>& outside,
-                                                                  const std::vector<Id>& flows) {
+std::vector<Differentiator::Target> Differentiator::step_backward(const ir::Node& scan, const std::set<Id>& outer,
+                                                                  Id mask, const std::vector<Id>& flows) {
   const uint64_t own = g_.carries_of(scan);
   const size_t n = flows.size();
   const std::vector<Id> next(scan.args.begin() + static_cast<long>(n), scan.args.end());
@@ -30,16 +55,18 @@ std::vector<Differentiator::Target> Differentiator::step_backward(const ir::Node
   for (Id node : order) {
     const ir::Node& m = g_.at(node);
     bool active = false;
-    if (!(m.carried & own)) active = outside.count(node) > 0;
+    if (!(m.carried & own)) active = outer.count(node) > 0;
     else if (m.op == Op::Load) active = true;
     else if (m.type == ir::Type::Float && m.op != Op::StopGradient)
       for (Id a : m.args) active |= active_.count(a) > 0;
     if (active) active_.insert(node);
   }
-  for (size_t k = 0; k < n; k++) give(next[k], {kNone, flows[k]}, g_.free(flows[k]) | g_.free(next[k]));
+  for (size_t k = 0; k < n; k++)
+    if (flows[k] != kNone) give(next[k], {mask, flows[k]}, g_.free(flows[k]) | g_.free(next[k]));
   std::vector<Target> targets;
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
-    if (!(g_.at(*it).carried & own) && terms_.count(*it)) {
+    const bool outside = !(g_.at(*it).carried & own) && !(through_elements_ && elementwise(g_.at(*it).op));
+    if (outside && terms_.count(*it)) {
       targets.push_back({*it, combined(*it)});
       terms_.erase(*it);
     } else {
@@ -81,19 +108,36 @@ Id Differentiator::before(const ir::Node& scan, Id node, Id tensor, const std::v
 }
 
 // An expression with something else in place of what it reads of these carried tensors.
-Id Differentiator::replaced(Id value, uint64_t carries, const Replacement& load, std::map<Id, Id>& done) {
-  if (!(g_.at(value).carried & carries)) return value;
-  if (auto it = done.find(value); it != done.end()) return it->second;
+Id Differentiator::replaced(Id value, uint64_t carries, const Replacement& load, Replaced& done) {
+  if (!(g_.at(value).carried & (carries | done.carried))) return value;
+  if (auto it = done.nodes.find(value); it != done.nodes.end()) return it->second;
   const ir::Node n = g_.at(value);
+  if (n.op == Op::Scan) return done.nodes[value] = replaced_scan(n, carries, load, done);
   std::vector<Id> args;
   for (Id a : n.args) args.push_back(replaced(a, carries, load, done));
+  const auto renamed = n.op == Op::Load || n.op == Op::After ? done.tensors.find(n.sym) : done.tensors.end();
   const bool own = n.op == Op::Load && (carries >> n.sym & 1);
-  const Id out = own ? load(n.sym, args) : g_.with_args(n, args);
-  return done[value] = out;
+  Id out;
+  if (own) out = load(n.sym, args);
+  else if (renamed != done.tensors.end()) out = n.op == Op::Load ? g_.load(renamed->second, args) : g_.after(args[0], renamed->second);
+  else out = g_.with_args(n, args);
+  return done.nodes[value] = out;
+}
+
+// A recurrence in a step: with something else to read it is another one. What it carries gets tensors of its own, for whatever
+// depends on that alone would pass for a value of the first.
+Id Differentiator::replaced_scan(const ir::Node& n, uint64_t carries, const Replacement& load, Replaced& done) {
+  const Id first = n.sym2 < done.own_from ? carry_like(n, "", true) : n.sym2;
+  for (size_t k = 0; k < n.args.size() / 2; k++) done.tensors[n.sym2 + static_cast<Id>(k)] = first + static_cast<Id>(k);
+  done.carried |= g_.carries_of(n);
+  if (g_.recomputed.count(n.sym2)) g_.recomputed.insert(first);
+  std::vector<Id> args;
+  for (Id a : n.args) args.push_back(replaced(a, carries, load, done));
+  return g_.scan(n.sym, ir::course(n), first, args);
 }
 
 // An expression of the step's, for outside of it.
-Id Differentiator::outside_of(const ir::Node& scan, Id node, Id value, std::map<Id, Id>& done) {
+Id Differentiator::outside_of(const ir::Node& scan, Id node, Id value, Replaced& done) {
   return replaced(value, g_.carries_of(scan), [&](Id tensor, const std::vector<Id>& at) { return before(scan, node, tensor, at); }, done);
 }
 
@@ -144,7 +188,7 @@ void Differentiator::through_fixed_point(Id node) {
 
   ir::Node step_at_point = scan;
   step_at_point.sym2 = point;
-  std::map<Id, Id> to_point, settled, in_step, outside;
+  Replaced to_point, settled, in_step, outside;
   for (size_t k = 0; k < n; k++)
     step_at_point.args[n + k] = replaced(scan.args[n + k], g_.carries_of(scan), [&](Id tensor, std::vector<Id> at) {
       return at.erase(at.begin()), g_.load(point + tensor - scan.sym2, at);
@@ -156,7 +200,8 @@ void Differentiator::through_fixed_point(Id node) {
     flows.push_back(given == after_[node].end() ? l : g_.binary(Op::Add, at_place(given->second, scan.sym, end), l));
   }
   Differentiator step(p_);
-  const std::vector<Target> targets = step.step_backward(step_at_point, active_, flows);
+  step.single_ = single_;
+  const std::vector<Target> targets = step.step_backward(step_at_point, active_, common_mask(node), flows);
   const auto settle = [&](Id value) {
     return replaced(value, bits(point), [&](Id tensor, const std::vector<Id>& at) {
       return before(scan, node, scan.sym2 + tensor - point, with_place(t, at));
@@ -187,7 +232,9 @@ void Differentiator::through_scan(Id node) {
   const ir::Node scan = g_.at(node);
   const size_t n = scan.args.size() / 2;
   if (ir::course(scan) == ir::Course::ToFixedPoint) return through_fixed_point(node);
+  if (g_.recomputed.count(scan.sym2)) return through_again(node);
   const Id first_tensor = carry_like(scan, "d_", true);
+  Replaced forward{.own_from = static_cast<Id>(g_.tensors.size())}, both;
   std::vector<Id> flows, zeros(n, g_.constant(0));
   for (size_t k = 0; k < n; k++) {
     const Id carried = load_all(first_tensor + static_cast<Id>(k));
@@ -195,8 +242,8 @@ void Differentiator::through_scan(Id node) {
     flows.push_back(given == after_[node].end() ? carried : g_.binary(Op::Add, given->second, carried));
   }
   Differentiator step(p_);
-  const std::vector<Target> targets = step.step_backward(scan, active_, flows);
-  std::map<Id, Id> forward, both;
+  step.single_ = single_;
+  const std::vector<Target> targets = step.step_backward(scan, active_, common_mask(node), flows);
   std::vector<Id> operands = zeros;
   for (size_t k = 0; k < n; k++) {
     auto to = step.tensor_.find(scan.sym2 + static_cast<Id>(k));

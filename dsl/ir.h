@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ enum class Type : uint8_t { Float, Int, Bool };
 enum class Op : uint8_t {
   // Leaves. Load: tensor `sym` at the integer nodes `args`. Index: value of index `sym`. Extent: of axis `sym`.
   Const, Param, Index, Extent, Load,
-  // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty.
+  // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty. Sqrt of an
+  // integer, in the length of an axis alone, is rounded down.
   Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma, Trigamma,
   // ToInt(x) is floor(x) as an integer; beyond +-2^30 that, for NaN -1 (no position).
   Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, ToInt, StopGradient,
@@ -110,6 +112,11 @@ struct Param {
   bool low_open = false, high_open = false, integer = false;
 };
 
+// Two indices: the segments that the places of a recurrence are cut into, and the places of a segment.
+struct Segments {
+  Id segment = kNone, place = kNone;
+};
+
 inline Course course(const Node& scan) { return static_cast<Course>(static_cast<int>(scan.value)); }
 
 class Graph {
@@ -122,6 +129,10 @@ class Graph {
   std::vector<std::string> files;
   std::vector<std::shared_ptr<const ByHand>> by_hand;
   std::vector<Whole> whole;
+  // Of recurrences, each by its first carried tensor. Of which checkpoints are to be kept: what they are cut into, until that
+  // is done (checkpoints.cpp). Whose derivative, at each place, computes again what the step does.
+  std::map<Id, Segments> checkpoints;
+  std::set<Id> recomputed;
   int line = 0, file = 0;  // stamped on nodes made from here on
 
   const Node& at(Id node) const { return nodes[node]; }

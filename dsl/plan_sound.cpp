@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 
 #include "plan.h"
@@ -18,6 +19,7 @@ class Walker {
   explicit Walker(const Plan& plan) : p_(plan) {}
 
   std::string run() {
+    for (const Pass& pass : p_.passes) note_loops(pass.once, {}), note_loops(pass.panel, {});
     for (const Pass& pass : p_.passes) {
       for (int s : pass.once) check(s, false);
       for (int s : pass.panel) check(s, true);
@@ -75,6 +77,7 @@ class Walker {
       else if (elsewhere.count(b)) fail(s, b, "is read at other rows, but only a panel of it is there");
       else if (p_.buffers[b].storage == Storage::Accumulator) fail(s, b, "is read before all rows are summed");
     }
+    check_places(s);
     check_layouts(s);
     for (int b : step.outputs) {
       if (in_panel) here_.insert(b);
@@ -84,6 +87,34 @@ class Walker {
       if (in_panel && step.kind == StepKind::Scatter && !step.accumulates && p_.graph.at(step.nodes[0]).sym2 == p_.row)
         fail(s, b, "gets rows of other panels");
       if (p_.buffers[b].storage == Storage::Panel && !in_panel) fail(s, b, "is a panel's, outside of the loop");
+    }
+  }
+
+  // What is there for one place of a loop at a time is read in that loop, or is a sum that each place adds to.
+  void check_places(int s) {
+    for (int b : p_.steps[s].reads)
+      for (int w = 0; w < static_cast<int>(p_.steps.size()); w++) {
+        const std::vector<int>& written = p_.steps[w].outputs;
+        if (p_.steps[w].kind == StepKind::Loop || std::find(written.begin(), written.end(), b) == written.end()) continue;
+        for (int loop : loops_.at(w)) {
+          const Id place = p_.steps[loop].over;
+          const bool rolls = p_.buffers[b].rolling & ir::bit(place), sum = is_after(p_.buffers[b].node, place);
+          if (rolls && !sum && std::find(loops_.at(s).begin(), loops_.at(s).end(), loop) == loops_.at(s).end())
+            fail(s, b, "is read outside of the loop that makes it, at each place anew");
+        }
+      }
+  }
+  bool is_after(Id node, Id place) const {
+    return node != kNone && p_.graph.at(node).op == Op::After && p_.graph.at(p_.graph.at(node).args[0]).sym == place;
+  }
+  void note_loops(const std::vector<int>& list, std::vector<int> around) {
+    for (int s : list) {
+      loops_[s] = around;
+      if (p_.steps[s].kind != StepKind::Loop) continue;
+      std::vector<int> inside = around;
+      inside.push_back(s);
+      note_loops(p_.steps[s].first, inside);
+      note_loops(p_.steps[s].body, inside);
     }
   }
 
@@ -112,6 +143,7 @@ class Walker {
   }
 
   const Plan& p_;
+  std::map<int, std::vector<int>> loops_;  // around each step, outermost first
   std::set<int> there_, here_;  // buffers that are complete; written in this loop
   std::string wrong_;
 };

@@ -93,8 +93,36 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
   return r;
 }
 
-std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const ScanStep& step, ir::Course course, Where where) {
+// An axis that follows from another. Recurrences along one that are cut alike share it.
+Id cut_axis(const std::string& name, const std::string& index, const std::string& doc, Id length, const Where& where) {
+  ir::Graph& g = G();
+  for (Id k = 0; k < static_cast<Id>(g.indices.size()); k++)
+    if (g.axes[g.indices[k].axis].name == name) return k;
+  g.axes.push_back({.name = name, .doc = doc, .length = length});
+  B().axes_at.push_back(where);
+  g.indices.push_back({index, static_cast<Id>(g.axes.size() - 1)});
+  return static_cast<Id>(g.indices.size() - 1);
+}
+
+// So many places in a segment, and so many segments that they hold all places; the last one may not be full.
+ir::Segments cut(Id along, Storage storage, const Where& where) {
+  ir::Graph& g = G();
+  const Id axis = g.indices[along].axis, length = g.extent(axis), one = g.constant(1, ir::Type::Int);
+  const Id root = g.binary(Op::Add, one, g.unary(Op::Sqrt, g.binary(Op::Sub, length, one)));  // rounded up
+  const Id every = storage.root ? root : g.binary(Op::Min, g.constant(storage.every, ir::Type::Int), g.binary(Op::Max, length, one));
+  const std::string by = storage.root ? "" : fmt::format(" by {}", storage.every), name = g.axes[axis].name, index = g.indices[along].name;
+  ir::Segments s;
+  s.place = cut_axis(fmt::format("place in {}{}", name, by), index + "_place", "places from one checkpoint to the next", every, where);
+  const Id places = g.extent(g.indices[s.place].axis), rest = g.binary(Op::Sub, places, one);
+  s.segment = cut_axis(fmt::format("segment of {}{}", name, by), index + "_segment", "checkpoints",
+                       g.binary(Op::Div, g.binary(Op::Add, length, rest), places), where);
+  return s;
+}
+
+std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const ScanStep& step, ir::Course course, Storage storage,
+                      Where where) {
   B().locate(where);
+  if (storage.every < 1 && !storage.root) B().fail(fmt::format("scan: checkpoints every {} places; wanted 1 or more", storage.every));
   const Recurrence r = make(along, carried, step);
   B().locate(where);
   std::vector<Expr> out;
@@ -114,25 +142,38 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
   std::vector<Id> operands = r.first;
   operands.insert(operands.end(), r.next.begin(), r.next.end());
   const Id scan = G().scan(along.id, course, r.tensor, operands);
+  if (storage.every != 1) G().checkpoints[r.tensor] = cut(along.id, storage, where);
   for (size_t k = 0; k < r.next.size(); k++) out.push_back({G().after(scan, r.tensor + static_cast<Id>(k))});
   return out;
 }
 
 }  // namespace
 
-std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
-  return run(along, carried, step, ir::Course::Forward, w);
+std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Storage storage, Where w) {
+  return run(along, carried, step, ir::Course::Forward, storage, w);
 }
-std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where w) {
-  return run(along, carried, step, ir::Course::Backward, w);
+std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Storage storage, Where w) {
+  return run(along, carried, step, ir::Course::Backward, storage, w);
 }
-std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Derivative how, Where w) {
-  std::vector<Expr> out = run(times, carried, step, how == Derivative::OfFixedPoint ? ir::Course::ToFixedPoint : ir::Course::Forward, w);
+
+namespace {
+
+std::vector<Expr> last_of(Index times, const std::vector<Carried>& carried, std::vector<Expr> out) {
   if (B().absent(times.id)) return out;
   const Expr last = extent(times) - 1;
   for (size_t k = 0; k < out.size(); k++)
     out[k] = select(extent(times) > 0, Expr{G().at_index(out[k].node, times.id, last.node)}, carried[k].first);
   return out;
+}
+
+}  // namespace
+
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Derivative how, Where w) {
+  const ir::Course course = how == Derivative::OfFixedPoint ? ir::Course::ToFixedPoint : ir::Course::Forward;
+  return last_of(times, carried, run(times, carried, step, course, Storage::AllSteps, w));
+}
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Storage storage, Where w) {
+  return last_of(times, carried, run(times, carried, step, ir::Course::Forward, storage, w));
 }
 
 }  // namespace lossc

@@ -1,5 +1,6 @@
 // Extents: those that follow from others, and whether they meet what a loss requires.
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "program.h"
@@ -22,6 +23,7 @@ int64_t value(const ir::Graph& g, Id node, const std::vector<int64_t>& extents, 
     case Op::Extent: return extents[n.sym];
     case Op::Neg: return -arg(0);
     case Op::Not: return !arg(0);
+    case Op::Sqrt: return static_cast<int64_t>(std::sqrt(static_cast<double>(std::max<int64_t>(arg(0), 0))));
     case Op::Add: return arg(0) + arg(1);
     case Op::Sub: return arg(0) - arg(1);
     case Op::Mul: return arg(0) * arg(1);

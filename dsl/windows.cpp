@@ -1,5 +1,5 @@
 // Words of place: neighbours with a rule for what lies outside, windows, pooling. All of them are lookups and sums, whose
-// derivatives are lookups and sums again (gradient.cpp: shifted, strided).
+// derivatives are lookups and sums again (gradient_lookup.cpp: shifted, strided).
 #include "builder.h"
 
 namespace lossc {

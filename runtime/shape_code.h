@@ -6,10 +6,21 @@ namespace lossc::rt {
 
 inline int64_t floor_div(int64_t a, int64_t b) { return b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
+// Rounded down; of what is not positive 0.
+inline int64_t square_root(int64_t a) {
+  int64_t root = 0;
+  for (int bit = 30; bit >= 0; --bit) {
+    const int64_t next = root + (int64_t{1} << bit);
+    if (next * next <= a) root = next;
+  }
+  return root;
+}
+
 inline int64_t apply(ShapeOp op, int64_t a, int64_t b) {
   switch (op) {
     case ShapeOp::Neg: return -b;
     case ShapeOp::Not: return !b;
+    case ShapeOp::Sqrt: return square_root(b);
     case ShapeOp::Add: return a + b;
     case ShapeOp::Sub: return a - b;
     case ShapeOp::Mul: return a * b;
@@ -40,7 +51,7 @@ inline int64_t evaluate(const ShapeCode* code, int n_code, const int32_t* extent
       stack[n++] = c.op == ShapeOp::Const ? c.value : c.op == ShapeOp::Extent ? extent[c.value] : choice[c.value];
       continue;
     }
-    const bool one = c.op == ShapeOp::Neg || c.op == ShapeOp::Not;
+    const bool one = c.op == ShapeOp::Neg || c.op == ShapeOp::Not || c.op == ShapeOp::Sqrt;
     if (!one) --n;
     stack[n - 1] = apply(c.op, stack[n - 1], one ? stack[n - 1] : stack[n]);
   }

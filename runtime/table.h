@@ -143,7 +143,8 @@ struct Fact {
 };
 
 // An integer made of extents, a length or a condition, in postfix: each entry pushes, or takes its operands from the stack and pushes the result.
-enum class ShapeOp : uint8_t { Const, Extent, Option, Neg, Not, Add, Sub, Mul, Div, Mod, Max, Min, Lt, Le, Eq, Ne, And, Or };
+// Sqrt is rounded down.
+enum class ShapeOp : uint8_t { Const, Extent, Option, Neg, Not, Add, Sub, Mul, Div, Mod, Max, Min, Lt, Le, Eq, Ne, And, Or, Sqrt };
 struct ShapeCode {
   ShapeOp op;
   int32_t value;  // Const: itself; Extent: of this axis; Option: this one's choice

@@ -110,6 +110,22 @@ TEST(Plan, Recurrences) {
   }
 }
 
+// The derivative goes through the inner recurrence once more, beside the first: what that carries, and what is summed over it, is
+// there for one place at a time, each for its own loop alone. (plan::unsound)
+TEST(Plan, ARecurrenceInARecurrenceIsComputedAgain) {
+  expect_sound([] {
+    auto n = axis("N"), i = axis("I"), j = axis("J"), s = axis("S"), r = twin(s, "r");
+    auto c = input("c", {n, i, j}), w = input("w", {s, r});
+    const Expr rows = scan(i, {{{n, s}, 0.0}}, [&](const std::vector<Expr>& above) {
+      const Expr row = scan(j, {{{n, i, s}, above[0]}}, [&](const std::vector<Expr>& left) {
+        return std::vector<Expr>{tanh(c(n, i, j) + sum(r, w(s, r) * at(left[0], s, r)))};
+      })[0];
+      return std::vector<Expr>{at(row, j, extent(j) - 1)};
+    })[0];
+    loss_per(n, sum(s, at(rows, i, extent(i) - 1)));
+  });
+}
+
 // Of two carried values one is wanted late, the other early: the loop that makes both is early.
 TEST(Plan, RecurrenceOfWhatIsWantedAtDifferentTimes) {
   expect_sound([] {

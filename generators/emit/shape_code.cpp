@@ -14,6 +14,7 @@ rt::ShapeOp shape_op(ir::Op op) {
     case ir::Op::Extent: return rt::ShapeOp::Extent;
     case ir::Op::Neg: return rt::ShapeOp::Neg;
     case ir::Op::Not: return rt::ShapeOp::Not;
+    case ir::Op::Sqrt: return rt::ShapeOp::Sqrt;
     case ir::Op::Add: return rt::ShapeOp::Add;
     case ir::Op::Sub: return rt::ShapeOp::Sub;
     case ir::Op::Mul: return rt::ShapeOp::Mul;

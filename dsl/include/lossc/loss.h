@@ -290,18 +290,34 @@ struct Carried {
   Arg first;
 };
 using ScanStep = std::function<std::vector<Expr>(const std::vector<Expr>& before)>;
+// The carried values that are kept for the derivative: those of all steps; or checkpoints, those of every so many places,
+// from which the steps between are gone through once more: memory for as many places as the root of their number, at the
+// price of one more evaluation of each step. A value that is read otherwise than as what it comes to in the end,
+// at(v, t, extent(t) - 1) (of scan_back: at(v, t, 0)) or by iterate, is kept of all places in any case, and so is what flows
+// back to that which a step reads at its place.
+struct Storage {
+  int every;          // places from one to the next; 1: all are kept
+  bool root = false;  // as many as the root of the number of places, rounded up
+  static const Storage AllSteps, Checkpoints;
+  static Storage checkpoints_every(int places) { return {places}; }
+};
+inline constexpr Storage Storage::AllSteps{1}, Storage::Checkpoints{0, true};
 // Place after place along an index, from the first on or (scan_back) from the last: `step` says the carried values after
 // a place by those before it. Within the step those may be looked up at other positions (at), reduced over, and read
-// together with anything that depends on the place. The result is the values after each place. Every place's are kept,
-// for the derivative, which is a recurrence in the other direction.
-std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
-std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step, Where where = Where::current());
+// together with anything that depends on the place. The result is the values after each place. The derivative is a recurrence
+// in the other direction; what it wants to know of the carried values is kept as `storage` says.
+std::vector<Expr> scan(Index along, std::vector<Carried> carried, const ScanStep& step, Storage storage = Storage::AllSteps,
+                       Where where = Where::current());
+std::vector<Expr> scan_back(Index along, std::vector<Carried> carried, const ScanStep& step,
+                            Storage storage = Storage::AllSteps, Where where = Where::current());
 // How the derivative of iterations is found: that of each of them, from all values kept; or that of the fixed point which
 // they are taken to have reached (implicit function theorem), from the last values alone, whatever they started from.
 enum class Derivative { OfEachStep, OfFixedPoint };
 // The values after the last place alone; what they start from where there is none. Over a count_axis: so many iterations.
 std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step,
                           Derivative how = Derivative::OfEachStep, Where where = Where::current());
+std::vector<Expr> iterate(Index times, std::vector<Carried> carried, const ScanStep& step, Storage storage,
+                          Where where = Where::current());
 
 // Contractions over an index.
 Expr dot(Index over, Arg a, Arg b);

@@ -1,0 +1,142 @@
+// What flows back through a lookup: to the place that it looks up. Where a place is looked up from one other place at most, the
+// adjoint is a lookup again; else it is gathered in a scatter.
+#include "gradient.h"
+
+namespace lossc {
+
+using ir::Id;
+using ir::IndexSet;
+using ir::kNone;
+using ir::Op;
+
+// e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
+void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
+  const Id key = n.args[1];
+  if (through_folded(n, a)) return;
+  if (g_.plain_index(key) == kNone && g_.free(key) & ir::bit(n.sym)) {
+    const Id w = masked(a);
+    const Id t = fresh(n.sym, g_.free(w) | g_.free(key) | g_.free(n.args[0]));
+    const Id v = collect(w, key, t, (g_.free(n.args[0]) & ~ir::bit(n.sym)) | ir::bit(t));
+    return give(n.args[0], {kNone, g_.at_index(v, t, g_.index(n.sym))}, 0);
+  }
+  // A mask that does not concern the place looked up (a dropped row) holds for what is looked up, too.
+  std::vector<Id> kept;
+  // Under a plain twin one that does is renamed with it, for the slope at a place that it drops may be NaN.
+  const IndexSet other = g_.free(key) | ir::bit(n.sym) | ~g_.free(n.args[0]);
+  const Id twin = g_.plain_index(key);
+  const IndexSet renamed = twin == kNone ? 0 : ir::bit(twin) | (g_.free(n.args[0]) & ~ir::bit(n.sym));
+  const bool renames = twin != kNone && !(g_.free(n.args[0]) & ir::bit(twin));
+  for (Id m : conjuncts(a.mask)) {
+    if (!(g_.free(m) & other)) kept.push_back(m);
+    else if (renames && !(g_.free(m) & ~renamed)) kept.push_back(g_.swap_indices(m, twin, n.sym));
+  }
+  give(n.args[0], {all_of(kept), collect(masked(a), key, n.sym, g_.free(n.args[0]))}, 0);
+}
+
+// Two dimensions i and k read as one: e at i = t / extent(k) and k = t % extent(k). What flows back is that of
+// t = i * extent(k) + k.
+bool Differentiator::through_folded(const ir::Node& n, const Flow& a) {
+  const ir::Node inner = g_.at(n.args[0]), low = g_.at(n.args[1]);
+  if (inner.op != Op::At || low.op != Op::Mod) return false;
+  const ir::Node high = g_.at(inner.args[1]);
+  const Id t = g_.plain_index(low.args[0]), length = g_.extent(g_.indices[n.sym].axis), e = inner.args[0];
+  const bool folds = t != kNone && high.op == Op::Div && high.args == low.args && low.args[1] == length;
+  if (!folds || n.sym == t || inner.sym == t || (g_.free(e) & ir::bit(t))) return false;
+  const Id v = masked(a), place = g_.binary(Op::Add, g_.binary(Op::Mul, g_.index(inner.sym), length), g_.index(n.sym));
+  if (g_.free(v) & (ir::bit(n.sym) | ir::bit(inner.sym))) return false;
+  const Id there = g_.binary(Op::Lt, place, g_.extent(g_.indices[t].axis));
+  give(e, {kNone, g_.select(there, g_.at_index(v, t, place), g_.constant(0))}, 0);
+  return true;
+}
+
+// v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may
+// have. This is the adjoint of a gather.
+Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
+  if (Id plain = g_.plain_index(key); plain != kNone && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
+    return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
+  const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
+  if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
+  IndexSet left = lost;
+  if (const Id moved = strided(v, key, target, &left); moved != kNone) return sum_over(left, moved);
+  for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
+    if (const Id moved = (lost & ir::bit(k)) ? shifted(v, key, k, target) : kNone; moved != kNone)
+      return sum_over(lost & ~ir::bit(k), moved);
+  Id first = kNone;
+  for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
+    if (lost & ir::bit(k)) first = k;
+  return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
+}
+
+// What a key is as a sum: the sign with which `index` stands in it alone (0: not so), and the rest.
+int Differentiator::split_key(Id key, Id index, Id* rest) {
+  const ir::Node n = g_.at(key);
+  *rest = kNone;
+  if (g_.plain_index(key) == index) return 1;
+  if (!(g_.free(key) & ir::bit(index)) || (n.op != Op::Add && n.op != Op::Sub && n.op != Op::Neg)) return 0;
+  if (n.op == Op::Neg) {
+    const int s = split_key(n.args[0], index, rest);
+    if (*rest != kNone) *rest = g_.unary(Op::Neg, *rest);
+    return -s;
+  }
+  const bool left = g_.free(n.args[0]) & ir::bit(index), right = g_.free(n.args[1]) & ir::bit(index);
+  if (left && right) return 0;
+  Id inner = kNone;
+  const int s = split_key(n.args[left ? 0 : 1], index, &inner);
+  if (s == 0) return 0;
+  const bool minus = n.op == Op::Sub;
+  const Id other = n.args[left ? 1 : 0];
+  if (left)
+    *rest = inner == kNone ? (minus ? g_.unary(Op::Neg, other) : other) : g_.binary(n.op, inner, other);
+  else if (minus)
+    *rest = inner == kNone ? other : g_.binary(Op::Sub, other, inner);
+  else
+    *rest = inner == kNone ? other : g_.binary(Op::Add, other, inner);
+  return left || !minus ? s : -s;
+}
+
+// key = i * extent(k) + k goes through the places one after another, so v at target t is that of i = t / extent(k) and
+// k = t % extent(k); if something is added to it, of t less that. kNone where the key is not of that form.
+Id Differentiator::strided(Id v, Id key, Id target, IndexSet* lost) {
+  Id t = g_.index(target);
+  const auto alone = [&](Id e) { return !(g_.free(e) & *lost); };
+  ir::Node sum = g_.at(key);
+  while ((sum.op == Op::Add || sum.op == Op::Sub) && (alone(sum.args[1]) || (sum.op == Op::Add && alone(sum.args[0])))) {
+    const size_t rest = alone(sum.args[1]) ? 1 : 0;
+    t = g_.binary(sum.op == Op::Add ? Op::Sub : Op::Add, t, sum.args[rest]);
+    key = sum.args[1 - rest], sum = g_.at(key);
+  }
+  if (sum.op != Op::Add) return kNone;
+  for (size_t a : {0, 1}) {
+    const Id k = g_.plain_index(sum.args[a]);
+    const ir::Node product = g_.at(sum.args[1 - a]);
+    if (k == kNone || product.op != Op::Mul || !(*lost & ir::bit(k))) continue;
+    const Id length = g_.extent(g_.indices[k].axis);
+    for (size_t b : {0, 1}) {
+      const Id i = g_.plain_index(product.args[b]);
+      if (i == kNone || i == k || product.args[1 - b] != length || !(*lost & ir::bit(i))) continue;
+      *lost &= ~(ir::bit(i) | ir::bit(k));
+      const Id row = g_.binary(Op::Div, t, length), zero = g_.constant(0, ir::Type::Int);
+      const Id there = g_.at_index(g_.at_index(v, i, row), k, g_.binary(Op::Mod, t, length));
+      Id inside = g_.binary(Op::Lt, row, g_.extent(g_.indices[i].axis));
+      if (g_.plain_index(t) == kNone) inside = g_.binary(Op::And, g_.binary(Op::Le, zero, t), inside);
+      return g_.select(inside, there, g_.constant(0));
+    }
+  }
+  return kNone;
+}
+
+// A neighbour's adjoint is the neighbour on the other side: where key = +-k + rest, the one k that points at the target
+// is known, and v is looked up there instead of being scattered. kNone where the key is not of that form.
+Id Differentiator::shifted(Id v, Id key, Id k, Id target) {
+  Id rest = kNone;
+  const int sign = split_key(key, k, &rest);
+  if (sign == 0 || (rest != kNone && (g_.free(rest) & ir::bit(k)))) return kNone;
+  const Id t = g_.index(target);
+  Id place = rest == kNone ? t : sign > 0 ? g_.binary(Op::Sub, t, rest) : g_.binary(Op::Sub, rest, t);
+  if (rest == kNone && sign < 0) place = g_.unary(Op::Neg, t);
+  const Id zero = g_.constant(0, ir::Type::Int), length = g_.extent(g_.indices[k].axis);
+  const Id inside = g_.binary(Op::And, g_.binary(Op::Le, zero, place), g_.binary(Op::Lt, place, length));
+  return g_.select(inside, g_.at_index(v, k, place), g_.constant(0));
+}
+
+}  // namespace lossc
