@@ -36,6 +36,7 @@ class Planner {
   int pass_of(Id node) const;
   bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
   bool needs_every_row(Id node) const;
+  bool as_given(Id node) const;
   bool completes(Id node, size_t operand) const;
 
   // Where: what is stored, and how it lies (planner_layout.cpp).

@@ -241,13 +241,7 @@ void Planner::build_root(Id node, Id output, const std::vector<Id>& dims, const 
 // An operand of a step by hand, in rows: the caller's tensor as it stands, or stored for it.
 int Planner::read_at_will(const ir::Node& step, size_t operand, int pass) {
   const Id node = step.args[operand];
-  const ir::Node n = g_.at(node);
-  if (n.op == Op::Load) {
-    IndexSet plain = 0;
-    for (Id a : n.args)
-      if (const Id index = g_.plain_index(a); index != kNone) plain |= ir::bit(index);
-    if (members(plain).size() == n.args.size()) return input(n.sym);
-  }
+  if (as_given(node)) return input(g_.at(node).sym);
   Layout rows{false, {}};
   for (Id d : g_.whole[static_cast<size_t>(step.sym2)].operands[operand])
     if (g_.free(node) & ir::bit(d)) rows.order.push_back(d);

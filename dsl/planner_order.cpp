@@ -45,11 +45,26 @@ bool Planner::needs_every_row(Id node) const {
   return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row;
 }
 
+// Is it an input at its own indices, to be read where the caller has it? Looked up by computed keys it is none: the keys
+// may be made in a loop over the rows.
+bool Planner::as_given(Id node) const {
+  const ir::Node& n = g_.at(node);
+  if (n.op != Op::Load) return false;
+  IndexSet plain = 0;
+  for (Id a : n.args)
+    if (const Id index = g_.plain_index(a); index != kNone) plain |= ir::bit(index);
+  return members(plain).size() == n.args.size();
+}
+
 // Is the operand wanted for all rows, so that the loop over them that makes it must be over?
 bool Planner::completes(Id node, size_t operand) const {
   const ir::Node& n = g_.at(node);
   const Id a = n.args[operand];
-  if (at_once(node)) return !at_once(a) && row_bound(a) && !leaf(g_.at(a).op);
+  if (at_once(node)) {
+    // A step by hand gets its operands in memory, also numbers of rows; a loop over places makes those itself.
+    const bool there = as_given(a) || (g_.at(a).op == Op::Index && n.op != Op::WholeByHand);
+    return !at_once(a) && row_bound(a) && !there;
+  }
   return needs_every_row(node) && (operand == 0 || n.op != Op::At);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dsl/fuzz/tree.h"
+#include "lossc/halide.h"
 #include "tests/support/by_hand_words.h"
 #include "tests/support/definition.h"
 
@@ -33,6 +34,22 @@ TEST(Plan, OfRandomDefinitionsIsSound) {
     }
   }
   EXPECT_GT(planned, 200u);
+}
+
+// Operands of a step by hand are made in a loop over the rows that is over by then: also what is looked up in an input, and
+// the number of a row.
+TEST(Plan, AStepByHandWaitsForItsOperands) {
+  const HalideBody product = [](const HalideStep& s) { return s.in[0](s.at[0]) * s.in[1](s.at[0]); };
+  expect_sound([&] {
+    auto i = axis("N");
+    auto x = input("x", {i});
+    loss_per(i, halide_step("sorted", {{sort(i, x(i)), i}}, i, [](const HalideStep& s) { return s.in[0](s.at[0]); }, {product}));
+  });
+  expect_sound([&] {
+    auto i = axis("N");
+    auto x = input("x", {i});
+    loss_per(i, halide_step("numbered", {{x(i), i}, {i, i}}, i, product, {[](const HalideStep& s) { return s.in[1](s.at[0]) * s.in[2](s.at[0]); }, {}}));
+  });
 }
 
 // What the derivative of a sort gathers is a scatter, which a product wants in tiles.
