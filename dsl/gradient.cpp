@@ -148,24 +148,26 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
   std::vector<size_t> computed;
   for (size_t k = 0; k < args.size(); k++) {
     const Id plain = g_.plain_index(args[k]);
-    if (plain != kNone && !(kept & ir::bit(plain)))
+    if (plain != kNone && same_axis(plain, dims[k]) && !(kept & ir::bit(plain)))
       kept |= ir::bit(plain);
     else
       computed.push_back(k);
   }
-  // A scatter consumes an index that other keys may use as well, so only the last computed place is scattered; those
-  // before it stay dense (one-hot). Keys of kept indices need no scatter and come first.
+  // A lookup or scatter consumes an index, so one that a later key uses as well stays until then, and the key before it is
+  // dense (one-hot) along it; a neighbour in two directions has an index for each and is dense along neither. Keys of kept
+  // indices need no scatter and come first.
   std::stable_sort(computed.begin(), computed.end(),
                    [&](size_t x, size_t y) { return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept); });
   std::vector<Id> renamed(args.size(), kNone);
   IndexSet left = n.free & ~kept;  // to be summed away
-  for (size_t k : computed) {
-    const IndexSet taken = g_.free(v) | kept | g_.free(args[k]);
+  for (size_t at = 0; at < computed.size(); at++) {
+    const size_t k = computed[at];
+    IndexSet later = 0;
+    for (size_t m = at + 1; m < computed.size(); m++) later |= g_.free(args[computed[m]]);
+    const IndexSet taken = g_.free(v) | kept | g_.free(args[k]) | later;
     const Id target = taken & ir::bit(dims[k]) ? fresh(dims[k], taken | targets_of(dims) | targets_of(renamed)) : dims[k];
-    const bool last = k == computed.back();
-    const IndexSet keep = kept | targets_of(renamed) | (last ? 0 : g_.free(args[k]));
-    v = collect(v, args[k], target, keep);
-    if (last) left &= ~g_.free(args[k]);
+    v = collect(v, args[k], target, kept | targets_of(renamed) | later);
+    left &= ~(g_.free(args[k]) & ~later);
     renamed[k] = target;
   }
   v = sum_over(left, v);

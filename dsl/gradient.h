@@ -31,6 +31,7 @@ class Differentiator {
   void give(ir::Id child, Flow a, ir::IndexSet domain);
   void through_lookup(const ir::Node& n, const Flow& a);
   bool through_folded(const ir::Node& n, const Flow& a);
+  bool same_axis(ir::Id a, ir::Id b) const;
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);
   ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);

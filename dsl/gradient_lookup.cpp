@@ -23,7 +23,7 @@ void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
   std::vector<Id> kept;
   // Under a plain twin one that does is renamed with it, for the slope at a place that it drops may be NaN.
   const IndexSet other = g_.free(key) | ir::bit(n.sym) | ~g_.free(n.args[0]);
-  const Id twin = g_.plain_index(key);
+  const Id plain = g_.plain_index(key), twin = plain != kNone && same_axis(plain, n.sym) ? plain : kNone;
   const IndexSet renamed = twin == kNone ? 0 : ir::bit(twin) | (g_.free(n.args[0]) & ~ir::bit(n.sym));
   const bool renames = twin != kNone && !(g_.free(n.args[0]) & ir::bit(twin));
   for (Id m : conjuncts(a.mask)) {
@@ -49,10 +49,13 @@ bool Differentiator::through_folded(const ir::Node& n, const Flow& a) {
   return true;
 }
 
+// A plain index renames only along its own axis; another one's values end elsewhere.
+bool Differentiator::same_axis(Id a, Id b) const { return g_.indices[a].axis == g_.indices[b].axis; }
+
 // v summed over those of its positions where `key` equals the index `target`; `keep` are the indices the result may
 // have. This is the adjoint of a gather.
 Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
-  if (Id plain = g_.plain_index(key); plain != kNone && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
+  if (Id plain = g_.plain_index(key); plain != kNone && same_axis(plain, target) && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
     return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
   const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));

@@ -411,6 +411,45 @@ TEST(Gather, OfTwoComputedPlaces) {
       },
       sum_of({{"z", uniform({3, 3}, -1, 1)}, {"a", keys({2, 0, 2, 1, 2})}, {"b", keys({1, 0, 1, 2, 2})}}));
 }
+TEST(Gather, AlongAShorterAxis) {  // whose values end before those of the tensor's
+  check(
+      [] {
+        auto i = axis("N"), p = axis("P"), q = derived_axis("P-1", extent(p) - 1);
+        auto z = input("z", {i, p});
+        loss_per(i, sum(q, sq(z(i, q + 1) - z(i, q)) + at(exp(z(i, p)), p, q)));
+      },
+      sum_of({{"z", uniform({2, 5}, -1, 1)}}));
+  check(
+      [] {  // under a mask that the longer axis does not have
+        auto i = axis("N"), p = axis("P"), q = derived_axis("P-2", extent(p) - 2);
+        auto z = input("z", {i, p});
+        loss_per(i, sum(q, at(sq(z(i, p)), p, q), q != 1));
+      },
+      sum_of({{"z", uniform({2, 5}, -1, 1)}}));
+}
+TEST(Gather, NeighboursInTwoDirections) {
+  const auto body = [] {
+    auto h = axis("H"), w = axis("W"), p = derived_axis("H-2", extent(h) - 2), q = derived_axis("W-1", extent(w) - 1);
+    auto z = input("z", {h, w});
+    loss_per(p, sum(q, sq(z(p + 2, q + 1) - 2.0 * z(p + 1, q)) + exp(z(p, q + 1))));
+  };
+  const Case c = sum_of({{"z", uniform({5, 4}, -1, 1)}});
+  check(body, c);
+  const Program program = program_for(definition(body), c);
+  const std::string derivative = ir::print(program.graph, program.gradients.at(0).node, 40);
+  for (const char* search : {"== h)", "== w)"})
+    EXPECT_EQ(derivative.find(search), std::string::npos) << "each neighbour is looked up, none searched for: " << derivative;
+}
+TEST(Gather, OfTwoComputedPlacesWithAnIndexEach) {
+  check(
+      [] {
+        auto a = axis("A"), b = axis("B"), c = axis("C"), d = axis("D");
+        auto z = input("z", {c, d});
+        auto s = labels("s", {a}, "-").in_range(c), t = labels("t", {b}, "-").in_range(d), u = labels("u", {a, b}, "-").in_range(d);
+        loss_per(a, sum(b, sq(z(s(a), t(b))) + exp(z(s(a), u(a, b)))));
+      },
+      sum_of({{"z", uniform({3, 4}, -1, 1)}, {"s", keys({2, 0})}, {"t", keys({3, 1, 1})}, {"u", array({2, 3}, {0, 1, 3, 2, 2, 0})}}));
+}
 TEST(Gather, OfTheDiagonal) {
   check(
       [] {
