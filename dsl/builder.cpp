@@ -182,7 +182,8 @@ void check_axes(const Builder& b) {
   for (const ir::Tensor& t : g.tensors)
     for (ir::Id i : is_declared(t.role) ? t.dims : std::vector<ir::Id>{}) told[g.indices[i].axis] = 1;
   for (const ir::Node& n : g.nodes) {
-    if (n.op == ir::Op::Index) used[g.indices[n.sym].axis] = 1;
+    for (size_t i = 0; i < g.indices.size(); i++)
+      if (n.free & ir::bit(static_cast<ir::Id>(i))) used[g.indices[i].axis] = 1;
     if (n.op == ir::Op::Extent) used[n.sym] = 1;
   }
   for (ir::Id i : b.program.rows) used[g.indices[i].axis] = 1;

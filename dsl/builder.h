@@ -16,6 +16,7 @@ class Builder {
   Program program;
   std::vector<Where> axes_at;  // where each was declared
   std::map<ir::Id, Where> params_at;
+  std::vector<ir::Id> places;  // along which go the recurrences whose steps are being asked for, outermost first
 
   // Value of a structural fact: as chosen, else `fallback`; remembered in program.facts at first use.
   int fact(Fact::Kind kind, int id, int fallback);

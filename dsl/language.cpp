@@ -390,6 +390,8 @@ Expr relu(Arg a) {
   return {G().select(G().binary(Op::Le, x, zero), zero, x)};
 }
 Expr clamp(Arg a, Arg low, Arg high) {
+  const auto whole = [](const Arg& e) { return G().at(e.node).type == Type::Int; };
+  if (whole(a) && whole(low) && whole(high)) return min(max(a, low), high);
   Id x = B().as_float(a), l = B().as_float(low), h = B().as_float(high);
   return {G().select(G().binary(Op::Lt, x, l), l, G().select(G().binary(Op::Lt, h, x), h, x))};
 }

@@ -157,7 +157,8 @@ std::vector<Id> Planner::worth_keeping(const Step& step) const {
         for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1], walk);
         return;
       }
-      if (ir::transcendental(n.op) && (n.free & walked) == walked) walks[node].insert(walk);
+      const bool here = !(n.free & ~set_of(step.domain));  // or it belongs to an index that an inner reduction runs over
+      if (ir::transcendental(n.op) && here && (n.free & walked) == walked) walks[node].insert(walk);
       if (std::find(kept.begin(), kept.end(), node) != kept.end()) walk = node;
       for (Id a : n.args) visit(a, n.op == ir::Op::Reduce ? node : walk);
     };

@@ -34,7 +34,8 @@ void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
   if (seen[static_cast<size_t>(node)]++ || !(n.carried & own)) return;
   const bool binds = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::Scan ||
                      ir::whole_axis(n.op);
-  if (binds && (n.sym == along || n.sym2 == along))
+  const bool makes = n.op == Op::Scatter || ir::whole_axis(n.op);
+  if ((binds && n.sym == along) || (makes && n.sym2 == along))
     B().fail(fmt::format("scan: `{}` wants what is carried at other places of '{}' than the one before", B().show(node),
                          G().indices[along].name));
   if (n.op == Op::Load && G().plain_index(n.args[0]) != along)
@@ -57,8 +58,9 @@ struct Recurrence {
   Id tensor = ir::kNone;
 };
 
-// Declares what is carried and asks the writer for one step of it.
-Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep& step) {
+// Declares what is carried and asks the writer for one step of it. `around`: places of the recurrences around this one that
+// its values turned out to depend on, and are carried for.
+Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep& step, ir::IndexSet around) {
   Recurrence r;
   r.tensor = static_cast<Id>(G().tensors.size());
   if (carried.empty()) B().fail("scan: nothing is carried");
@@ -69,6 +71,8 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
     r.first.push_back(B().as_float(c.first));
     if (set_of(dims) & ir::bit(along.id))
       B().fail(fmt::format("scan: a carried value has index '{}', along which it is carried", G().indices[along.id].name));
+    for (Id k : B().places)
+      if (around & ~set_of(dims) & ir::bit(k)) dims.insert(dims.begin(), k);
     check_free("start", r.first.back(), set_of(dims));
     if (dims.size() > 3) B().fail(fmt::format("scan: a carried value has {} indices; at most 3 are supported", dims.size()));
     if (!B().absent(along.id)) dims.insert(dims.begin(), along.id);
@@ -86,7 +90,9 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
       before.push_back({G().load(r.tensor + static_cast<Id>(k), at)});
     }
   }
+  B().places.push_back(along.id);
   const std::vector<Expr> next = step(before);
+  B().places.pop_back();
   if (next.size() != carried.size())
     B().fail(fmt::format("scan: the step returns {} values, but {} are carried", next.size(), carried.size()));
   for (const Expr& e : next) r.next.push_back(B().as_float(e));
@@ -123,7 +129,17 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
                       Where where) {
   B().locate(where);
   if (storage.every < 1 && !storage.root) B().fail(fmt::format("scan: checkpoints every {} places; wanted 1 or more", storage.every));
-  const Recurrence r = make(along, carried, step);
+  ir::IndexSet around = 0;
+  for (const Carried& c : carried) around |= G().free(B().as_float(c.first)) & set_of(B().places);
+  Recurrence r = make(along, carried, step, around);
+  for (;;) {  // what one value depends on, another may by the step
+    ir::IndexSet more = 0;
+    for (Id next : r.next) more |= G().free(next) & set_of(B().places);
+    if (!(more & ~around)) break;
+    around |= more;
+    G().tensors.resize(static_cast<size_t>(r.tensor));  // what was carried without them
+    r = make(along, carried, step, around);
+  }
   B().locate(where);
   std::vector<Expr> out;
   for (size_t k = 0; k < r.next.size(); k++) check_free("value after a place", r.next[k], set_of(r.dims[k]) | ir::bit(along.id));

@@ -157,7 +157,7 @@ class Sampler {
     for (size_t k = 0; k < v.size(); k++) {
       switch (o_.stress) {
         case Stress::Ties:
-          v[k] = domain == Domain::Normal ? std::round(2 * v[k]) / 2 : std::ceil(4 * v[k]) / 5;
+          v[k] = domain == Domain::Normal ? std::round(2 * v[k]) / 2 : std::ceil(4 * v[k]) / 8;  // halves and eighths: equal products are equal in any type
           break;
         case Stress::Equal:
           v[k] = v[0];

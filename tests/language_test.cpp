@@ -133,6 +133,15 @@ TEST(Axes, MayFollowFromOthers) {
     EXPECT_EQ(Oracle(p.graph, oracle_inputs(p, c)).scalar(p.loss), 0);
   }
 }
+TEST(Integers, ClampedStayIntegers) {
+  const auto at_the_end = [] {
+    auto n = axis("N"), k = axis("3");
+    auto x = input("x", {n});
+    loss_per(n, sum(k, x(clamp(n + k - 1, 0, extent(n) - 1))));
+  };
+  const Outcome out = check(at_the_end, sum_of({{"x", array({1, 10, 100})}}));
+  EXPECT_EQ(out.rows, (std::vector<double>{1 + 1 + 10, 1 + 10 + 100, 10 + 100 + 100}));
+}
 TEST(Axes, FollowFromExtentsAlone) {
   expect_refused("derived_axis: `x(0)` is not of extents", [] {
     auto n = axis("N");

@@ -168,6 +168,22 @@ TEST(Plan, SumsLieInTheOrderOfTheirLoops) {
   });
 }
 
+// What several sums over channels read belongs to the sums' own index, which no loop of the step has.
+TEST(Plan, KeepsForItsWalksWhatTheyAlonePassOver) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), k = axis("2"), c = axis("C"), h = axis("H"), w = axis("W");
+    auto x = input("x", {n, k, h, w}), y = input("y", {n, c, h, w}).constant();
+    loss_per({n, h, w}, sum(c, exp(y(n, c, h, w) * x(n, 0, h, w) + x(n, 1, h, w))));
+  }), {});
+  int steps = 0;
+  for (const plan::Step& step : plan::make_plan(p).steps) {
+    ir::IndexSet domain = 0;
+    for (ir::Id k : step.domain) domain |= ir::bit(k);
+    for (ir::Id node : step.kept) EXPECT_EQ(p.graph.free(node) & ~domain, 0u) << ir::print(p.graph, node);
+    steps += step.kind == plan::StepKind::Map && step.domain.size() == 4;
+  }
+  EXPECT_EQ(steps, 1) << "both sums are in the loop over x";
+}
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");

@@ -75,12 +75,13 @@ TEST(Scan, LooksUpByLabels) {
 
 // A table whose entries follow from those above, to the left and both: a recurrence in a recurrence.
 TEST(Scan, InAScan) {
+  for (const bool listed : {true, false})  // the place of the one around it is found by itself
   check(
-      [] {
+      [&] {
         auto n = axis("N"), i = axis("I"), j = axis("J");
         auto c = input("c", {n, i, j});
         const auto rows = scan(i, {{{n, j}, number(j)}}, [&](const std::vector<Expr>& above) {
-          const auto row = scan(j, {{{n, i}, 0.5}}, [&](const std::vector<Expr>& left) {
+          const auto row = scan(j, {{listed ? Indices({n, i}) : Indices(n), 0.5}}, [&](const std::vector<Expr>& left) {
             const Expr corner = select(j > 0, at(above[0], j, j - 1), 0.25);
             return std::vector<Expr>{c(n, i, j) * sin(left[0] + above[0]) + 0.5 * corner};
           });
@@ -89,6 +90,23 @@ TEST(Scan, InAScan) {
         loss_per(n, sum(j, at(rows[0], i, extent(i) - 1)));
       },
       sum_of({{"c", uniform({2, 3, 4}, -1, 1)}}));
+}
+
+TEST(Scan, InAnIterationInAnIteration) {
+  check(
+      [] {
+        auto i = axis("I"), j = axis("J"), s = count_axis("sweeps", 2, "-"), t = count_axis("times", 3, "-");
+        auto c = input("c", {i, j});
+        const auto plan = iterate(s, {{{i, j}, 0.25}}, [&](const std::vector<Expr>& p) {
+          const Expr cost = c(i, j) * (1.0 + p[0]);
+          const Expr g = iterate(t, {{j, 0.0}}, [&](const std::vector<Expr>& v) {
+            return std::vector<Expr>{-logsumexp(i, -logsumexp(j, v[0] - cost) - cost)};
+          })[0];
+          return std::vector<Expr>{exp(-logsumexp(j, g - cost) + g - cost)};
+        })[0];
+        loss_total(sum(i, sum(j, plan * c(i, j))));
+      },
+      sum_of({{"c", uniform({3, 2}, 0, 1)}}));
 }
 
 // Alternating normalisations of a matrix, so many of them.

@@ -67,6 +67,38 @@ TEST(Windows, MayBeManyInOneAnother) {
       sum_of({{"x", uniform({2, 4, 3}, -1, 1)}}));
 }
 
+// One window may serve a filter of a filter: what was reduced over it is stored, and its neighbours are looked up.
+TEST(Windows, OfAWindowUnderTheSameIndex) {
+  const auto opened = [] {
+    auto n = axis("N"), h = axis("H"), w = axis("W"), k = axis("3");
+    auto x = input("x", {n, h, w});
+    const auto down = [&](Expr e) { return padded(e, h, h + k - 1, Border::Edge); };
+    const auto right = [&](Expr e) { return padded(e, w, w + k - 1, Border::Edge); };
+    auto e = x(n, h, w);
+    for (int repeat = 0; repeat < 2; repeat++) e = min(min(k, down(e)), min(k, right(e)));
+    loss_per(n, sum(h, sum(w, sq(max(k, right(max(k, down(e))))))));
+  };
+  const Case c = sum_of({{"x", uniform({2, 5, 4}, -1, 1)}});
+  check(opened, c);
+  const Program p = program_for(definition(opened), c);
+  int reductions = 0;
+  for (ir::Id node : ir::topological(p.graph, {p.loss_rows})) reductions += p.graph.at(node).op == ir::Op::Reduce;
+  EXPECT_EQ(reductions, 2 + 2 + 2 + 2) << "two for each erosion, two of the dilation, and the sums";
+}
+// A matrix of pairs is not stored for the sake of its neighbours.
+TEST(Windows, OfPairsAreComputedInPlace) {
+  const auto next = [] {
+    auto [i, j] = batch_pair("N");
+    auto d = axis("D");
+    auto x = input("x", {i, d});
+    loss_per(i, sum(j, sq(padded(dot(d, x(i, d), x(j, d)), j, j + 1, Border::Zero))));
+  };
+  const Case c = sum_of({{"x", uniform({4, 3}, -1, 1)}});
+  check(next, c);
+  const Program p = program_for(definition(next), c);
+  for (ir::Id node : ir::topological(p.graph, {p.loss_rows})) EXPECT_NE(p.graph.at(node).op, ir::Op::At);
+}
+
 TEST(Windows, GaussianSumsToOne) {
   const Outcome out = evaluate(
       [] {

@@ -414,6 +414,9 @@ bool Lowering::once_a_chunk(Id node) const {
   const auto& domain = reader.step.domain;
   const auto has = [&](Id index) { return (n.free >> index & 1) != 0; };
   const auto it = reduces_.find(node);
+  ir::IndexSet around = 0;
+  for (Id k : domain) around |= ir::IndexSet{1} << k;
+  if (n.free & ~around) return false;  // it changes with what an inner reduction runs over
   return n.op != Op::Reduce && it != reduces_.end() && it->second && has(domain.back()) && !has(domain[domain.size() - 2]);
 }
 
