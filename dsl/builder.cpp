@@ -148,6 +148,23 @@ std::pair<ir::Id, ir::Id> Builder::same(Arg a, Arg b) {
   return {as_float(a), y};
 }
 
+namespace {
+
+// Whether one axis is declared as the other and one place more: the lengths along the other are its places.
+bool one_longer(const ir::Graph& g, ir::Id axis, ir::Id other) {
+  const auto is_one = [&](ir::Id node) { return g.at(node).op == ir::Op::Const && g.at(node).value == 1; };
+  const auto is_extent = [&](ir::Id node, ir::Id of) { return g.at(node).op == ir::Op::Extent && g.at(node).sym == of; };
+  const auto says = [&](ir::Id of, ir::Op op, ir::Id extent_of) {
+    if (g.axes[of].length == ir::kNone) return false;
+    const ir::Node& n = g.at(g.axes[of].length);
+    if (n.op != op) return false;
+    return (is_extent(n.args[0], extent_of) && is_one(n.args[1])) || (op == ir::Op::Add && is_one(n.args[0]) && is_extent(n.args[1], extent_of));
+  };
+  return says(axis, ir::Op::Add, other) || says(other, ir::Op::Sub, axis);
+}
+
+}  // namespace
+
 void Builder::check_key(ir::Id key, ir::Id index, const std::string& expression) const {
   const ir::Graph& g = program.graph;
   const ir::Node& n = g.at(key);
@@ -155,6 +172,7 @@ void Builder::check_key(ir::Id key, ir::Id index, const std::string& expression)
   const ir::Tensor& labels = g.tensors[n.sym];
   const ir::Id axis = g.indices[index].axis;
   if (labels.range_axis == axis) return;
+  if (labels.range_axis != ir::kNone && labels.range_inclusive && one_longer(g, axis, labels.range_axis)) return;
   const std::string declared = labels.range_axis == ir::kNone ? "no range is declared for them"
                                                               : fmt::format("they are declared in range of axis {}", g.axes[labels.range_axis].name);
   fail(fmt::format("`{}` looks up along axis {} by labels '{}', but {}; want labels(\"{}\", ...).in_range({})", expression,
@@ -189,7 +207,7 @@ void check_axes(const Builder& b) {
   for (ir::Id i : b.program.rows) used[g.indices[i].axis] = 1;
   for (size_t a = 0; a < g.axes.size(); a++)
     if (used[a] && !told[a] && !g.axes[a].optional && g.axes[a].length == ir::kNone)
-      b.fail(fmt::format("no tensor has axis '{}', so its length is not known; declare a tensor over it", g.axes[a].name), b.axes_at[a]);
+      b.fail(fmt::format("no tensor has axis '{}', so its length is not known; declare a tensor over it, or make it a count_axis", g.axes[a].name), b.axes_at[a]);
 }
 
 }  // namespace

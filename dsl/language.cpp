@@ -103,7 +103,7 @@ void check_of_extents(const char* word, Id whole, Id node) {
 Arg::Arg(double v, Where w) : node(G().constant(v)), where(w) {}
 Arg::Arg(int v, Where w) : node(G().constant(v, Type::Int)), where(w) {}
 Arg::Arg(bool v, Where w) : node(G().constant(v, Type::Bool)), where(w) {}
-Arg::Arg(Index i, Where w) : node(G().index(i.id)), where(w) {}
+Arg::Arg(Index i, Where w) : node(G().index(i.id)), where(w), name(true) {}
 Arg::Arg(Param p, Where w) : node(G().param(p.id)), where(w) {}
 
 // ---- declarations ----------------------------------------------------------------------------------------------
@@ -174,6 +174,15 @@ std::vector<Id> plain_indices(const std::vector<Id>& dims) {
   for (Id i : dims) at.push_back(G().index(i));
   return at;
 }
+// Whether a length is at most that of an axis, as its form tells: shorter by a number, or (Div) also a part of it. Then each
+// place of such a derived axis is one of the axis, too.
+bool never_longer(Id length, Id axis, Op how) {
+  if (length == axis) return true;
+  const ir::Node& n = G().at(length);
+  if (n.op != Op::Sub && (n.op != Op::Div || how != Op::Div)) return false;
+  const ir::Node& by = G().at(n.args[1]);
+  return by.op == Op::Const && by.value >= (n.op == Op::Sub ? 0 : 1) && never_longer(n.args[0], axis, how);
+}
 }  // namespace
 
 Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
@@ -183,11 +192,13 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
   if (t.optional && !given())
     b.fail(fmt::format("optional tensor '{0}' is used in the form that lacks it; ask first, as in {0}.given() ? ... : ...", t.name));
   std::vector<Id> at;
+  std::vector<char> name;
   for (const Arg& a : args) {
     Id node = b.as_int(a);
     Id plain = G().plain_index(node);
     if (plain != ir::kNone && b.absent(plain)) continue;
     at.push_back(node);
+    name.push_back(a.name);
   }
   if (at.size() != t.dims.size())
     b.fail(fmt::format("tensor '{}' has {} dimension{}, {}, but is used with {}: {}", t.name, t.dims.size(),
@@ -197,11 +208,13 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
     b.check_key(at[k], t.dims[k], element(t.name, at));
     if (plain == ir::kNone) continue;
     const ir::Axis &want = axis_of(t.dims[k]), &got = axis_of(plain);
-    // A derived axis shorter by a number: each of its places is one of the longer axis, too.
-    const ir::Node* shorter = got.length == ir::kNone ? nullptr : &G().at(got.length);
-    const bool within = shorter && shorter->op == Op::Sub && shorter->args[0] == G().extent(G().indices[t.dims[k]].axis) &&
-                        G().at(shorter->args[1]).op == Op::Const && G().at(shorter->args[1]).value >= 0;
-    if (&want == &got || within) continue;
+    if (&want == &got) continue;
+    const Id length = G().extent(G().indices[t.dims[k]].axis);
+    if (got.length != ir::kNone && never_longer(got.length, length, name[k] ? Op::Sub : Op::Div)) continue;
+    if (!name[k]) {  // a number, which like any other must lie within the axis
+      at[k] = G().binary(Op::Min, at[k], G().binary(Op::Sub, length, G().constant(1, Type::Int)));
+      continue;
+    }
     const bool elsewhere = std::any_of(t.dims.begin(), t.dims.end(), [&](Id d) { return &axis_of(d) == &got; });
     b.fail(fmt::format("`{}`: index '{}' runs over axis {}, but dimension {} of tensor '{}' over axis {}; it is declared as {}{}",
                        element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,

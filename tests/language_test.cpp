@@ -142,6 +142,36 @@ TEST(Integers, ClampedStayIntegers) {
   const Outcome out = check(at_the_end, sum_of({{"x", array({1, 10, 100})}}));
   EXPECT_EQ(out.rows, (std::vector<double>{1 + 1 + 10, 1 + 10 + 100, 10 + 100 + 100}));
 }
+TEST(Axes, AreLookedUpAtNumbers) {  // an index plus 0, where the index itself is refused
+  const Outcome first = check(
+      [] {
+        auto n = axis("N"), h = derived_axis("N/2", extent(n) / 2);
+        auto x = input("x", {n});
+        loss_per(h, sq(x(h + 0)) * x(h + extent(h)));
+      },
+      sum_of({{"x", array({1, 2, 3, 4, 5})}}));
+  EXPECT_EQ(first.rows, (std::vector<double>{1 * 3, 4 * 4}));
+  const Outcome beyond = check(
+      [] {
+        auto n = axis("N"), m = axis("M");
+        auto x = input("x", {n}), y = input("y", {m});
+        loss_per(m, sq(x(m + 0)) * y(m), m < extent(n));
+      },
+      sum_of({{"x", array({1, 2})}, {"y", array({3, 4, 5})}}));
+  EXPECT_EQ(beyond.rows, (std::vector<double>{3, 16, 0}));
+}
+TEST(Axes, OfPrefixesAreLookedUpAtLengths) {
+  for (const bool declared : {true, false})
+    check(
+        [&] {
+          auto n = axis("N"), p = declared ? axis("S+1") : axis("S");
+          auto s = declared ? derived_axis("S", extent(p) - 1) : p, q = declared ? p : derived_axis("S+1", 1 + extent(s));
+          auto x = input("x", {n, p});
+          auto length = labels("length", {n}, "-").up_to(s);
+          loss_per(n, at(cumsum(q, x(n, min(q + 0, extent(p) - 1))), q, length(n)));
+        },
+        sum_of({{"x", uniform({2, 3}, -1, 1)}, {"length", array({0, 2})}}));
+}
 TEST(Axes, FollowFromExtentsAlone) {
   expect_refused("derived_axis: `x(0)` is not of extents", [] {
     auto n = axis("N");

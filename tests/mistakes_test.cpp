@@ -150,7 +150,7 @@ TEST(Mistake, AnOptionalTensorUsedUnasked) {
   });
 }
 TEST(Mistake, AnAxisWithoutALength) {
-  expect_told("no tensor has axis 'C', so its length is not known; declare a tensor over it", [] {
+  expect_told("no tensor has axis 'C', so its length is not known; declare a tensor over it, or make it a count_axis", [] {
     auto n = axis("N");
     HERE; auto c = axis("C");
     auto x = tensor("x", {n}, "score");

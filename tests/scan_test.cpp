@@ -76,20 +76,20 @@ TEST(Scan, LooksUpByLabels) {
 // A table whose entries follow from those above, to the left and both: a recurrence in a recurrence.
 TEST(Scan, InAScan) {
   for (const bool listed : {true, false})  // the place of the one around it is found by itself
-  check(
-      [&] {
-        auto n = axis("N"), i = axis("I"), j = axis("J");
-        auto c = input("c", {n, i, j});
-        const auto rows = scan(i, {{{n, j}, number(j)}}, [&](const std::vector<Expr>& above) {
-          const auto row = scan(j, {{listed ? Indices({n, i}) : Indices(n), 0.5}}, [&](const std::vector<Expr>& left) {
-            const Expr corner = select(j > 0, at(above[0], j, j - 1), 0.25);
-            return std::vector<Expr>{c(n, i, j) * sin(left[0] + above[0]) + 0.5 * corner};
+    check(
+        [&] {
+          auto n = axis("N"), i = axis("I"), j = axis("J");
+          auto c = input("c", {n, i, j});
+          const auto rows = scan(i, {{{n, j}, number(j)}}, [&](const std::vector<Expr>& above) {
+            const auto row = scan(j, {{listed ? Indices({n, i}) : Indices(n), 0.5}}, [&](const std::vector<Expr>& left) {
+              const Expr corner = select(j > 0, at(above[0], j, j - 1), 0.25);
+              return std::vector<Expr>{c(n, i, j) * sin(left[0] + above[0]) + 0.5 * corner};
+            });
+            return std::vector<Expr>{row[0]};
           });
-          return std::vector<Expr>{row[0]};
-        });
-        loss_per(n, sum(j, at(rows[0], i, extent(i) - 1)));
-      },
-      sum_of({{"c", uniform({2, 3, 4}, -1, 1)}}));
+          loss_per(n, sum(j, at(rows[0], i, extent(i) - 1)));
+        },
+        sum_of({{"c", uniform({2, 3, 4}, -1, 1)}}));
 }
 
 TEST(Scan, InAnIterationInAnIteration) {

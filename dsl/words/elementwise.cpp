@@ -105,7 +105,8 @@ std::vector<Word> elementwise() {
       {.name = "relu", .group = &kElementwise, .takes = "relu(a)", .means = "a where it is positive, else 0; of NaN NaN.",
        .derivative = "1 above 0, 0 at 0 and below; of NaN 1", .example = VALUE(relu(x(c))), .shown = {{kPlaces, {}, {0, 0, 0, 0, 0.5, 2, kInf, kNaN}, {0, 0, 0, 0, 1, 1, 1, 1}}},
        .forms = {FORM('f', "f", "", Nothing, relu(a[0]))}},
-      {.name = "clamp", .group = &kElementwise, .takes = "clamp(a, low, high)", .means = "a, but not less than low nor more than high; of NaN NaN. Of integers an integer, to look up with.",
+      {.name = "clamp", .group = &kElementwise, .takes = "clamp(a, low, high)", .means = "a, but not less than low nor more than high; of NaN NaN. "
+                "Of integers an integer, to look up with.",
        .derivative = "1 between the bounds and at them, 0 beyond, of NaN 1; of a bound 1 where it is the value",
        .example = VALUE(clamp(x(c), -0.5, 2.0)), .shown = {{kPlaces, {}, {-0.5, -0.5, -0.5, 0, 0.5, 2, 2, kNaN}, {0, 0, 1, 1, 1, 1, 0, 1}}},
        .forms = {FORM('f', "f", "", Nothing, clamp(a[0], -0.5, 1.0))}},

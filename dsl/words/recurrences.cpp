@@ -12,8 +12,8 @@ std::vector<Word> recurrences() {
       {.name = "scan", .group = &kRecurrence, .takes = "scan(along, {{indices, first}, ...}, step[, Storage::Checkpoints])",
        .means = "Place after place from the first on: `step` says the carried values after a place by those before it, and the "
                 "result has those after each place. Within the step they may be looked up at other positions, reduced over, and "
-                "read together with anything that depends on the place; a recurrence may go in the step of another. What is carried is kept of all places for the derivative; "
-                "with Storage::Checkpoints at places as far apart as the root of their number (Storage::checkpoints_every(k): k "
+                "read together with anything that depends on the place; a recurrence may go in the step of another. What is "
+                "carried is kept of all places for the derivative; with Storage::Checkpoints at places as far apart as the root of their number (Storage::checkpoints_every(k): k "
                 "apart), unless it is read elsewhere than after the last place.",
        .derivative = "a recurrence in the other direction, of the step's derivative; of the starts, too. From a checkpoint on the "
                      "steps are computed again",

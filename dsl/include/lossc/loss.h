@@ -70,6 +70,7 @@ struct Option {
 struct Arg {
   int node;
   Where where;
+  bool name = false;  // an index as it stands, not a number made of it
   Arg(Expr e, Where where = Where::current()) : node(e.node), where(where) {}
   Arg(double value, Where where = Where::current());
   Arg(int value, Where where = Where::current());
