@@ -117,7 +117,10 @@ Id look_up(Id node, Id index, Id key) {
     B().fail(fmt::format("at: `{}` uses index '{}', over which `{}` already reduces; use a twin", B().show(key),
                          g.indices[n.sym].name, B().show(node)));
   std::vector<Id> args;
-  for (Id a : n.args) args.push_back(look_up(a, index, key));
+  for (Id a : n.args) {
+    const bool elsewhere = n.op == Op::At && n.sym == index && args.empty();  // its index is where it is looked up
+    args.push_back(elsewhere ? a : look_up(a, index, key));
+  }
   return g.with_args(n, args);
 }
 

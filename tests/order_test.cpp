@@ -36,6 +36,17 @@ TEST(Order, ArgsortIsStableWithNanLast) {
   expect_values(down.rows, {5, 0, 3, 2, 7, 4, 1, 6});
 }
 
+// What is sorted is itself a reduction: the place goes into the order alone, not into the terms of the sum as well.
+TEST(Order, ANeighbourInASortOfSums) {
+  const auto out = check(
+      [] {
+        auto i = axis("N"), c = axis("C");
+        loss_per(i, padded(sort(i, sum(c, input("x", {i, c})(i, c))), i, i + 1, Border::Zero));
+      },
+      sum_of({{"x", array({4, 2}, {3, 1, -1, 0, 5, 2, 0.5, 0.5})}}));
+  expect_values(out.rows, {1, 4, 7, 0});
+}
+
 TEST(Order, MaskedElementsComeLast) {
   const auto out = evaluate(
       [&] {
