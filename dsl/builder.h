@@ -44,7 +44,7 @@ class Builder {
   Builder* outer_;
 };
 
-// The node with `index` replaced by `key`: looked up in the value as a whole, where there is no cheaper way (reductions.cpp).
+// The node with `index` replaced by `key`: looked up in the value as a whole, where there is no cheaper way (look_up.cpp).
 ir::Id look_up(ir::Id node, ir::Id index, ir::Id key);
 
 }  // namespace lossc

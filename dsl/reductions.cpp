@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <limits>
-#include <set>
 
 #include "builder.h"
 
@@ -77,52 +76,6 @@ Softmax softmax_parts(Index over, Id x, Mask where) {
 }
 
 }  // namespace
-
-namespace {
-
-// Whether some tensor read in `node` has all of these indices: what is stored over them is no wider than that.
-bool read_together(Id node, ir::IndexSet indices) {
-  const ir::Graph& g = G();
-  std::set<Id> seen;
-  std::vector<Id> todo{node};
-  while (!todo.empty()) {
-    const Id v = todo.back();
-    todo.pop_back();
-    if (!seen.insert(v).second) continue;
-    const bool tensor = g.at(v).op == Op::Load || g.at(v).op == Op::After;
-    if (tensor && !(indices & ~g.free(v))) return true;
-    todo.insert(todo.end(), g.at(v).args.begin(), g.at(v).args.end());
-  }
-  return false;
-}
-
-}  // namespace
-
-Id look_up(Id node, Id index, Id key) {
-  auto& g = G();
-  if (!(g.free(node) & ir::bit(index))) return node;
-  const ir::Node n = g.at(node);
-  if ((ir::whole_axis(n.op) && n.sym2 == index) || n.op == Op::Scatter) return g.at_index(node, index, key);
-  if (n.op == Op::Load || n.op == Op::Index || n.op == Op::After || n.op == Op::WholeByHand) return g.at_index(node, index, key);
-  if (!(g.free(node) & g.free(key))) {
-    // All of it is looked up: the value is stored once, under the canonical index, whoever reads it.
-    Id c = g.canonical(index);
-    if (c != index && !(g.free(node) & ir::bit(c))) return g.at_index(g.swap_indices(node, index, c), c, key);
-    return g.at_index(node, index, key);
-  }
-  // A neighbour of what is reduced is looked up, not reduced again, unless that would store pairs.
-  if (n.op == Op::Reduce && (g.free(node) & g.free(key)) == ir::bit(index) && read_together(node, g.free(node)))
-    return g.at_index(node, index, key);
-  if (n.op == Op::Reduce && (g.free(key) & ir::bit(n.sym)))
-    B().fail(fmt::format("at: `{}` uses index '{}', over which `{}` already reduces; use a twin", B().show(key),
-                         g.indices[n.sym].name, B().show(node)));
-  std::vector<Id> args;
-  for (Id a : n.args) {
-    const bool elsewhere = n.op == Op::At && n.sym == index && args.empty();  // its index is where it is looked up
-    args.push_back(elsewhere ? a : look_up(a, index, key));
-  }
-  return g.with_args(n, args);
-}
 
 Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m); }
 Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m); }

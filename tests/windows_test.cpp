@@ -51,6 +51,33 @@ TEST(Windows, ASingleElementIsItsOwnMirrorImage) {
   EXPECT_EQ(out.gradient.at("x"), Values{7});
 }
 
+// What a label of the place chooses there: the label is the place's, not that of the neighbour or of what is summed up.
+TEST(Windows, AreChosenByTheLabelOfTheirCentre) {
+  const auto neighbour = [] {
+    auto i = axis("N"), k = axis("3");
+    auto x = input("x", {i});
+    auto y = labels("y", {i}, "-").in_range(k);
+    loss_per(i, at(padded(sq(x(i)) * (1 + number(k)), i, i + k - 1, Border::Wrap), k, y(i)));
+  };
+  EXPECT_EQ(check(neighbour, sum_of({{"x", array({1, 2, 3, 4})}, {"y", array({0, 2, 1, 2})}})).rows, (Values{16, 27, 18, 3}));
+  const auto running = [] {
+    auto j = axis("N"), k = axis("2");
+    auto x = input("x", {j});
+    auto y = labels("y", {j}, "-").in_range(k);
+    loss_per(j, at(cumsum(j, x(j) * (1 + number(k))), k, y(j)));
+  };
+  EXPECT_EQ(check(running, sum_of({{"x", array({1, 2, 3})}, {"y", array({0, 1, 0})}})).rows, (Values{1, 6, 6}));
+  const auto diagonal = [] {
+    auto h = axis("H"), w = axis("W"), k = axis("3"), c = axis("C");
+    auto x = input("x", {h, w, c});
+    auto y = labels("y", {h, w}, "-").in_range(k);
+    auto own = log_softmax(c, x(h, w, c));
+    auto other = padded(padded(own, h, h + k - 1, Border::Edge), w, w + 1 - k, Border::Edge);
+    loss_per({h, w}, at(sum(c, exp(own) * (own - other)), k, y(h, w)));
+  };
+  check(diagonal, sum_of({{"x", uniform({3, 4, 2}, -1, 1)}, {"y", array({3, 4}, {0, 1, 2, 0, 2, 1, 0, 2, 1, 1, 0, 2})}}));
+}
+
 // Opening an image, twice: hundreds of lookups at different places, of which each needs a name in the derivative.
 TEST(Windows, MayBeManyInOneAnother) {
   check(
