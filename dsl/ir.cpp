@@ -203,8 +203,6 @@ Id Graph::at_index(Id node, Id index, Id key) {
     for (Id& a : args) a = at_index(a, index, key);
     return load(n.sym, args);
   }
-  // Looked up at a twin index, and that at a computed place: a lookup there.
-  if (n.op == Op::At && plain_index(n.args[1]) == index && !(free(n.args[0]) & bit(index))) return at_index(n.args[0], n.sym, key);
   return intern({.op = Op::At, .sym = index, .args = {node, key}});
 }
 

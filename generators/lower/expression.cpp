@@ -479,6 +479,16 @@ std::vector<schedules::Chunked> Lowering::chunked() const {
     const bool along = !in.indices.empty() && in.indices[0] == domain.back();
     out.push_back({in.f, along, every, in.stage});
   }
+  // What one that is there before the walk reads is there before it, too.
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const schedules::Chunked& user : out) {
+      if (user.every) continue;
+      const auto reads = Halide::Internal::find_direct_calls(user.f.function());
+      for (schedules::Chunked& c : out)
+        if (c.every && reads.count(c.f.name())) c.every = false, moved = true;
+    }
+  }
   return out;
 }
 
