@@ -43,6 +43,18 @@ LOSSC_LOSS(volumes, "fault") {
   loss_per(n, sum(c, sum(z, sum(h, sum(w, m.given() ? select(m(n, c, z, h, w), d, 0) : d)))));
 }
 
+// A sum that another reads before the walk over the columns was computed in it; and the label was that of the neighbour.
+LOSSC_LOSS(chosen_neighbour, "fault") {
+  about_a_fault("Divergence from the neighbour that a label chooses");
+  auto n = axis("N", "images"), h = axis("H", "height"), w = axis("W", "width"), c = axis("C", "classes"), k = axis("3", "neighbours");
+  auto x = tensor("logits", {n, c, h, w}, "scores");
+  auto y = labels("direction", {n, h, w}, "which neighbour").in_range(k);
+  auto own = log_softmax(c, x(n, c, h, w));
+  auto other = padded(padded(own, h, h + k - 1, Border::Edge), w, w + 1 - k, Border::Edge);
+  auto divergence = sum(c, exp(own) * (own - stop_gradient(other)));
+  loss_per({n, h, w}, at(divergence, k, y(n, h, w)) + 0.1 * sum(k, sq(divergence)));
+}
+
 // Rows that are the vectorised index: a panel of what is stored was read as if it began at row 0.
 LOSSC_LOSS(rows_innermost, "fault") {
   about_a_fault("Sums of products over the outer index");
