@@ -44,6 +44,10 @@ class Builder {
   Builder* outer_;
 };
 
+// The definition being written, and its graph: what every word adds to.
+inline Builder& B() { return Builder::current(); }
+inline ir::Graph& G() { return B().program.graph; }
+
 // The node with `index` replaced by `key`: looked up in the value as a whole, where there is no cheaper way (look_up.cpp).
 ir::Id look_up(ir::Id node, ir::Id index, ir::Id key);
 

@@ -14,9 +14,6 @@ using ir::Type;
 
 namespace {
 
-Builder& B() { return Builder::current(); }
-ir::Graph& G() { return B().program.graph; }
-
 Expr unary(Op op, Arg a) {
   Id x = B().as_float(a);
   return {G().unary(op, x)};

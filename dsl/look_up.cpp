@@ -1,8 +1,6 @@
 // A value at another place: what of it is looked up in memory, and what is computed there.
 #include <fmt/format.h>
 
-#include <set>
-
 #include "builder.h"
 
 namespace lossc {
@@ -12,21 +10,12 @@ using ir::Op;
 
 namespace {
 
-Builder& B() { return Builder::current(); }
-ir::Graph& G() { return B().program.graph; }
-
 // Whether some tensor read in `node` has all of these indices: what is stored over them is no wider than that.
 bool read_together(Id node, ir::IndexSet indices) {
   const ir::Graph& g = G();
-  std::set<Id> seen;
-  std::vector<Id> todo{node};
-  while (!todo.empty()) {
-    const Id v = todo.back();
-    todo.pop_back();
-    if (!seen.insert(v).second) continue;
+  for (Id v : ir::topological(g, {node})) {
     const bool tensor = g.at(v).op == Op::Load || g.at(v).op == Op::After;
     if (tensor && !(indices & ~g.free(v))) return true;
-    todo.insert(todo.end(), g.at(v).args.begin(), g.at(v).args.end());
   }
   return false;
 }

@@ -13,9 +13,6 @@ using ir::Op;
 
 namespace {
 
-Builder& B() { return Builder::current(); }
-ir::Graph& G() { return B().program.graph; }
-
 ir::IndexSet set_of(const std::vector<Id>& list) {
   ir::IndexSet set = 0;
   for (Id k : list) set |= ir::bit(k);

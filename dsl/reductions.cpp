@@ -15,9 +15,6 @@ using ir::Type;
 
 namespace {
 
-Builder& B() { return Builder::current(); }
-ir::Graph& G() { return B().program.graph; }
-
 Id masked(Id e, Mask where, double otherwise) {
   return where.node < 0 ? e : G().select(B().as_bool(Expr{where.node}), e, G().constant(otherwise, G().type(e)));
 }

@@ -13,9 +13,6 @@ using ir::Type;
 
 namespace {
 
-Builder& B() { return Builder::current(); }
-ir::Graph& G() { return B().program.graph; }
-
 // Elements along `over`, and which of them are in which segment.
 class Segments {
  public:

@@ -6,8 +6,7 @@ namespace lossc {
 
 namespace {
 
-ir::Graph& G() { return Builder::current().program.graph; }
-Expr look(Arg e, Index along, Expr place) { return at(Expr{Builder::current().as_float(e)}, along, place); }
+Expr look(Arg e, Index along, Expr place) { return at(Expr{B().as_float(e)}, along, place); }
 
 }  // namespace
 
