@@ -51,7 +51,8 @@ class Case:
     row_mask: list | None = None
     grad_output: object = None
     denominator: float | None = None
-    stand_in: dict = field(default_factory=dict)  # computed with instead of inputs that dropped rows must not let through
+    # Computed with instead of inputs that dropped rows must not let through; and what the loss itself does not get to see.
+    stand_in: dict = field(default_factory=dict)
     library: bool = True
     why: str = ""  # why there is no library value, or what the case is about
 
@@ -178,7 +179,7 @@ def solve(loss, case):
     value, grads = evaluate(loss, case, lambda x: objective(case, loss.rows(x, params, options)))
     origin = "PyTorch float64 transcription of the formula"
     plain = case.row_weight is None and case.row_mask is None and case.denominator is None
-    found = loss.library({k: v.clone() for k, v in case.inputs.items()}, params, options) if case.library else None
+    found = loss.library({k: v.clone() for k, v in (case.inputs | case.stand_in).items()}, params, options) if case.library else None
     reduced = vars(found).get(case.reduction) if found is not None and plain else None
     if found is not None and (found.rows is not None or reduced is not None):
 
@@ -225,7 +226,7 @@ def record(loss, case):
         for k, v in case.inputs.items()
     }
     upstream = case.grad_output
-    outputs = loss.rows(case.inputs, *chosen(loss, case)).outputs
+    outputs = loss.rows(case.inputs | case.stand_in, *chosen(loss, case)).outputs
     return {
         "name": case.name,
         "inputs": inputs,
@@ -316,6 +317,16 @@ def softmax_rows(z, x, p, o, smoothing_classes):
     some = t != 0
     value = (t * torch.where(some, lse[:, None] - torch.where(some, z, 0), 0)).sum(1)
     return Rows(value + p["z_loss"] * lse**2, valid, mean_weight)
+
+
+def rest_of(g, others, classes):
+    """Logits of classes on other shards, of that logsumexp: those of all classes are needed for the whole loss."""
+    return (others[:, None] + torch.log_softmax(2 * g.normal(len(others), classes), 1)) if classes else others[:, None][:, :0]
+
+
+def shard_rows(whole, here, lse):
+    """What one shard has of a loss whose rows are given: where a target is of another shard only what lse does."""
+    return torch.where(here, whole, lse - lse.detach())
 
 
 def file_module(package, path):

@@ -161,7 +161,7 @@ LOSSES["supcon_out"] = Loss(
 
 def siglip(x, p, o):
     z = x["log_scale"].exp() * (x["image"] @ x["text"].T) + x["bias"]
-    y = 2 * torch.eye(*z.shape, dtype=torch.float64) - 1
+    y = (2 * torch.eye(*z.shape, dtype=torch.float64) if o["pairs"] == "all" else 0) - 1
     return Rows(-F.logsigmoid(y * z).sum(1))
 
 
@@ -169,7 +169,8 @@ def siglip_library(x, p, o):
     if len(x["image"]) != len(x["text"]):
         return None
     loss = file_module("open_clip_torch", "open_clip/loss.py").SigLipLoss()
-    mean = loss(x["image"], x["text"], x["log_scale"].exp(), x["bias"])
+    args = x["image"], x["text"], x["log_scale"].exp(), x["bias"]
+    mean = loss._loss(*args, negative_only=o["pairs"] == "negatives")
     return Library("open_clip.loss.SigLipLoss", None, mean, mean * len(x["image"]))
 
 
@@ -194,6 +195,11 @@ def siglip_cases():
     yield Case("wide_sum", x(3, 6, -1.0, 0.0), reduction="sum")
     yield Case("one_pair", x(1, 1, 1.0, -2.0))
     yield Case("one_text", x(4, 1, 1.0, -2.0))
+    negatives = {"pairs": "negatives"}
+    yield Case("negatives", square, {}, negatives)
+    yield Case("negatives_sum", square, {}, negatives, "sum", grad_output=0.25)
+    yield Case("negatives_row_weight", square, {}, negatives, row_weight=flat(g.weight(6)), row_mask=[1, 1, 0, 1, 1, 0])
+    yield Case("negatives_wide_none", x(3, 5, 0.5, -1.0), {}, negatives, "none", grad_output=flat(g.normal(3)))
     yield Case("saturated", x(5, 5, 9.25, -64.0))
     yield Case("bias_large", x(4, 4, 0.0, 1e4))
     yield Case("bias_very_negative", x(4, 4, 0.0, -1e4))
@@ -205,4 +211,4 @@ def siglip_cases():
 
 LOSSES["siglip"] = Loss(
     "siglip", "open_clip SigLipLoss; catalogue/contrastive.md siglip",
-    siglip, siglip_library, ["image", "text", "log_scale", "bias"], {}, {}, list(siglip_cases()), ["open_clip_torch"])
+    siglip, siglip_library, ["image", "text", "log_scale", "bias"], {}, {"pairs": ["all", "negatives"]}, list(siglip_cases()), ["open_clip_torch"])

@@ -16,15 +16,59 @@ def cross_entropy_logits(x, p, o):
     return p["softcap"] * torch.tanh(z / p["softcap"]) if o["softcap"] == "on" else z
 
 
+def shard_softmax_rows(z, x, p):
+    """What the shard with logits z has of the cross-entropy over its classes and those of x["rest"]."""
+    everything = torch.cat([z, x["rest"]], 1)
+    lse = torch.logsumexp(everything, 1)
+    if p.get("filter_eps"):
+        s = torch.softmax(everything, 1).detach()[:, : z.shape[1]]
+        surrogate = (torch.where(s < p["filter_eps"], 0, s) * z).sum(1)
+        lse = lse.detach() + surrogate - surrogate.detach()
+    lse_part, y = lse + p["z_loss"] * lse**2, x["shard_target"]
+    here = (y >= 0) & (y != p["ignore_index"])
+    z_y = z.gather(1, torch.where(here, y, 0)[:, None])[:, 0]
+    value = shard_rows(lse_part - (1 - p["label_smoothing"]) * z_y, here, lse_part)
+    if p["label_smoothing"]:
+        value = value - p["label_smoothing"] / everything.shape[1] * z.sum(1)
+    return Rows(value, y != p["ignore_index"], outputs={"shard_logsumexp": torch.logsumexp(z, 1)})
+
+
+def shard_library(z, x, p):
+    """The same from torch's loss of all classes, classes along axis 1."""
+    everything, eps = torch.cat([z, x["rest"]], 1), p["label_smoothing"]
+    kwargs = dict(ignore_index=p["ignore_index"], label_smoothing=eps)
+    whole = F.cross_entropy(everything, x["whole_target"], reduction="none", **kwargs)
+    whole = whole + p["z_loss"] * torch.logsumexp(everything, 1) ** 2
+    mass = lambda logits: eps / everything.shape[1] * logits.sum(1) if eps else 0
+    rows = torch.where(x["shard_target"] >= 0, whole + mass(x["rest"]), whole - (whole + mass(z)).detach())
+    return Library("torch.nn.functional.cross_entropy of the classes of all shards, the others' part taken away", rows)
+
+
+def shard_inputs(g, target, others, classes, rest, ignore_index=-100):
+    """Of a loss over `classes` here and `rest` more. target: -1 is one of the others."""
+    everywhere = torch.where((target == -1) & (target != ignore_index), classes + torch.arange(len(target)) % max(rest, 1), target)
+    return {"shard_target": target, "others_logsumexp": others}, {"rest": rest_of(g, others, rest), "whole_target": everywhere}
+
+
+def flat_rows(t):
+    """[N, C, P] as [N P, C], [N, P] as [N P]."""
+    return t.movedim(1, -1).reshape(-1, t.shape[1]) if t.dim() > 2 else t
+
+
 def cross_entropy(x, p, o):
     z = cross_entropy_logits(x, p, o)
-    rows = softmax_rows(z.movedim(1, -1).reshape(-1, z.shape[1]), x, p, o, z.shape[1])
     shape = (z.shape[0], *z.shape[2:])
+    if o["target"] == "shard":
+        rows = shard_softmax_rows(flat_rows(z), {**x, "rest": flat_rows(x["rest"]), "shard_target": x["shard_target"].flatten()}, p)
+        return Rows(rows.value.reshape(shape), rows.valid.reshape(shape), outputs=rows.outputs)
+    rows = softmax_rows(z.movedim(1, -1).reshape(-1, z.shape[1]), x, p, o, z.shape[1])
     return Rows(*(None if t is None else t.reshape(shape) for t in (rows.value, rows.valid, rows.mean_weight)))
 
 
 def cross_entropy_library(x, p, o):
     z = cross_entropy_logits(x, p, o)
+    if o["target"] == "shard":
+        return shard_library(z, x, p)
     dense = o["target"] == "probability"
     target = x["target_probability" if dense else "target"]
     kwargs = dict(weight=x.get("weight"), label_smoothing=p["label_smoothing"])
@@ -126,13 +170,46 @@ def cross_entropy_cases():
     soft = {"logits": g.normal(2, 3, 4), "target_probability": g.distribution(2, 3, 4)}
     yield Case("pixels_probability", soft, {}, dense)
     yield Case("pixels_probability_sum", {**soft, "weight": w3}, {"label_smoothing": 0.1}, dense, "sum")
+    yield from cross_entropy_shard_cases(d("shard"))
+
+
+def cross_entropy_shard_cases(g):
+    """4 classes here, 3 or 2 more elsewhere."""
+    shard, rw = {"target": "shard"}, flat(g.weight(7))
+    own, hidden = shard_inputs(g, ints([0, -1, 2, -100, 1, -1, 3]), g.normal(7, scale=2), 4, 3)
+    x = {"logits": g.normal(7, 4), **own}
+    both = {"options": shard, "stand_in": hidden}
+    all_seven = {"label_smoothing": 0.1, "class_count": 7}
+    yield Case("shard", x, **both)
+    yield Case("shard_sum", x, {"logit_scale": 2.5}, reduction="sum", grad_output=0.5, **both)
+    yield Case("shard_none", x, reduction="none", grad_output=flat(g.normal(7)), **both)
+    yield Case("shard_row_weight", x, row_weight=rw, row_mask=[1, 1, 1, 1, 1, 1, 0], **both)
+    yield Case("shard_denominator", x, denominator=3.5, row_weight=rw, **both)
+    yield Case("shard_label_smoothing", x, all_seven, **both)
+    yield Case("shard_all", x, all_seven | {"z_loss": 0.125, "softcap": 2.0}, row_weight=rw, options=shard | {"softcap": "on"},
+               stand_in=hidden)
+    yield Case("shard_none_here", {**x, "shard_target": ints([-1] * 7)}, {"z_loss": 0.125}, options=shard,
+               stand_in={**hidden, "whole_target": ints([4, 5, 6, 4, 5, 6, 4])}, why="value 0")
+    yield Case("shard_others_large", {**x, "others_logsumexp": own["others_logsumexp"] + 96}, options=shard,
+               stand_in={**hidden, "rest": hidden["rest"] + 96})
+    first = {**x, "others_logsumexp": torch.full((7,), -math.inf).double()}
+    yield Case("shard_first_call", first, options=shard, stand_in={"rest": torch.zeros(7, 0).double()}, library=False,
+               why="no other class yet")
+    empty = {**first, "logits": torch.full((7, 4), -math.inf).double()}
+    yield Case("shard_ruled_out", {**empty, "shard_target": ints([-1] * 7), "others_logsumexp": x["others_logsumexp"]}, options=shard,
+               stand_in={**hidden, "whole_target": ints([4, 5, 6, 4, 5, 6, 4])})
+    target, others = g.label(4, 2, 5) - 1, g.normal(2, 5)
+    own, hidden = shard_inputs(g, target.flatten(), others.flatten(), 3, 2)
+    pixels = {"logits": g.normal(2, 3, 5), "shard_target": target, "others_logsumexp": others}
+    hidden = {"rest": hidden["rest"].reshape(2, 5, 2).movedim(-1, 1), "whole_target": hidden["whole_target"].reshape(2, 5)}
+    yield Case("shard_pixels", pixels, {"label_smoothing": 0.25, "class_count": 5}, shard, stand_in=hidden)
 
 
 LOSSES["cross_entropy"] = Loss(
     "cross_entropy", "torch.nn.functional.cross_entropy; catalogue/classification.md cross_entropy",
     cross_entropy, cross_entropy_library, ["logits"],
-    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "logit_scale": 1},
-    {"target": ["index", "probability"], "softcap": ["off", "on"]}, list(cross_entropy_cases()), [])
+    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "logit_scale": 1, "class_count": 0},
+    {"target": ["index", "probability", "shard"], "softcap": ["off", "on"]}, list(cross_entropy_cases()), [])
 
 
 # ---- linear_cross_entropy --------------------------------------------------------------------------------------------
@@ -144,8 +221,11 @@ def capped(z, p, o):
 
 def shifted(p, x):
     """What is left of the rows when each is to tell the target of a later one."""
-    keep = max(len(x["target"]) - p["shift"], 0)
-    return {**x, "embedding": x["embedding"][:keep], "target": x["target"][p["shift"]:]}, p["shift"] and len(x["target"]) - keep
+    rows = len(x["embedding"])
+    keep = max(rows - p["shift"], 0)
+    left = {k: v[:keep] if k in ("embedding", "others_logsumexp", "rest") else v[p["shift"]:] if "target" in k else v
+            for k, v in x.items()}
+    return left, rows - keep
 
 
 def with_dropped(rows, dropped):
@@ -160,6 +240,8 @@ def linear_cross_entropy(x, p, o):
         left, dropped = shifted(p, x)
         return with_dropped(linear_cross_entropy(left, {**p, "shift": 0}, o), dropped)
     z = capped((x["embedding"][:, None] * x["weight"][None]).sum(2) + x.get("bias", 0), p, o)
+    if o["classes"] == "shard":
+        return shard_softmax_rows(z, x, p)
     return softmax_rows(z, x, p, o, z.shape[1])
 
 
@@ -168,12 +250,14 @@ def linear_cross_entropy_library(x, p, o):
         return None
     if p["shift"]:
         left, dropped = shifted(p, x)
-        if len(left["target"]) == 0:
+        if len(left["embedding"]) == 0:
             return None
         got = linear_cross_entropy_library(left, {**p, "shift": 0}, o)
         return Library(got.origin, F.pad(got.rows, (0, dropped)), got.mean)
     kwargs = dict(weight=x.get("class_weight"), ignore_index=p["ignore_index"], label_smoothing=p["label_smoothing"])
     z = F.linear(x["embedding"], x["weight"], x.get("bias"))
+    if o["classes"] == "shard":
+        return shard_library(capped(z, p, o), x, p)
     if o["softcap"] == "on":
         z = capped(z, p, o)
         rows, mean = F.cross_entropy(z, x["target"], reduction="none", **kwargs), F.cross_entropy(z, x["target"], **kwargs)
@@ -236,13 +320,33 @@ def linear_cross_entropy_cases():
     yield Case("shift_of_all", biased, {"shift": 7}, library=False, why="no row has a target: 0")
     yield Case("shift_beyond", biased, {"shift": 9}, library=False, why="no row has a target: 0")
     yield Case("one_row", {**biased, "embedding": x["embedding"][:1], "target": x["target"][:1]})
+    yield from linear_cross_entropy_shard_cases(Draw("linear_cross_entropy/shard"))
+
+
+def linear_cross_entropy_shard_cases(g):
+    """6 classes here, 5 more elsewhere."""
+    shard, rw = {"classes": "shard"}, flat(g.weight(7))
+    own, hidden = shard_inputs(g, ints([0, -1, 2, -100, 5, -1, 3]), g.normal(7, scale=2), 6, 5)
+    x = {"embedding": g.normal(7, 4), "weight": g.normal(6, 4), **own}
+    biased, both = {**x, "bias": g.normal(6)}, {"options": shard, "stand_in": hidden}
+    yield Case("shard", x, **both)
+    yield Case("shard_bias_sum", biased, reduction="sum", grad_output=0.5, **both)
+    yield Case("shard_none", biased, reduction="none", grad_output=flat(g.normal(7)), row_weight=rw, **both)
+    smooth = {"label_smoothing": 0.1, "class_count": 11}
+    yield Case("shard_label_smoothing", biased, smooth, row_weight=rw, row_mask=[1, 1, 1, 1, 1, 0, 1], **both)
+    yield Case("shard_all", biased, smooth | {"z_loss": 0.0625, "softcap": 4.0}, options=shard | {"softcap": "on"}, stand_in=hidden)
+    yield Case("shard_shift", biased, smooth | {"shift": 1}, **both)
+    yield Case("shard_filter_eps", biased, {"filter_eps": 0.05}, options=shard | {"filter_eps": "on"}, stand_in=hidden)
+    first = {**biased, "others_logsumexp": torch.full((7,), -math.inf).double()}
+    yield Case("shard_first_call", first, options=shard, stand_in={"rest": torch.zeros(7, 0).double()}, library=False,
+               why="no other class yet")
 
 
 LOSSES["linear_cross_entropy"] = Loss(
     "linear_cross_entropy", "torch.nn.functional.linear_cross_entropy; catalogue/classification.md linear_cross_entropy",
     linear_cross_entropy, linear_cross_entropy_library, ["embedding", "weight", "bias"],
-    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "shift": 0, "filter_eps": 0},
-    {"softcap": ["off", "on"], "filter_eps": ["off", "on"]},
+    {"ignore_index": -100, "label_smoothing": 0, "z_loss": 0, "softcap": 0, "shift": 0, "filter_eps": 0, "class_count": 0},
+    {"classes": ["all", "shard"], "softcap": ["off", "on"], "filter_eps": ["off", "on"]},
     list(linear_cross_entropy_cases()), [])
 
 
@@ -263,16 +367,23 @@ def arcface(x, p, o):
     phi = torch.where(c > limit, phi, c if o["easy_margin"] == "on" else c - m * math.sin(m))
     if o["gradient"] == "straight_through":
         phi = c + (phi - c).detach()
+    if o["classes"] == "shard":
+        return arcface_shard(p["scale"] * torch.where(valid[:, None], cos.scatter(1, y, phi), cos), p["scale"] * phi[:, 0], valid, x["rest"])
     z = p["scale"] * cos.scatter(1, y, phi)
     value = torch.logsumexp(z, 1) - p["scale"] * phi[:, 0]
     return Rows(value, valid)
+
+
+def arcface_shard(z, target, here, rest):
+    lse = torch.logsumexp(torch.cat([z, rest], 1), 1)
+    return Rows(shard_rows(lse - target, here, lse), outputs={"shard_logsumexp": torch.logsumexp(z, 1)})
 
 
 def arcface_library(x, p, o):
     from pytorch_metric_learning import losses
 
     valid = torch.where(x["label"] >= 0)[0]
-    if o["easy_margin"] == "on" or len(valid) == 0:
+    if o["easy_margin"] == "on" or o["classes"] == "shard" or len(valid) == 0:
         return None
     classes, width = x["weight"].shape
     loss = losses.ArcFaceLoss(classes, width, margin=math.degrees(p["margin"]), scale=p["scale"])
@@ -324,11 +435,22 @@ def arcface_cases():
     yield Case("zero_vector", zero, {"scale": 8.0}, library=False, why=why)
     yield Case("zero_vector_straight_through", zero, {"scale": 8.0}, through, library=False, why=why)
     yield Case("zero_vector_easy", zero, {"scale": 8.0}, easy, library=False, why=why + "; cosine 0 has no margin")
+    g = Draw("arcface/shard")
+    others, shard = g.normal(8, scale=2), {"classes": "shard"}
+    x, hidden = {**x, "others_logsumexp": others}, {"rest": rest_of(g, others, 3)}
+    scale = {"scale": 4.0}
+    yield Case("shard", x, scale, shard, stand_in=hidden, why="row 3 is of another shard")
+    yield Case("shard_default", {**x, "others_logsumexp": others + 32}, {}, shard, stand_in={"rest": hidden["rest"] + 32})
+    yield Case("shard_none", x, scale, shard | through, "none", grad_output=flat(g.normal(8)), stand_in=hidden)
+    yield Case("shard_row_weight", x, scale, shard | easy, row_weight=rw, row_mask=mask, stand_in=hidden)
+    yield Case("shard_none_here", {**x, "label": ints([-1] * 8)}, scale, shard, "sum", stand_in=hidden, why="value 0")
+    first = {**x, "others_logsumexp": torch.full((8,), -math.inf).double()}
+    yield Case("shard_first_call", first, scale, shard, stand_in={"rest": torch.zeros(8, 0).double()}, why="no other class yet")
 
 
 LOSSES["arcface"] = Loss(
     "arcface", "pytorch-metric-learning ArcFaceLoss; straight_through and easy_margin: insightface; "
     "catalogue/margin_softmax.md arcface",
     arcface, arcface_library, ["embedding", "weight"], {"scale": 64, "margin": 0.5},
-    {"gradient": ["exact", "straight_through"], "easy_margin": ["off", "on"]}, list(arcface_cases()),
+    {"classes": ["all", "shard"], "gradient": ["exact", "straight_through"], "easy_margin": ["off", "on"]}, list(arcface_cases()),
     ["pytorch-metric-learning"])

@@ -15,12 +15,21 @@ LOSSC_LOSS(cross_entropy, "classification") {
           "A logit of -inf is a class ruled out: where its target mass is 0 it contributes 0, elsewhere the loss is "
           "+inf. A row whose logits are all -inf, or hold +inf, gives NaN. The mean divides by the sum of w_y "
           "(index) or by the number of rows (probability); the z-loss is outside the class weight.",
+      .note = "target = shard: the logits are those of some of all classes, and a row's value counts at its target's shard "
+              "alone (label smoothing: each z_c at its own); the sums over the shards of values and of gradients are the "
+              "whole loss's. Rows, row weights, masks and upstream gradient are alike on all, as are the rows that a mean "
+              "counts; class weights are given as row weights. A first call with others_logsumexp = -inf is for "
+              "shard_logsumexp, of which each shard's second call takes the logsumexp over the others. Hessian products "
+              "are those of the shard's own block.",
   });
   auto n = axis("N", "rows"), c = axis("C", "classes");
   auto p = optional_axis("P", "positions (tokens, pixels) of a row").flat();
-  auto target = option("target", {"index", "probability"}, "one class per row, or a distribution over the classes");
+  auto target = option("target", {"index", "probability", "shard"},
+                       "one class per row; a distribution over the classes; one class per row, on this shard or another");
+  const bool shard = target.is("shard");
   auto logits = tensor("logits", {n, c, p}, "unnormalised log-probabilities; any real, -inf rules a class out");
-  auto weight = tensor("weight", {c}, "weight of each class, >= 0; 1 if absent").optional().constant();
+  Tensor weight;
+  if (!shard) weight = tensor("weight", {c}, "weight of each class, >= 0; 1 if absent").optional().constant();
   auto ignore_index = param("ignore_index", -100, "target value of the rows to drop").integer();
   auto eps = param("label_smoothing", 0, "share of the target spread evenly over the classes, 0 to 1").between(0, 1);
   auto z_loss = param("z_loss", 0, "factor of lse^2, which keeps the normaliser near 1; >= 0").at_least(0);
@@ -30,10 +39,23 @@ LOSSC_LOSS(cross_entropy, "classification") {
 
   Expr z = scale * logits(n, c, p);
   if (!softcap.is_zero()) z = softcap * tanh(z / softcap);
-  auto lse = logsumexp(c, z);
+  Expr lse = logsumexp(c, z);
+  if (shard) {
+    output("shard_logsumexp", {n, p}, lse, "of this shard's logits");
+    auto others = tensor("others_logsumexp", {n, p}, "logsumexp of the other shards' logits; -inf: none").constant();
+    lse = log_add_exp({lse, others(n, p)});
+  }
   auto penalty = select(z_loss > 0, z_loss * sq(lse), 0);
   auto w = [&](Arg k) { return weight.given() ? weight(k) : number(1); };
-  if (target.is("index")) {
+  if (shard) {
+    auto shard_target = labels("shard_target", {n, p}, "class of each row, -1: of another shard, or ignore_index");
+    auto y = shard_target.in_range(c).or_minus_one().ignoring(ignore_index)(n, p);
+    auto count = param("class_count", 0, "classes of all shards, at least those here; label_smoothing is spread over them");
+    auto mean_z = sum(c, z) / max(count.integer().at_least(0), extent(c));
+    auto own = lse + penalty - (1 - eps) * at(z, c, y);
+    loss_per({n, p}, select(y >= 0, own, straight_through(0.0, lse + penalty)) - select(eps > 0, eps * mean_z, 0),
+             y != ignore_index);
+  } else if (target.is("index")) {
     auto y = labels("target", {n, p}, "class of each row, or ignore_index").in_range(c).ignoring(ignore_index)(n, p);
     auto mean_w = weight.given() ? mean(c, weight(c)) : number(1);
     auto smooth = select(eps > 0, eps * (mean_w * lse - mean(c, w(c) * z)), 0);
