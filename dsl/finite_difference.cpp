@@ -1,7 +1,8 @@
 // With step h, D(h) = (f(x+h) - f(x-h)) / 2h is off by f''' h^2 / 6 and by the rounding of f over h. Richardson's
 // (4 D(h/2) - D(h)) / 3 takes the h^2 term away; |D(h) - D(h/2)|, which is most of that term, is kept as the bound on
 // what remains. Rounding: values pass through some tens of operations, each off by eps/2 of its size, hence
-// 32 eps * size / h. eps^(1/4) is near the best h for a function of size and scale 1; as nobody knows the scale (a
+// 32 eps * size / h. What is large on the way to a value and cancels, such as the surrogate of a straight_through less
+// what it was, rounds by more: a few evaluations in which every operation is off by eps show how much. eps^(1/4) is near the best h for a function of size and scale 1; as nobody knows the scale (a
 // logit of 1000 still acts on the scale of 1), smaller steps are tried and the least bound is kept.
 #include "finite_difference.h"
 
@@ -27,11 +28,27 @@ Id objective(Program& p) {
   return node;
 }
 
+// How far rounding moves the value. A jump is none of it: of a comparison that the errors turn round, as rounding
+// itself does not where operands are equal.
+double noise_of(const ir::Graph& graph, Id objective, const Inputs& inputs, Oracle& base, double center) {
+  double noise = 0;
+  for (unsigned seed = 1; seed <= 3; seed++) {
+    Oracle rounding(graph, inputs);
+    rounding.freeze_at(base);
+    rounding.round_like(kEps, false, seed);
+    const double moved = std::abs(rounding.scalar(objective) - center);
+    if (moved < 1e-9 * (1 + std::abs(center))) noise = std::max(noise, moved);
+  }
+  return noise;
+}
+
 class Differencer {
  public:
   Differencer(Oracle& oracle, Id objective, Id tensor) : oracle_(oracle), objective_(objective), tensor_(tensor) {
     center_ = oracle_.scalar(objective_);
   }
+  double center() const { return center_; }
+  void expect(double noise) { noise_ = noise; }
 
   Difference at(size_t element) {
     const double x = oracle_.inputs().tensors[tensor_][element];
@@ -63,7 +80,7 @@ class Differencer {
     const double wide = (right + left) / 2, narrow = (right2 + left2) / 2;
     Difference d{.value = (4 * narrow - wide) / 3};
     const double size = 1 + std::abs(center_) + std::abs(x * d.value);
-    const double rounding = 32 * kEps * size / h;
+    const double rounding = std::max(32 * kEps * size, 4 * noise_) / h;
     d.error = std::abs(wide - narrow) + rounding;
     // Where f is smooth, the two sides differ by f'' h, so half as much at half the step; at a kink by the same.
     const double bend = std::abs(right - left), bend2 = std::abs(right2 - left2);
@@ -74,7 +91,7 @@ class Differencer {
 
   Oracle& oracle_;
   Id objective_, tensor_;
-  double center_;
+  double center_, noise_ = 0;
 };
 
 }  // namespace
@@ -89,6 +106,7 @@ std::vector<Difference> finite_difference_of(const ir::Graph& graph, Id node, co
   Oracle base(graph, inputs), oracle(graph, inputs);
   oracle.freeze_at(base);
   Differencer differencer(oracle, node, tensor);
+  differencer.expect(noise_of(graph, node, inputs, base, differencer.center()));
   std::vector<Difference> out;
   for (size_t k = 0; k < inputs.tensors[tensor].size(); k++) out.push_back(differencer.at(k));
   return out;

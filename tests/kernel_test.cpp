@@ -59,13 +59,6 @@ std::vector<int> dtypes(const Definition& definition) {
   return out;
 }
 
-// Does it choose among elements, so that it matters which of equal ones wins?
-bool selects(const Program& p) {
-  return std::any_of(p.graph.nodes.begin(), p.graph.nodes.end(), [](const ir::Node& n) {
-    return n.op == ir::Op::Reduce && n.kind != ir::ReduceKind::Sum && n.kind != ir::ReduceKind::MaxNum;
-  });
-}
-
 // Sequences of labels are shorter than what they label, or there is no alignment of the two.
 const std::map<std::string, int64_t> kShorter = {{"S", 3}};
 
@@ -165,7 +158,7 @@ TEST_P(Kernels, Stress) {
       const Program& p = forms_[0];
       for (int bits : dtypes(*GetParam())) {
         const Case c = check::rounded(sample(p, {.extents = kShorter, .extent = extent, .stress = stress, .seed = 11}), bits);
-        const bool ties = (stress == Stress::Ties || stress == Stress::Duplicates) && selects(p);
+        const bool ties = (stress == Stress::Ties || stress == Stress::Duplicates) && check::selects(p);
         const check::Expectation e = check::expectation(p, c, bits, 4, ties);
         for (int32_t isa : levels())
           compare(p, c, e, {.bits = bits, .isa = isa}, name(stress), [&] { return check::expectation(p, c, bits, 32, ties); });

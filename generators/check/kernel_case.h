@@ -454,6 +454,14 @@ inline std::vector<double> start(const std::vector<double>& v, double eps) {
 }
 }  // namespace detail
 
+// Does it choose among elements, so that it matters which of equal ones wins?
+inline bool selects(const Program& p) {
+  return std::any_of(p.graph.nodes.begin(), p.graph.nodes.end(), [](const ir::Node& n) {
+    if (n.op == ir::Op::Order) return true;
+    return n.op == ir::Op::Reduce && n.kind != ir::ReduceKind::Sum && n.kind != ir::ReduceKind::MaxNum;
+  });
+}
+
 // `ties`: what the case is about is which of equal elements wins, so equal values must stay equal in every draw.
 inline Expectation expectation(const Program& p, const Case& c, int bits, int draws = 6, bool ties = false) {
   const double eps = epsilon(bits);

@@ -70,3 +70,22 @@ LOSSC_LOSS(tied_but_for_rounding, "fault") {
   auto x = tensor("x", {i, c}, "any real");
   loss_per({i, c}, quantile(c, cosine(d, 0.0 * number(d) + 1, x(i, c)), 0.3));
 }
+
+// Of equal rows the gradients cancel but for rounding, next to which the others' are small: found wrong.
+LOSSC_LOSS(equal_rows, "fault") {
+  about_a_fault("Log of a sum over pairs that is nearly that of the equal ones");
+  auto [i, j] = batch_pair("N", "rows");
+  auto d = axis("D", "features");
+  auto x = tensor("x", {i, d}, "any real");
+  auto t = param("scale", 2, "of the squared distances").positive();
+  loss_total(logsumexp(i, logsumexp(j, -t * sqdist(d, x(i, d), x(j, d)), i < j)));
+}
+
+// The surrogate is ten thousand times the value, and rounds by as much more than it: differences were taken for exact.
+LOSSC_LOSS(large_surrogate, "fault") {
+  about_a_fault("Logarithm of a mean with the derivative of its quotient by a small constant");
+  auto i = axis("N", "samples"), j = axis("M", "others");
+  auto x = tensor("scores", {i, j}, "any real");
+  auto log_b = logsumexp(i, logsumexp(j, x(i, j)));
+  loss_total(straight_through(log_b, exp(log_b) / 1e-4));
+}
