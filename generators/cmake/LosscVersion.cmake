@@ -35,7 +35,8 @@ file(GLOB_RECURSE codegen CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/generators/lower/*.cpp ${PROJECT_SOURCE_DIR}/generators/lower/*.h
      ${PROJECT_SOURCE_DIR}/generators/by_hand/*.cpp ${PROJECT_SOURCE_DIR}/generators/by_hand/*.h
      ${PROJECT_SOURCE_DIR}/generators/math/*.cpp ${PROJECT_SOURCE_DIR}/generators/math/*.h
-     ${PROJECT_SOURCE_DIR}/generators/emit/object_file.* ${PROJECT_SOURCE_DIR}/dsl/ir.* ${PROJECT_SOURCE_DIR}/dsl/plan.h)
+     ${PROJECT_SOURCE_DIR}/generators/emit/object_file.* ${PROJECT_SOURCE_DIR}/dsl/ir.* ${PROJECT_SOURCE_DIR}/dsl/plan.h
+     ${PROJECT_SOURCE_DIR}/runtime/table.h)
 list(JOIN codegen "\n" lines)
 file(CONFIGURE OUTPUT ${LOSSC_VERSION_DIR}/codegen_files.txt CONTENT "${lines}\n")
 add_custom_command(
