@@ -121,17 +121,14 @@ class Cutter {
 
   bool cut(const ir::Node& n) const { return n.op == Op::Scan && g_.checkpoints.count(n.sym2); }
   Id number(int value) { return g_.constant(value, ir::Type::Int); }
-  Id behind_last(Id index) { return g_.binary(Op::Sub, g_.extent(g_.indices[index].axis), number(1)); }
-  bool forward(const ir::Node& scan) const { return ir::course(scan) == ir::Course::Forward; }
-  // The place after which nothing comes.
-  Id end(const ir::Node& scan, Id index) { return forward(scan) ? behind_last(index) : number(0); }
+  Id end(const ir::Node& scan, Id index) { return g_.last_place(ir::course(scan), index); }
 
   // Does it look up what a recurrence comes to in the end?
   bool at_last(Id node) {
     const ir::Node n = g_.at(node), value = g_.at(n.args[0]);
     if (value.op != Op::After) return false;
     const ir::Node scan = g_.at(value.args[0]);
-    return cut(scan) && n.sym == scan.sym && n.args[1] == end(scan, scan.sym);
+    return cut(scan) && n.sym == scan.sym && g_.is_last_place(n.args[1], ir::course(scan), scan.sym);
   }
 
   Id rewrite(Id node) {

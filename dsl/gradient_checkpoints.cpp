@@ -52,8 +52,8 @@ IndexSet Differentiator::row_apart(const ir::Node& scan) {
   for (Id node : ir::topological(g_, {scan.args.begin() + static_cast<long>(scan.args.size() / 2), scan.args.end()})) {
     const ir::Node& n = g_.at(node);
     if (!n.carried && n.op != Op::Scan) continue;
-    const bool binds = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::Scan || ir::whole_axis(n.op);
-    if ((binds && (n.sym == row || (n.op != Op::Scan && n.sym2 == row))) || n.op == Op::WholeByHand) return 0;
+    const bool here = (ir::binds_index(n.op) && n.sym == row) || (ir::makes_index(n.op) && n.sym2 == row);
+    if (here || n.op == Op::WholeByHand) return 0;
     if (n.op != Op::Load || g_.tensors[n.sym].role != ir::TensorRole::Carried) continue;
     for (size_t k = 0; k < n.args.size(); k++)
       if ((g_.tensors[n.sym].dims[k] == row) != (g_.plain_index(n.args[k]) == row)) return 0;

@@ -276,8 +276,8 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   Node n = nodes[node];
   if (n.op == Op::After || n.op == Op::WholeByHand) return swapped_[key] = look_up_swapped(node, a, b);
   auto other = [&](Id s) { return s == a ? b : s == b ? a : s; };
-  if (n.op == Op::Index || n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || whole_axis(n.op)) n.sym = other(n.sym);
-  if (n.op == Op::Scatter || whole_axis(n.op)) n.sym2 = other(n.sym2);
+  if (n.op == Op::Index || binds_index(n.op)) n.sym = other(n.sym);
+  if (makes_index(n.op)) n.sym2 = other(n.sym2);
   std::vector<Id> args;
   for (Id x : n.args) args.push_back(swap_indices(x, a, b));
   Id result = with_args(n, args);
@@ -294,6 +294,29 @@ Id Graph::look_up_swapped(Id node, Id a, Id b) {
   indices.push_back(indices[a]);
   const Id t = static_cast<Id>(indices.size()) - 1;
   return at_index(at_index(at_index(node, a, index(t)), b, index(a)), t, index(b));
+}
+
+Id Graph::last_place(Course course, Id index) {
+  return course == Course::Backward ? constant(0, Type::Int) : binary(Op::Sub, extent(indices[index].axis), constant(1, Type::Int));
+}
+
+bool Graph::is_last_place(Id place, Course course, Id index) const {
+  const Node& n = at(place);
+  if (course == Course::Backward) return n.op == Op::Const && n.value == 0;
+  return n.op == Op::Sub && at(n.args[0]).op == Op::Extent && at(n.args[0]).sym == indices[index].axis && is_const(n.args[1], 1);
+}
+
+std::vector<Id> members(IndexSet set) {
+  std::vector<Id> out;
+  for (Id k = 0; k < 64; k++)
+    if (set & bit(k)) out.push_back(k);
+  return out;
+}
+
+IndexSet set_of(const std::vector<Id>& list) {
+  IndexSet set = 0;
+  for (Id k : list) set |= bit(k);
+  return set;
 }
 
 std::vector<Id> topological(const Graph& g, const std::vector<Id>& roots) {

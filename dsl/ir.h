@@ -20,6 +20,8 @@ using Id = int32_t;  // of a node, index, axis, tensor or param: which one, the 
 inline constexpr Id kNone = -1;
 using IndexSet = uint64_t;  // bit k: index k
 inline IndexSet bit(Id index) { return IndexSet{1} << index; }
+std::vector<Id> members(IndexSet set);  // ascending
+IndexSet set_of(const std::vector<Id>& list);
 
 enum class Type : uint8_t { Float, Int, Bool };
 
@@ -58,6 +60,10 @@ enum class Op : uint8_t {
 
 // Of one index as a whole, so that its operand must be there first, in memory: a step of its own.
 inline bool whole_axis(Op op) { return op == Op::Order || op == Op::Prefix; }
+// Is the result a function of an index of its own, `sym2`?
+inline bool makes_index(Op op) { return op == Op::Scatter || whole_axis(op); }
+// Is index `sym` bound, so that the operand's values at all its places may take part in one of the result's?
+inline bool binds_index(Op op) { return op == Op::Reduce || op == Op::At || op == Op::Scan || makes_index(op); }
 // Costs some ten multiply-adds: worth a store where several would compute it.
 bool transcendental(Op op);
 
@@ -165,6 +171,9 @@ class Graph {
   }
   // The plain index a node is, or kNone.
   Id plain_index(Id node) const { return nodes[node].op == Op::Index ? nodes[node].sym : kNone; }
+  // The place along an index after which a recurrence has come to its end.
+  Id last_place(Course course, Id index);
+  bool is_last_place(Id place, Course course, Id index) const;
   // The first index made over the axis of this one: the one that stands for all its twins in stored values.
   Id canonical(Id index) const;
 

@@ -118,7 +118,7 @@ void Oracle::prepare(Nest& nest) {
 const Array& Oracle::stored(Id node) {
   if (auto it = stored_.find(node); it != stored_.end()) return it->second;
   const Op op = graph_.at(node).op;
-  const std::vector<Id> indices = oracle::members(graph_.free(node) & ~bound());
+  const std::vector<Id> indices = ir::members(graph_.free(node) & ~bound());
   Array out{shape_of(indices), {}};
   if (op == Op::After) {
     fill_after(graph_.at(node), out);
@@ -134,7 +134,7 @@ const Array& Oracle::stored(Id node) {
 
 void Oracle::fill(Id node, Array& out) {
   const ir::Node n = graph_.at(node);
-  std::vector<Id> loops = oracle::members(n.free & ~bound());
+  std::vector<Id> loops = ir::members(n.free & ~bound());
   if (n.op == Op::Scatter) return fill_scatter(n, node, out);
   if (ir::whole_axis(n.op)) return fill_axis(n, node, out);
   out.data.resize(count(out.shape));
@@ -154,7 +154,7 @@ void Oracle::fill(Id node, Array& out) {
 // A scatter visits each source element once and takes it in where its key says. If value or key themselves depend on the
 // target index, each setting of it takes only what belongs to it.
 void Oracle::fill_scatter(const ir::Node& n, Id node, Array& out) {
-  const std::vector<Id> dims = oracle::members(n.free & ~bound());
+  const std::vector<Id> dims = ir::members(n.free & ~bound());
   const bool looped = n.sym != n.sym2 && ((graph_.free(n.args[0]) | graph_.free(n.args[1])) & ir::bit(n.sym2));
   std::vector<Id> loops = dims;
   if (!looped) std::erase(loops, n.sym2);
@@ -206,7 +206,7 @@ void Oracle::fill_by_hand(const ir::Node& n, Array& out) {
   ir::ByHand::Round round;
   if (rounding_) round = [&](double v) { return (*rounding_)(v, 0); };
   graph_.by_hand[size_t(n.sym)]->evaluate(elements, made.shape, made.data.data(), round);
-  oracle::reorder(made, over.out, oracle::members(n.free), out);
+  oracle::reorder(made, over.out, ir::members(n.free), out);
 }
 
 void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place) {
@@ -217,7 +217,7 @@ void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_plac
 }
 
 Array Oracle::evaluate(Id node, const std::vector<Id>& indices) {
-  for (Id index : oracle::members(graph_.free(node) & ~bound())) {
+  for (Id index : ir::members(graph_.free(node) & ~bound())) {
     if (std::find(indices.begin(), indices.end(), index) == indices.end())
       throw std::invalid_argument("oracle: `" + ir::print(graph_, node, 3) + "` depends on '" +
                                   graph_.indices[index].name + "', which is not among the indices asked for");

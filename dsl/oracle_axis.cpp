@@ -61,7 +61,7 @@ struct Walk {
 }  // namespace
 
 void Oracle::fill_axis(const ir::Node& n, Id node, Array& out) {
-  const std::vector<Id> dims = oracle::members(n.free & ~bound());
+  const std::vector<Id> dims = ir::members(n.free & ~bound());
   std::vector<Id> loops = dims;
   std::erase(loops, n.sym2);
   loops.push_back(n.sym);

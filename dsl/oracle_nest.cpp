@@ -7,14 +7,6 @@ namespace lossc::oracle {
 using ir::Id;
 using ir::Op;
 
-std::vector<Id> members(ir::IndexSet set) {
-  std::vector<Id> list;
-  for (Id k = 0; k < 64; k++) {
-    if (set & ir::bit(k)) list.push_back(k);
-  }
-  return list;
-}
-
 void Nest::run_level(size_t level, const std::function<void()>& sink) {
   const bool strips = level == loops.size();
   for (const Instruction& i : levels[level]) execute(*this, i, strips ? strip_length() : 1);
@@ -65,7 +57,7 @@ int Compiler::emit(Instruction i) {
 int Compiler::stored(Id node, const Environment& env, bool frozen) {
   Instruction i{.op = Op::Load, .type = graph_.type(node), .out = 0, .args = {}, .node = node, .frozen = frozen};
   const ir::IndexSet bound = oracle_.bound_for(graph_.at(node).carried);
-  for (Id index : members(graph_.free(node) & ~bound)) {
+  for (Id index : ir::members(graph_.free(node) & ~bound)) {
     if (env[index] < 0) throw std::logic_error("oracle: index '" + graph_.indices[index].name + "' is not bound");
     i.shape.push_back(inputs_.extents[graph_.indices[index].axis]);
     i.args.push_back(env[index]);
@@ -75,7 +67,7 @@ int Compiler::stored(Id node, const Environment& env, bool frozen) {
 
 int Compiler::compile(Id node, const Environment& env) {
   Environment used;
-  for (Id index : members(graph_.free(node))) used.push_back(env[index]);
+  for (Id index : ir::members(graph_.free(node))) used.push_back(env[index]);
   auto key = std::make_pair(node, std::move(used));
   if (auto it = done_.find(key); it != done_.end()) return it->second;
   const int r = compile_fresh(node, env);

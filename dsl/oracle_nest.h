@@ -95,8 +95,6 @@ void execute(Nest& nest, const Instruction& instruction, int64_t n);
 
 // The elements of `from`, whose dimensions are those indices, in another order of them; `out` has its shape already.
 void reorder(const Array& from, const std::vector<ir::Id>& dims, const std::vector<ir::Id>& order, Array& out);
-// Indices of a set, ascending.
-std::vector<ir::Id> members(ir::IndexSet set);
 double digamma(double x);
 double trigamma(double x);
 

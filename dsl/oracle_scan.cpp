@@ -62,7 +62,7 @@ void Oracle::run_scan(const ir::Node& scan) {
 void Oracle::fill_after(const ir::Node& n, Array& out) {
   if (!after_.count(n.sym)) run_scan(graph_.at(n.args[0]));
   const Array& from = after_.at(n.sym);
-  oracle::reorder(from, loose(n.sym, bound()), oracle::members(n.free & ~bound()), out);
+  oracle::reorder(from, loose(n.sym, bound()), ir::members(n.free & ~bound()), out);
 }
 
 void oracle::reorder(const Array& from, const std::vector<Id>& dims, const std::vector<Id>& order, Array& out) {

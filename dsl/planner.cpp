@@ -8,20 +8,7 @@
 
 namespace lossc::plan {
 
-using ir::IndexSet;
 using ir::kNone;
-
-std::vector<Id> members(IndexSet set) {
-  std::vector<Id> out;
-  for (Id k = 0; k < 64; k++)
-    if (set & (IndexSet{1} << k)) out.push_back(k);
-  return out;
-}
-IndexSet set_of(const std::vector<Id>& list) {
-  IndexSet s = 0;
-  for (Id k : list) s |= ir::bit(k);
-  return s;
-}
 
 bool leaf(ir::Op op) {
   return op == ir::Op::Const || op == ir::Op::Param || op == ir::Op::Index || op == ir::Op::Extent || op == ir::Op::Load;

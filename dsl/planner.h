@@ -8,8 +8,9 @@
 
 namespace lossc::plan {
 
-std::vector<Id> members(ir::IndexSet set);
-ir::IndexSet set_of(const std::vector<Id>& list);
+using ir::members;
+using ir::set_of;
+
 bool leaf(ir::Op op);
 
 class Planner {
@@ -80,7 +81,7 @@ class Planner {
   void start_loop(Id scan, int loop, const std::vector<int>& after, int pass);
   void roll_over();
   bool sums_up(Id after) const;
-  bool only_end_is_read(Id after, Id along, bool backward) const;
+  bool only_end_is_read(Id after, Id along, ir::Course course) const;
   bool product(Id node, Contraction* out) const { return !g_.at(node).carried && match_contraction(g_, node, out); }
   void build_root(Id node, Id output, const std::vector<Id>& dims, const std::string& name);
   void find_reads(Kernel& k, Id node, bool root);

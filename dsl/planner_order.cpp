@@ -42,7 +42,7 @@ Id Planner::choose_row(const std::vector<Id>& roots) const {
 bool Planner::needs_every_row(Id node) const {
   const ir::Node& n = g_.at(node);
   if (plan_.row == kNone || at_once(node)) return false;
-  return (n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op)) && n.sym == plan_.row;
+  return ir::binds_index(n.op) && n.op != Op::Scan && n.sym == plan_.row;
 }
 
 // Is it an input at its own indices, to be read where the caller has it? Looked up by computed keys it is none: the keys

@@ -32,9 +32,8 @@ void Planner::nest_scans(const std::vector<Id>& order) {
 // rows, sums over them or looks them up; and of a Scan its own, if one of them is so kept or has no rows.
 uint64_t Planner::kept_together(Id node) const {
   const ir::Node& n = g_.at(node);
-  const bool binds = n.op == Op::Reduce || n.op == Op::Scatter || n.op == Op::At || ir::whole_axis(n.op);
   const bool into_rows = n.op == Op::Scatter && n.sym2 == plan_.row;
-  if (n.op != Op::Scan) return (binds && n.sym == plan_.row) || into_rows ? n.carried : 0;
+  if (n.op != Op::Scan) return (ir::binds_index(n.op) && n.sym == plan_.row) || into_rows ? n.carried : 0;
   const uint64_t all = g_.carries_of(n) | n.carried;
   bool together = n.sym == plan_.row || (all & at_once_);
   for (size_t k = 0; k < n.args.size() / 2; k++)
@@ -180,19 +179,13 @@ bool Planner::sums_up(Id after) const {
   };
   const size_t other = itself(sum.args[0]) ? 1 : 0;
   if (!itself(sum.args[1 - other]) || reads(sum.args[other])) return false;
-  return only_end_is_read(after, along, ir::course(scan) == ir::Course::Backward);
+  return only_end_is_read(after, along, ir::course(scan));
 }
 
-bool Planner::only_end_is_read(Id after, Id along, bool backward) const {
+bool Planner::only_end_is_read(Id after, Id along, ir::Course course) const {
   std::set<Id> seen;
   bool only = true;
-  const auto at_end = [&](const ir::Node& lookup) {
-    const ir::Node& place = g_.at(lookup.args[1]);
-    if (lookup.sym != along) return false;
-    if (backward) return place.op == ir::Op::Const && place.value == 0;
-    return place.op == ir::Op::Sub && g_.at(place.args[0]).op == ir::Op::Extent && g_.at(place.args[0]).sym == g_.indices[along].axis &&
-           g_.is_const(place.args[1], 1);
-  };
+  const auto at_end = [&](const ir::Node& lookup) { return lookup.sym == along && g_.is_last_place(lookup.args[1], course, along); };
   std::function<void(Id)> visit = [&](Id node) {
     if (!only || !seen.insert(node).second) return;
     const ir::Node& n = g_.at(node);

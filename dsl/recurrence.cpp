@@ -13,12 +13,6 @@ using ir::Op;
 
 namespace {
 
-ir::IndexSet set_of(const std::vector<Id>& list) {
-  ir::IndexSet set = 0;
-  for (Id k : list) set |= ir::bit(k);
-  return set;
-}
-
 void check_free(const char* what, Id node, ir::IndexSet allowed) {
   if (const ir::IndexSet extra = G().free(node) & ~allowed)
     B().fail(fmt::format("scan: the {} `{}` depends on {}; list it among the carried value's indices, or reduce over it", what,
@@ -29,10 +23,7 @@ void check_free(const char* what, Id node, ir::IndexSet allowed) {
 void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
   const ir::Node n = G().at(node);
   if (seen[static_cast<size_t>(node)]++ || !(n.carried & own)) return;
-  const bool binds = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::Scan ||
-                     ir::whole_axis(n.op);
-  const bool makes = n.op == Op::Scatter || ir::whole_axis(n.op);
-  if ((binds && n.sym == along) || (makes && n.sym2 == along))
+  if ((ir::binds_index(n.op) && n.sym == along) || (ir::makes_index(n.op) && n.sym2 == along))
     B().fail(fmt::format("scan: `{}` wants what is carried at other places of '{}' than the one before", B().show(node),
                          G().indices[along].name));
   if (n.op == Op::Load && G().plain_index(n.args[0]) != along)
@@ -66,11 +57,11 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
   for (const Carried& c : carried) {
     std::vector<Id> dims = B().present(c.indices);
     r.first.push_back(B().as_float(c.first));
-    if (set_of(dims) & ir::bit(along.id))
+    if (ir::set_of(dims) & ir::bit(along.id))
       B().fail(fmt::format("scan: a carried value has index '{}', along which it is carried", G().indices[along.id].name));
     for (Id k : B().places)
-      if (around & ~set_of(dims) & ir::bit(k)) dims.insert(dims.begin(), k);
-    check_free("start", r.first.back(), set_of(dims));
+      if (around & ~ir::set_of(dims) & ir::bit(k)) dims.insert(dims.begin(), k);
+    check_free("start", r.first.back(), ir::set_of(dims));
     if (dims.size() > 3) B().fail(fmt::format("scan: a carried value has {} indices; at most 3 are supported", dims.size()));
     if (!B().absent(along.id)) dims.insert(dims.begin(), along.id);
     r.dims.push_back(std::move(dims));
@@ -127,11 +118,11 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
   B().locate(where);
   if (storage.every < 1 && !storage.root) B().fail(fmt::format("scan: checkpoints every {} places; wanted 1 or more", storage.every));
   ir::IndexSet around = 0;
-  for (const Carried& c : carried) around |= G().free(B().as_float(c.first)) & set_of(B().places);
+  for (const Carried& c : carried) around |= G().free(B().as_float(c.first)) & ir::set_of(B().places);
   Recurrence r = make(along, carried, step, around);
   for (;;) {  // what one value depends on, another may by the step
     ir::IndexSet more = 0;
-    for (Id next : r.next) more |= G().free(next) & set_of(B().places);
+    for (Id next : r.next) more |= G().free(next) & ir::set_of(B().places);
     if (!(more & ~around)) break;
     around |= more;
     G().tensors.resize(static_cast<size_t>(r.tensor));  // what was carried without them
@@ -139,7 +130,7 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
   }
   B().locate(where);
   std::vector<Expr> out;
-  for (size_t k = 0; k < r.next.size(); k++) check_free("value after a place", r.next[k], set_of(r.dims[k]) | ir::bit(along.id));
+  for (size_t k = 0; k < r.next.size(); k++) check_free("value after a place", r.next[k], ir::set_of(r.dims[k]) | ir::bit(along.id));
   if (course == ir::Course::ToFixedPoint)
     for (Id next : r.next)
       if (std::set<Id> seen; depends_on(next, along.id, seen))
