@@ -2,8 +2,9 @@
 // (4 D(h/2) - D(h)) / 3 takes the h^2 term away; |D(h) - D(h/2)|, which is most of that term, is kept as the bound on
 // what remains. Rounding: values pass through some tens of operations, each off by eps/2 of its size, hence
 // 32 eps * size / h. What is large on the way to a value and cancels, such as the surrogate of a straight_through less
-// what it was, rounds by more: a few evaluations in which every operation is off by eps show how much. eps^(1/4) is near the best h for a function of size and scale 1; as nobody knows the scale (a
-// logit of 1000 still acts on the scale of 1), smaller steps are tried and the least bound is kept.
+// what it was, rounds by more: a few evaluations in which every operation is off by eps show how much. eps^(1/4) is
+// near the best h for a function of size and scale 1; as nobody knows the scale (a logit of 1000 still acts on the
+// scale of 1), smaller steps are tried and the least bound is kept.
 #include "finite_difference.h"
 
 #include <algorithm>

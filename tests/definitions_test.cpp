@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "dsl/sample.h"
+#include "generators/emit/interface.h"
 #include "tests/support/tolerance.h"
 
 namespace lossc::tests {
@@ -98,6 +99,11 @@ TEST_P(EveryForm, WithAllRowsDroppedIsZero) {
     EXPECT_EQ(oracle.scalar(p.loss), 0) << describe(p);
     for (double v : oracle.evaluate(p.loss_rows, p.rows).data) EXPECT_EQ(v, 0) << describe(p);
   }
+}
+
+TEST_P(EveryForm, HasAPlaceInTheInterface) {
+  std::vector<emit::FormIds> ids;
+  EXPECT_NO_THROW(emit::unite(build_all(*GetParam()), &ids));
 }
 
 std::vector<const Definition*> linked() {

@@ -41,6 +41,15 @@ void forms_contradict() {
   loss_per(n, sq(tensor("x", {n}, "given")(n) - y));
 }
 
+void forms_swap_axes() {
+  about(words());
+  auto n = axis("N"), m = axis("M");
+  auto kind = option("kind", {"same", "other"}, "whether y has the rows of x");
+  auto x = tensor("x", {n}, "given");
+  auto y = kind.is("same") ? mean(n, tensor("y", {n}, "given")(n)) : mean(m, tensor("y", {m}, "given")(m));
+  loss_per(n, sq(x(n) - y));
+}
+
 Interface united(void (*body)(), std::vector<Program>* forms, std::vector<FormIds>* ids) {
   *forms = build_all({"test", "test", "test.cpp", body});
   return unite(*forms, ids);
@@ -86,6 +95,7 @@ TEST(Interface, RefusesOneNameForTwoThings) {
   std::vector<Program> forms;
   std::vector<FormIds> ids;
   EXPECT_THROW(united(forms_contradict, &forms, &ids), DefinitionError);
+  EXPECT_THROW(united(forms_swap_axes, &forms, &ids), DefinitionError);
 }
 
 TEST(Workers, ReportEveryFailureAndGoOn) {

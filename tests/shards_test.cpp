@@ -111,8 +111,10 @@ void expect_sums(const Case& whole, const Split& split, const std::vector<int64_
     }
     begin = ends[s];
   }
-  for (const auto& [name, sum] : sums)
-    if (name != "shard_logsumexp") EXPECT_TRUE(close(sum, want.at(name), kReordered)) << name;
+  for (const auto& [name, sum] : sums) {
+    if (name == "shard_logsumexp") continue;
+    EXPECT_TRUE(close(sum, want.at(name), kReordered)) << name;
+  }
 }
 
 Array draw_labels(int64_t rows, int64_t classes, double ignored) {
@@ -223,6 +225,38 @@ TEST_P(ShardsTest, SiglipBlocks) {
   // And what that device has is what the whole loss has of its images.
   const std::vector<double>& all = want.at("grad_image");
   EXPECT_TRUE(close(device.at("grad_image"), std::vector(all.begin(), all.begin() + 5 * 4), kReordered));
+}
+
+// Two devices, the first with five pairs: their losses, and for each row its own gradient and those of its copies.
+TEST_P(ShardsTest, ClipGathered) {
+  Case c = whole("clip");
+  if (c.reduction == Reduction::Mean) c.denominator = 9;
+  c.params = {{"label_smoothing", 0.1}};
+  c.inputs = {{"image", uniform({9, 4}, -1, 1)}, {"text", uniform({9, 4}, -1, 1, 2)}, {"logit_scale", {{}, {0.5}}}};
+  const Values want = run(c);
+  Values sums;
+  std::map<std::string, std::vector<double>> own;
+  for (const auto& [begin, end] : {std::pair{0, 5}, {5, 9}}) {
+    Case device = c;
+    device.options["negatives"] = "gathered";
+    device.row_weight = cut(*c.row_weight, begin, end);
+    device.row_mask = cut(*c.row_mask, begin, end);
+    if (c.reduction == Reduction::None) device.grad_output = cut(*c.grad_output, begin, end);
+    for (const char* side : {"image", "text"}) {
+      device.inputs[std::string("all_") + side] = c.inputs.at(side);
+      device.inputs[side] = cut(c.inputs.at(side), begin, end);
+    }
+    for (const auto& [name, got] : run(device)) {
+      const bool of_rows = name == "grad_image" || name == "grad_text" || (name == "loss" && c.reduction == Reduction::None);
+      if (of_rows) own[name].insert(own[name].end(), got.begin(), got.end());
+      else add(sums[name], got);
+    }
+  }
+  add(own["grad_image"], sums["grad_all_image"]);
+  add(own["grad_text"], sums["grad_all_text"]);
+  own.insert(sums.begin(), sums.end());
+  for (const char* name : {"loss", "grad_image", "grad_text", "grad_logit_scale"})
+    EXPECT_TRUE(close(own.at(name), want.at(name), kReordered)) << name;
 }
 
 }  // namespace

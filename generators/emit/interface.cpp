@@ -150,7 +150,11 @@ class Union {
         known.allow_minus_one != t.allow_minus_one || known.range_inclusive != t.range_inclusive || known.ascending != t.ascending)
       contradiction("tensor", t.name);
     known.optional |= t.optional;
-    add_shape(&known.shapes, shape(p, t.dims, ids));
+    const Shape own = shape(p, t.dims, ids);
+    // A form has all axes of a larger one, or lacks some: what came is told apart by its rank alone.
+    for (const Shape& other : known.shapes)
+      if (!has_all(own, other) && !has_all(other, own)) contradiction("the axes of tensor", t.name);
+    add_shape(&known.shapes, own);
     return k;
   }
 
@@ -201,6 +205,10 @@ class Union {
     Shape s;
     for (ir::Id i : indices) s.axes.push_back(ids.axes[p.graph.indices[i].axis]);
     return s;
+  }
+
+  static bool has_all(const Shape& s, const Shape& of) {
+    return std::all_of(of.axes.begin(), of.axes.end(), [&](int a) { return std::find(s.axes.begin(), s.axes.end(), a) != s.axes.end(); });
   }
 
   static void add_shape(std::vector<Shape>* shapes, const Shape& s) {

@@ -110,14 +110,34 @@ LOSSES["local_ncc"] = Loss(
 
 
 def energy_distance(x, p, o):
-    apart = lambda a, b: length(a[:, None] - b[None]).mean()
-    e = 2 * apart(x["x"], x["y"]) - apart(x["x"], x["x"]) - apart(x["y"], x["y"])
+    even = lambda k: x.get(k + "_weight", torch.ones(len(x[k])).double())
+    share = {k: even(k) / even(k).sum() if even(k).sum() > 0 else even(k) for k in ("x", "y")}
+    apart = lambda a, b: (share[a][:, None] * share[b] * length(x[a][:, None] - x[b][None])).sum()
+    e = 2 * apart("x", "y") - apart("x", "x") - apart("y", "y")
     return Rows(e * (0.5 if o["scale"] == "half" else 1))
+
+
+def energy_distance_library(x, p, o):
+    from scipy.stats import energy_distance
+
+    if x["x"].shape[1] != 1:
+        return None
+    points = lambda k: x[k].detach().numpy()[:, 0]
+    weights = {short + "_weights": x[k].numpy() for short, k in (("u", "x_weight"), ("v", "y_weight")) if k in x}
+    value = torch.tensor(energy_distance(points("x"), points("y"), **weights) ** 2 * (0.5 if o["scale"] == "half" else 1))
+    return Library("scipy.stats.energy_distance, squared", mean=value, sum=value, value_only=True)
 
 
 def energy_distance_cases():
     g = Draw("energy_distance")
     x = {"x": g.normal(6, 3), "y": g.normal(4, 3)}
+    h = Draw("energy_distance weights")
+    weights = {"x_weight": h.weight(6), "y_weight": h.weight(4)}
+    yield Case("weights", x | weights)
+    yield Case("x_weight", x | {"x_weight": weights["x_weight"]}, {}, {"scale": "half"})
+    yield Case("y_weight", x | {"y_weight": floats([0, 1, 0.5, 0])}, reduction="sum", grad_output=0.5)
+    yield Case("weights_on_a_line", {"x": h.normal(6, 1), "y": h.normal(4, 1)} | weights)
+    yield Case("weightless", x | {"x_weight": torch.zeros(6).double()}, why="what is left is -E|y - y'|")
     yield Case("default", x)
     yield Case("half", x, {}, {"scale": "half"}, "sum", grad_output=0.5)
     yield Case("grad_output", x, grad_output=-1.5)
@@ -128,17 +148,23 @@ def energy_distance_cases():
 
 
 LOSSES["energy_distance"] = Loss(
-    "energy_distance", "catalogue/transport_sequence.md energy_distance", energy_distance, lambda x, p, o: None,
-    ["x", "y"], {}, {"scale": ["full", "half"]}, list(energy_distance_cases()), [])
+    "energy_distance", "catalogue/transport_sequence.md energy_distance", energy_distance, energy_distance_library,
+    ["x", "y"], {}, {"scale": ["full", "half"]}, list(energy_distance_cases()), ["scipy"])
 
 
 # ---- wasserstein_1d ------------------------------------------------------------------------------------------------------
 
 
 def wasserstein_1d(x, p, o):
-    """Both samples repeated to one size."""
-    n, m = len(x["x"]), len(x["y"])
-    gap = torch.sort(x["x"], stable=True)[0].repeat_interleave(m) - torch.sort(x["y"], stable=True)[0].repeat_interleave(n)
+    """Both samples repeated to one size; weights are eighths."""
+    times = {k: (8 * x[k + "_weight"]).long() if k + "_weight" in x else torch.ones(len(x[k])).long() for k in ("x", "y")}
+    n, m = (int(times[k].sum()) for k in ("x", "y"))
+    if n == 0 or m == 0:
+        return Rows(x["x"].sum() * 0)
+    def each(k, by):
+        order = torch.sort(x[k], stable=True)[1]
+        return x[k][order].repeat_interleave(times[k][order] * by)
+    gap = each("x", m) - each("y", n)
     return Rows((gap.abs() if o["p"] == "1" else gap**2).mean())
 
 
@@ -147,7 +173,10 @@ def wasserstein_1d_library(x, p, o):
 
     if o["p"] != "1":
         return None
-    value = torch.tensor(wasserstein_distance(x["x"].detach().numpy(), x["y"].detach().numpy()), dtype=torch.float64)
+    if any(x[k].sum() == 0 for k in ("x_weight", "y_weight") if k in x):
+        return None
+    weights = (x[k].numpy() if k in x else None for k in ("x_weight", "y_weight"))
+    value = torch.tensor(wasserstein_distance(x["x"].detach().numpy(), x["y"].detach().numpy(), *weights), dtype=torch.float64)
     return Library("scipy.stats.wasserstein_distance", mean=value, sum=value, value_only=True)
 
 
@@ -162,6 +191,12 @@ def wasserstein_1d_cases():
     yield Case("one_point", {"x": g.normal(1), "y": g.normal(4)})
     yield Case("ties", {"x": floats([1, 1, 0, 1]), "y": floats([2, 0.5])})
     yield Case("far", {"x": x["x"] * 4096, "y": x["y"] - 4096}, {}, two)
+    weights = {"x_weight": g.weight(6), "y_weight": g.weight(4)}
+    yield Case("weights", x | weights)
+    yield Case("weights_p2", x | weights, {}, two, "sum", grad_output=0.5)
+    yield Case("x_weight", x | {"x_weight": weights["x_weight"]}, {}, two)
+    yield Case("y_weight", x | {"y_weight": floats([0, 1, 0.5, 0])})
+    yield Case("weightless", x | {"y_weight": torch.zeros(4).double()}, why="0")
 
 
 LOSSES["wasserstein_1d"] = Loss(

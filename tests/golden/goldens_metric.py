@@ -52,6 +52,9 @@ def clear_of(values, threshold=0.0):
 def clip(x, p, o):
     scale = torch.exp(torch.where(x["logit_scale"] > p["max_logit_scale"], p["max_logit_scale"], x["logit_scale"]))
     s = scale * x["image"] @ x["text"].T
+    if o["negatives"] == "gathered":
+        eps, ways = p["label_smoothing"], (x["image"] @ x["all_text"].T, x["text"] @ x["all_image"].T)
+        return Rows(sum(torch.logsumexp(scale * v, 1) - (1 - eps) * s.diag() - eps * (scale * v).mean(1) for v in ways) / 2)
     n, rows = len(s), []
     group = x.get("group", torch.zeros(n, dtype=torch.int64)).tolist()
     for i in range(n):
@@ -67,6 +70,11 @@ def clip_library(x, p, o):
     if x["logit_scale"] > p["max_logit_scale"] or "group" in x:
         return None
     scale = x["logit_scale"].exp()
+    if o["negatives"] == "gathered":
+        mine = torch.arange(len(x["image"])) + x["offset"].item()
+        rows = [F.cross_entropy(scale * v, mine, reduction="none", label_smoothing=p["label_smoothing"])
+                for v in (x["image"] @ x["all_text"].T, x["text"] @ x["all_image"].T)]
+        return Library("torch.nn.functional.cross_entropy of both directions", sum(rows) / 2, value_only=True)
     if p["label_smoothing"] == 0:
         return Library("open_clip.loss.ClipLoss", None, ClipLoss()(x["image"], x["text"], scale))
     s, y = scale * x["image"] @ x["text"].T, torch.arange(len(x["text"]))
@@ -92,6 +100,14 @@ def clip_cases():
     yield Case("group", group, why="row 6 is alone")
     yield Case("group_smoothing_none", group, {"label_smoothing": 0.25}, reduction="none", grad_output=flat(g.normal(7)))
     yield Case("large", x | {"logit_scale": floats(7.0)}, {"max_logit_scale": 8.0})
+    h, all_of = Draw("clip gathered"), {"negatives": "gathered"}
+    gathered = {"all_image": h.normal(11, 4), "all_text": h.normal(11, 4)}
+    own = x | gathered | {"image": gathered["all_image"][3:7].clone(), "text": gathered["all_text"][3:7].clone()}
+    hidden = {"offset": ints(3)}
+    yield Case("gathered", own, {}, all_of, stand_in=hidden, why="the second of three devices")
+    yield Case("gathered_none", own, {}, all_of, "none", grad_output=flat(h.normal(4)), stand_in=hidden)
+    yield Case("gathered_smoothing", own, {"label_smoothing": 0.25}, all_of, row_weight=flat(h.weight(4)), row_mask=[1, 0, 1, 1],
+               stand_in=hidden)
     yield Case("duplicates", x | {"text": x["text"][[0, 1, 2, 0, 0, 5, 6]]})
     zero = x["image"].clone()
     zero[2] = 0
@@ -100,8 +116,8 @@ def clip_cases():
 
 
 LOSSES["clip"] = Loss(
-    "clip", "open_clip.loss.ClipLoss; catalogue/contrastive.md clip", clip, clip_library, ["image", "text", "logit_scale"],
-    {"max_logit_scale": 4.605170185988092, "label_smoothing": 0}, {}, list(clip_cases()), ["open_clip_torch"])
+    "clip", "open_clip.loss.ClipLoss; catalogue/contrastive.md clip", clip, clip_library, ["image", "text", "logit_scale", "all_image", "all_text"],
+    {"max_logit_scale": 4.605170185988092, "label_smoothing": 0}, {"negatives": ["batch", "gathered"]}, list(clip_cases()), ["open_clip_torch"])
 
 
 # ---- proxy_anchor ----------------------------------------------------------------------------------------------------

@@ -57,15 +57,28 @@ def list_cases(name):
 
 def listmle(x, p, o):
     def value(s, y):
-        s = s[by_descending(y)]
-        return sum(torch.logsumexp(s[k:], 0) - s[k] for k in range(len(s)))
+        s, n = s[by_descending(y)], len(s)
+        w = {"none": lambda k: 1, "logarithmic": lambda k: 1 / math.log2(1 + k),
+             "exponential": lambda k: (2 ** (n - k) - 1) / max(2**n - 1 - n, 1)}[o["position_weight"]]
+        return sum(w(k + 1) * (torch.logsumexp(s[k:], 0) - s[k]) for k in range(n))
 
     return per_list(x, value, lambda s, y: len(s) > 0)
 
 
+def listmle_cases():
+    yield from list_cases("listmle")
+    g = Draw("listmle weights")
+    x = {"scores": g.normal(4, 6), "relevance": g.label(5, 4, 6).double()}
+    x["mask"] = floats([[1, 1, 0, 1, 1, 0], [1] * 6, [0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 0]])
+    for weight in ("logarithmic", "exponential"):
+        yield Case(weight, x, {}, {"position_weight": weight}, "none", grad_output=flat(g.normal(4)))
+    yield Case("exponential_long", {"scores": g.normal(1, 200), "relevance": g.label(5, 1, 200).double()}, {},
+               {"position_weight": "exponential"})
+
+
 LOSSES["listmle"] = Loss(
-    "listmle", "catalogue/ranking.md listmle", listmle, lambda x, p, o: None, ["scores"], {}, {},
-    list(list_cases("listmle")), [])
+    "listmle", "catalogue/ranking.md listmle, p_listmle", listmle, lambda x, p, o: None, ["scores"], {},
+    {"position_weight": ["none", "logarithmic", "exponential"]}, list(listmle_cases()), [])
 
 
 # ---- ndcg_loss2 ------------------------------------------------------------------------------------------------------
