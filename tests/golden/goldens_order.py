@@ -106,7 +106,7 @@ LOSSES["lovasz_softmax"] = Loss(
 def sliced_wasserstein(x, p, o):
     slices = []
     for theta in x["directions"]:
-        a, b = (torch.sort(v @ theta, stable=True).values for v in (x["x"], x["y"]))
+        a, b = (torch.sort(v @ theta, stable=True).values for v in (x["x"], x["other" if o["sizes"] == "any" else "y"]))
         if o["sizes"] == "any":  # both repeated to one size
             a, b = a.repeat_interleave(len(b)), b.repeat_interleave(len(a))
         slices.append(((a - b).abs() ** p["p"]).mean())
@@ -137,13 +137,14 @@ def sliced_wasserstein_cases():
     yield Case("one_feature", {"x": g.normal(12, 1), "y": g.normal(12, 1), "directions": floats([[1.0], [-1.0]])})
     yield Case("large", {"x": x["x"] * 512, "y": x["y"] * 512, "directions": x["directions"]}, {"p": 3})
     any_size = {"sizes": "any"}
-    yield Case("any_size", x, {}, any_size)
-    fewer = x | {"y": x["y"][:4] * 0.75}
+    some = lambda a, b: {"x": a, "other": b, "directions": x["directions"]}
+    yield Case("any_size", some(x["x"], x["y"]), {}, any_size)
+    fewer = some(x["x"], x["y"][:4] * 0.75)
     yield Case("fewer", fewer, {}, any_size, grad_output=0.5)
     yield Case("fewer_p1", fewer, {"p": 1}, any_size)
-    yield Case("more_max", {"x": fewer["y"], "y": x["x"], "directions": x["directions"]}, {"p": 3}, any_size | largest)
+    yield Case("more_max", some(fewer["other"], x["x"]), {"p": 3}, any_size | largest)
 
 
 LOSSES["sliced_wasserstein"] = Loss(
     "sliced_wasserstein", "catalogue/transport_sequence.md sliced_wasserstein", sliced_wasserstein,
-    lambda x, p, o: None, ["x", "y"], {"p": 2}, {"over": ["mean", "max"], "sizes": ["equal", "any"]}, list(sliced_wasserstein_cases()), [])
+    lambda x, p, o: None, ["x", "y", "other"], {"p": 2}, {"over": ["mean", "max"], "sizes": ["equal", "any"]}, list(sliced_wasserstein_cases()), [])

@@ -13,22 +13,23 @@ LOSSC_LOSS(sliced_wasserstein, "transport_sequence") {
           "The points of a set have equal weight. Directions come from outside (random unit vectors) and have no gradient. At "
           "distance 0 the gradient is 0. No direction or no point gives 0.",
   });
-  auto n = axis("N", "points of one set"), m = axis("M", "points of the other"), d = axis("D", "features"), k = axis("K", "directions");
-  auto sizes = option("sizes", {"equal", "any"}, "whether both sets have N points; any takes N M steps for each direction");
+  auto n = axis("N", "points of each set"), d = axis("D", "features"), k = axis("K", "directions");
+  auto sizes = option("sizes", {"equal", "any"}, "as many points in y as in x, or any number in other, at N M steps for each direction");
   auto over = option("over", {"mean", "max"}, "mean over the directions, or the largest");
-  auto x = tensor("x", {n, d}, "points of one set"), y = tensor("y", {m, d}, "points of the other");
+  auto x = tensor("x", {n, d}, "points of one set");
   auto theta = tensor("directions", {k, d}, "unit vectors").constant();
   auto p = param("p", 2, "order of the distance; >= 1").at_least(1);
 
   auto along = [&](Index of, Tensor t) { return sort(of, dot(d, t(of, d), theta(k, d))); };
-  auto cost = [&](Expr other) { return pow(abs(along(n, x) - other), p); };
   Expr slice;
   if (sizes.is("equal")) {
-    require(extent(n) == extent(m), "as many points in y as in x, or sizes = any");
-    slice = mean(n, cost(at(along(m, y), m, n)));
+    slice = mean(n, pow(abs(along(n, x) - along(n, tensor("y", {n, d}, "points of the other"))), p));
   } else {
+    auto m = axis("M", "points of the other set");
+    auto y = tensor("other", {m, d}, "points of the other, of any number");
     auto end = [](Index of, int after) { return (of + after) / number(extent(of)); };
-    slice = sum(n, sum(m, relu(min(end(n, 1), end(m, 1)) - max(end(n, 0), end(m, 0))) * cost(along(m, y))));
+    auto shared = relu(min(end(n, 1), end(m, 1)) - max(end(n, 0), end(m, 0)));
+    slice = sum(n, sum(m, shared * pow(abs(along(n, x) - along(m, y)), p)));
   }
   auto all = over.is("mean") ? mean(k, slice) : max(k, slice);
   loss_total(select(all == 0, 0, pow(all, 1 / p)));
