@@ -45,7 +45,7 @@ class Moved {
     if (n.op == Op::Index) return place_;
     if (n.op == Op::Load && renamed_.count(n.sym)) return load(n);
     // What is in memory in any case, and does not change with what is carried.
-    const bool whole = n.op == Op::After || n.op == Op::Scatter || n.op == Op::WholeByHand || ir::whole_axis(n.op);
+    const bool whole = n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
     if (whole && !reads(n)) return g_.at_index(node, along_, place_);
     if (n.op == Op::WholeByHand)
       throw DefinitionError(fmt::format("scan: `{}`, of what is carried, has no place in a segment; wanted Storage::AllSteps", ir::print(g_, node, 3)));
@@ -120,7 +120,6 @@ class Cutter {
   };
 
   bool cut(const ir::Node& n) const { return n.op == Op::Scan && g_.checkpoints.count(n.sym2); }
-  Id number(int value) { return g_.constant(value, ir::Type::Int); }
   Id end(const ir::Node& scan, Id index) { return g_.last_place(ir::course(scan), index); }
 
   // Does it look up what a recurrence comes to in the end?

@@ -167,7 +167,7 @@ Id Differentiator::at_place(Id value, Id index, Id place) {
   if (!(g_.free(value) & ir::bit(index))) return value;
   const ir::Node n = g_.at(value);
   if (n.op == Op::Index) return place;
-  if (n.op == Op::After || n.op == Op::Scatter || ir::whole_axis(n.op)) return g_.at_index(value, index, place);
+  if (n.op == Op::After || ir::makes_index(n.op)) return g_.at_index(value, index, place);
   std::vector<Id> args = n.args;
   for (size_t k = 0; k < args.size(); k++)
     if (!(n.op == Op::At && k == 0 && n.sym == index)) args[k] = at_place(args[k], index, place);

@@ -45,7 +45,7 @@ Id look_up_all(Id node, std::vector<Place> places) {
   const ir::Node n = g.at(node);
   ir::IndexSet indices = 0, keys = 0;
   for (const Place& p : places) indices |= ir::bit(p.index), keys |= g.free(p.key), refuse_bound(node, p.key);
-  const bool whole = ir::whole_axis(n.op) || n.op == Op::Scatter || n.op == Op::After || n.op == Op::WholeByHand;
+  const bool whole = ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand;
   if (whole || (n.op == Op::Reduce && read_together(node, g.free(node)))) {
     for (Place& p : places) {  // under names that no key has
       g.indices.push_back(g.indices[p.index]);

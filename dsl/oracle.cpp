@@ -124,7 +124,7 @@ const Array& Oracle::stored(Id node) {
     fill_after(graph_.at(node), out);
   } else if (op == Op::WholeByHand) {
     fill_by_hand(graph_.at(node), out);
-  } else if (op == Op::Reduce || op == Op::Scatter || ir::whole_axis(op)) {
+  } else if (op == Op::Reduce || ir::makes_index(op)) {
     fill(node, out);
   } else {
     out = evaluate(node, indices);

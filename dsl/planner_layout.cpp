@@ -32,8 +32,8 @@ bool Planner::like_a_tensor(IndexSet set) const {
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::Scatter || n.op == Op::After || n.op == Op::WholeByHand ||
-                   ir::whole_axis(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
+  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op) ||
+                   std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
   return reaches_[node] = yes;
 }
 
@@ -134,7 +134,7 @@ bool Planner::of_positions(Id node) const {
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   if (leaf(n.op)) return false;
-  if (n.op == Op::Scatter || n.op == Op::After || n.op == Op::WholeByHand || ir::whole_axis(n.op) || whole_.count(node))
+  if (ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand || whole_.count(node))
     return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     if (k.step.kind == StepKind::Scatter) return true;  // it goes row by row, in whatever order the keys are
