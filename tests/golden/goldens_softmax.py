@@ -61,7 +61,7 @@ def cross_entropy(x, p, o):
     if o["target"] == "shard":
         rows = shard_softmax_rows(flat_rows(z), {**x, "rest": flat_rows(x["rest"]), "shard_target": x["shard_target"].flatten()}, p)
         return Rows(rows.value.reshape(shape), rows.valid.reshape(shape), outputs=rows.outputs)
-    rows = softmax_rows(z.movedim(1, -1).reshape(-1, z.shape[1]), x, p, o, z.shape[1])
+    rows = softmax_rows(flat_rows(z), x, p, o, z.shape[1])
     return Rows(*(None if t is None else t.reshape(shape) for t in (rows.value, rows.valid, rows.mean_weight)))
 
 
