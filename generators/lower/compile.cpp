@@ -1,20 +1,23 @@
 #include "../../schedules/contract.h"
 #include "../by_hand/strict_code.h"
+#include "assemble.h"
 #include "kernels.h"
 
 namespace lossc::lower {
 namespace {
 
-std::map<Halide::OutputFileType, std::string> files(const Output& output) {
-  std::map<Halide::OutputFileType, std::string> out{{Halide::OutputFileType::object, output.object}};
-  if (!output.stmt.empty()) out[Halide::OutputFileType::stmt] = output.stmt;
-  return out;
-}
-
 // Without Halide's description of the arguments, which would be a third of a small kernel: tables describe them.
 void compile(Halide::Pipeline pipeline, const std::vector<Halide::Argument>& args, const std::string& symbol,
-             const Halide::Target& target, const Output& output) {
-  pipeline.compile_to_module(args, symbol, target, Halide::LinkageType::ExternalPlusArgv).compile(files(output));
+             const Halide::Target& target, bool prefetches, const Output& output) {
+  const std::string text = output.object + ".s";
+  std::map<Halide::OutputFileType, std::string> files;
+  if (prefetches)
+    files[Halide::OutputFileType::assembly] = text;
+  else
+    files[Halide::OutputFileType::object] = output.object;
+  if (!output.stmt.empty()) files[Halide::OutputFileType::stmt] = output.stmt;
+  pipeline.compile_to_module(args, symbol, target, Halide::LinkageType::ExternalPlusArgv).compile(files);
+  if (prefetches) assemble(text, output.object);
 }
 
 }  // namespace
@@ -25,7 +28,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   if (kind >= plan::StepKind::ContractNN) {
     const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
     schedules::ContractKernel k = schedules::build_contract(form, Halide::Float(float_bits), isa);
-    return compile(Halide::Pipeline(k.out), k.args, symbol, schedules::aot_target(isa), output);
+    return compile(Halide::Pipeline(k.out), k.args, symbol, schedules::aot_target(isa), false, output);
   }
   Lowering l(plan, step, float_bits, isa);
   const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
@@ -39,7 +42,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
     target = target.with_feature(Halide::Target::StrictFloat);
     pipeline.add_custom_lowering_pass(by_hand::strict_pass(math::Env{false}));
   }
-  compile(pipeline, l.arguments(), symbol, target, output);
+  compile(pipeline, l.arguments(), symbol, target, !l.ahead.empty(), output);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception
 }
