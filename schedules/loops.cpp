@@ -9,40 +9,54 @@ using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
+// Halide takes a loop apart, into its first places, its last ones and those between, wherever that makes a clamped or
+// guarded access plain. Along the vectorised index this turns gathers and masks into dense vectors. Along any other loop
+// it saves a scalar min a turn and multiplies all that is inside: kernels over windows were twice to four times as large,
+// and took as much longer to compile, at no measurable gain. So each schedule says where it is allowed.
+namespace {
+
+Halide::Stage& only_along(Halide::Stage& s, const std::vector<Halide::VarOrRVar>& loops) {
+  s.never_partition_all();
+  for (const Halide::VarOrRVar& v : loops) s.partition(v, Halide::Partition::Auto);
+  return s;
+}
+
+}  // namespace
+
 void dense_loop(Halide::Stage f, Var x, int block, int lanes) {
   Var xo("xo"), xi("xi");
   f.split(x, xo, xi, block, TailStrategy::GuardWithIf).vectorize(xi, lanes).unroll(xi);
+  only_along(f, {xo});
 }
 
 void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
   f.bound(ci, 0, tile).reorder(ci, row, co).vectorize(ci, lanes).unroll(ci);
+  f.never_partition(row);
 }
 
 namespace {
 
 // Unrolled in the cases of `fast` only: with other strides vectors are gathers, which are long.
-void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std::vector<Expr>& fast) {
-  for (const Expr& c : fast) f.specialize(c).vectorize(x, lanes).unroll(x);
-  f.vectorize(x, lanes);
+void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std::vector<Halide::VarOrRVar>& along,
+               const std::vector<Expr>& fast) {
+  for (const Expr& c : fast) only_along(f.specialize(c).vectorize(x, lanes).unroll(x), along);
+  only_along(f.vectorize(x, lanes), along);
   if (fast.empty()) f.unroll(x);
 }
 
 // Whole chunks, so that their loops have a known length and registers; what a chunk reads past the end of the caller's
 // memory is clamped (Lowering::past_end). On the stack, too, what is as long as a walk: Halide then takes the memory once
 // a call, not once a chunk.
-Func per_chunk(const Chunked& c, int chunk, int lanes, const std::vector<Expr>& fast) {
+Func per_chunk(const Chunked& c, int chunk, int block, int lanes, const std::vector<Expr>& fast) {
   Func g = c.f;
   g.store_in(MemoryType::Stack);
   if (!c.along) return g;
   const Var x = g.args()[0];
   g.bound_storage(x, chunk).bound_extent(x, chunk);
-  const int block = std::min(chunk, 2 * lanes);
-  Var xo("xo"), xi("xi");
-  vectorise(g.split(x, xo, xi, block), xi, lanes, fast);
-  if (g.has_update_definition()) {  // accumulators in registers: the walk inside
-    Var uo("uo"), ui("ui");
-    vectorise(g.update().split(x, uo, ui, block).reorder(ui, g.rvars()[0], uo), ui, lanes, fast);
-  }
+  Var xo("xo"), xi("xi"), uo("uo"), ui("ui");
+  vectorise(g.split(x, xo, xi, block), xi, lanes, {xo}, fast);
+  // Accumulators in registers: the walk inside.
+  if (g.has_update_definition()) vectorise(g.update().split(x, uo, ui, block).reorder(ui, g.rvars()[0], uo), ui, lanes, {uo}, fast);
   return g;
 }
 
@@ -58,16 +72,16 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const ChunkLoop& loop) {
   for (size_t k = walked; k < vars.size(); k++) order.emplace_back(vars[k]);
   auto loops = [&](Halide::Stage s, bool fast) {
     s.split(vars[0], xo, xc, loop.chunk, fast && loop.whole ? TailStrategy::ShiftInwards : TailStrategy::GuardWithIf)
-        .split(xc, xm, xi, std::min(loop.chunk, 2 * loop.lanes))
+        .split(xc, xm, xi, loop.block)
         .reorder(order)
         .vectorize(xi, loop.lanes);
     if (fast) s.unroll(xi);
-    if (!fast && loop.whole) s.never_partition_all();
+    only_along(s, !fast && loop.whole ? std::vector<Halide::VarOrRVar>() : std::vector<Halide::VarOrRVar>{xo, xm});
   };
   for (const Expr& c : loop.fast) loops(f.specialize(c), true);
   loops(f, loop.fast.empty());
   for (const Chunked& c : loop.inner)
-    per_chunk(c, loop.chunk, loop.lanes, loop.fast).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
+    per_chunk(c, loop.chunk, loop.block, loop.lanes, loop.fast).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -111,8 +125,9 @@ void register_lanes(LaneSum& s) {
   s.part.store_in(MemoryType::Stack);
   for (int u : {0, 1}) {
     std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.loops[u]};
-    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.tiles[u], s.loops[u]}, cases(s, u));
   }
+  s.out.never_partition_all();
   fold_at(s, row);
 }
 
@@ -125,8 +140,9 @@ void block_lanes(LaneSum& s) {
   s.part.compute_at(s.out, ro).store_in(MemoryType::Stack).bound_storage(row, kRows);
   for (int u : {0, 1}) {
     std::vector<Halide::VarOrRVar> order{s.lane, row, s.tiles[u], s.loops[u]};
-    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.loops[u]}, cases(s, u));
   }
+  s.out.never_partition_all();
   fold_at(s, ri);
 }
 
@@ -137,17 +153,18 @@ void scratch_lanes(LaneSum& s) {
     // Chunks outside the second index (classes), so that what is computed once a chunk serves them all.
     std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.outer[0], s.loops[u]};
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
-    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, cases(s, u));
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.tiles[u]}, cases(s, u));
   }
   for (const Chunked& c : s.inner) {
-    Func g = per_chunk(c, s.chunk, s.lanes, cases(s, c.update));
+    Func g = per_chunk(c, s.chunk, s.block, s.lanes, cases(s, c.update));
     c.every ? g.compute_at(s.part, s.outer[0]) : g.compute_at(s.part, s.loops[c.update]);
   }
   fold_at(s, s.outer[0]);
 }
 
 void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vectorised, bool tiled, RVar r,
-                 const std::vector<Chunked>& inner, int chunk, int lanes, const std::vector<Expr>& fast) {
+                 const std::vector<Chunked>& inner, int chunk, int block, int lanes,
+                 const std::vector<Expr>& fast) {
   if (vars.empty()) {
     sum.compute_root().store_in(MemoryType::Stack);
     return;
@@ -157,21 +174,23 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   Var at = vo;
   if (tiled) {
     out.bound(vars[0], 0, chunk).reorder(vars[0], vars[1], vars[2]).vectorize(vars[0], lanes).unroll(vars[0]);
+    out.never_partition(vars[1]);
     at = vars[1];
   } else {
     out.split(v, vo, vi, chunk, TailStrategy::GuardWithIf);
     std::vector<Halide::VarOrRVar> order{vi, vo};
     for (size_t k = 0; k < vars.size(); k++)
       if (k != vectorised) order.emplace_back(vars[k]);
-    out.reorder(order).vectorize(vi, lanes).unroll(vi);
+    Halide::Stage loops = out;
+    only_along(loops.reorder(order).vectorize(vi, lanes).unroll(vi), {vo});
   }
   sum.compute_at(out, at).store_in(MemoryType::Stack).bound_extent(v, chunk);
   sum.vectorize(v, lanes).unroll(v);
   std::vector<Halide::VarOrRVar> order{v, r};
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
-  vectorise(sum.update().reorder(order), v, lanes, fast);
-  for (const Chunked& c : inner) per_chunk(c, chunk, lanes, fast).compute_at(sum, r);
+  vectorise(sum.update().reorder(order), v, lanes, {}, fast);
+  for (const Chunked& c : inner) per_chunk(c, chunk, block, lanes, fast).compute_at(sum, r);
 }
 
 void scatter_loop(Func f, const std::vector<Var>& vars, RVar rows, bool row_dense, int lanes) {

@@ -27,7 +27,7 @@ struct Chunked {
 // y, and so shared by all y (softmax over the classes y of the pixels x).
 struct ChunkLoop {
   std::vector<Chunked> inner;
-  int chunk, lanes;
+  int chunk, block, lanes;         // `block` of a chunk are computed at a time, in vectors of `lanes`
   std::vector<Halide::Expr> fast;  // cases in which all loops have versions of their own
   bool whole;                      // there x is at least a chunk long, and elements may be computed twice
 };
@@ -44,7 +44,7 @@ struct LaneSum {
   std::vector<Halide::Var> outer;    // rows, innermost first
   std::vector<Halide::RVar> loops;   // of part's updates: blocks, rest
   std::vector<Halide::RVar> tiles;   // of scratch lanes: blocks within a chunk
-  int width, lanes, chunk;
+  int width, lanes, chunk, block;    // the last two as for chunk_loop
   std::vector<Chunked> inner;
   std::vector<Halide::Expr> fast;    // as for chunk_loop
 };
@@ -54,7 +54,7 @@ void scratch_lanes(LaneSum& s);   // lanes of all outer indices in the caller's 
 
 // Sum over an index outside the vectorised one: accumulators of a chunk in registers.
 void outside_sum(Halide::Func out, Halide::Func sum, const std::vector<Halide::Var>& vars, size_t vectorised, bool tiled,
-                 Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int lanes,
+                 Halide::RVar r, const std::vector<Chunked>& inner, int chunk, int block, int lanes,
                  const std::vector<Halide::Expr>& fast);
 
 // f(..) takes v in at a computed place: rows one after another, vectorised along the row if that is dimension 0.

@@ -26,9 +26,11 @@ uintmax_t halide_size() {
   return info.dli_fname ? fs::file_size(info.dli_fname, none) : 0;
 }
 
+lower::Code code_of(const Kernel& kernel) { return kernel.lowest ? lower::Code::Small : lower::Code::Fast; }
+
 std::string key_of(const Kernel& kernel, const ObjectFile& o) {
-  return hash128(
-      fmt::format("{}\n{}\n{}\n{}", toolchain(), o.symbol, schedules::target_string(*o.isa), kernel.structure));
+  return hash128(fmt::format("{}\n{}\n{}\n{}\n{}", toolchain(), o.symbol, schedules::target_string(*o.isa),
+                             static_cast<int>(code_of(kernel)), kernel.structure));
 }
 
 // The object comes last: that it is there says that the entry is whole.
@@ -36,7 +38,8 @@ void compile_into_cache(const Kernel& kernel, const ObjectFile& o) {
   const std::string suffix = fmt::format(".{}.raw", getpid());
   const fs::path raw = o.object + suffix + ".o", stmt = o.object + suffix + ".stmt";
   fs::create_directories(raw.parent_path());
-  lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, o.symbol, {raw, o.stmt.empty() ? "" : stmt.string()});
+  lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, code_of(kernel), o.symbol,
+                 {raw, o.stmt.empty() ? "" : stmt.string()});
   const auto text = read_file(stmt), object = read_file(raw);
   fs::remove(stmt);
   fs::remove(raw);

@@ -1,3 +1,5 @@
+#include <cstdlib>
+
 #include "../../schedules/contract.h"
 #include "../by_hand/strict_code.h"
 #include "assemble.h"
@@ -22,15 +24,17 @@ void compile(Halide::Pipeline pipeline, const std::vector<Halide::Argument>& arg
 
 }  // namespace
 
-void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
-             const Output& output) try {
+void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, Code code,
+             const std::string& symbol, const Output& output) try {
+  // LLVM reads it once, when Halide first needs LLVM; hence the process of its own.
+  if (code == Code::Small) setenv("HL_LLVM_ARGS", "-disable-lsr", 1);
   const plan::StepKind kind = plan.steps[step].kind;
   if (kind >= plan::StepKind::ContractNN) {
     const auto form = kind == plan::StepKind::ContractNN ? schedules::ContractForm::NN : schedules::ContractForm::TNAcc;
     schedules::ContractKernel k = schedules::build_contract(form, Halide::Float(float_bits), isa);
     return compile(Halide::Pipeline(k.out), k.args, symbol, schedules::aot_target(isa), false, output);
   }
-  Lowering l(plan, step, float_bits, isa);
+  Lowering l(plan, step, float_bits, isa, code);
   const std::vector<Halide::Func> outputs = kind == plan::StepKind::Map      ? map_kernel(l)
                                             : kind == plan::StepKind::Reduce ? reduce_kernel(l)
                                                                              : scatter_kernel(l);

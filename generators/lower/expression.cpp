@@ -24,12 +24,17 @@ using plan::Storage;
 namespace {
 
 // Four vectors at a time hide latencies and the loop's own instructions. A long body does both by itself, and its code,
-// in as many versions as there are strides and ends of loops, is what makes kernels large.
+// in as many versions as there are strides and ends of loops, is what makes kernels large. An access is as long as four
+// operations: two for the address, one for each dimension that is not the loop's, and itself.
 int vectors_at_once(const StepReader& r) {
   bool loops = false;  // a reduction inside
-  r.walk([&](Id node) { loops |= r.buffer_of(node) < 0 && r.g.at(node).op == Op::Reduce; });
-  const float c = cost(r);
-  return loops || c > 40 ? 1 : c > 20 ? 2 : 4;
+  float length = cost(r);
+  r.walk([&](Id node) {
+    const Op op = r.g.at(node).op;
+    if (r.buffer_of(node) >= 0 || op == Op::Load) length += 4;
+    loops |= r.buffer_of(node) < 0 && op == Op::Reduce;
+  });
+  return loops || length > 40 ? 1 : length > 20 ? 2 : 4;
 }
 
 }  // namespace
@@ -38,9 +43,9 @@ int vectors_at_once(const StepReader& r) {
 // comes out as a + (b - a), and a NaN or infinity in one lane is in both. Four lanes it concatenates.
 constexpr int kFewestLanes = 4;
 
-Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa)
-    : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), lanes(std::max(schedules::vector_lanes(float_bits, isa), kFewestLanes)),
-      tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles), block(lanes * vectors_at_once(reader)) {
+Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, Code code)
+    : reader(plan, step), real(Halide::Float(float_bits)), isa(isa), code(code), lanes(std::max(schedules::vector_lanes(float_bits, isa), kFewestLanes)),
+      tile(schedules::tile_columns(float_bits, isa)), chunk(tile * rt::kChunkTiles), block(lanes * (code == Code::Small ? 1 : vectors_at_once(reader))) {
   int count = 0;
   auto scalar = [&](Halide::Type t) {
     const std::string name = fmt::format("s{}", count++);
@@ -95,7 +100,27 @@ void Lowering::make_image(int b, std::map<int, Halide::ImageParam>& into, const 
   } else if (dims > 0 && f.storage == Storage::Input) {
     image.dim(0).set_stride(Expr());  // the caller's tensors have any stride; see dense()
   }
+  if (&into == &images_) begin_at_zero(f, image);
   into.emplace(b, image);
+}
+
+// What is only read begins at 0, but for the rows of a panel and the places of a loop (runtime/execute.cpp, fill). Known
+// here, this leaves a quarter of a kernel's address arithmetic out.
+void Lowering::begin_at_zero(const plan::Buffer& f, Halide::ImageParam& image) const {
+  const std::vector<Id>& places = reader.step.places;
+  auto axis = [&](Id index) { return reader.g.indices[index].axis; };
+  auto elsewhere = [&](Id index) {
+    return (index == reader.plan.row && f.storage == Storage::Panel) ||
+           std::any_of(places.begin(), places.end(), [&](Id p) { return axis(p) == axis(index); });
+  };
+  const std::vector<Id>& order = f.layout.order;
+  for (size_t k = 0; k < order.size(); k++) {
+    if (elsewhere(order[k])) continue;
+    if (!f.layout.tiled)
+      image.dim(static_cast<int>(order.size() - 1 - k)).set_min(0);
+    else
+      image.dim(k == 0 ? 1 : 2).set_min(0);
+  }
 }
 
 std::vector<Halide::Argument> Lowering::arguments() const { return arguments_; }
@@ -104,7 +129,7 @@ Expr Lowering::extent(Id index) { return extents_.at(reader.g.indices[index].axi
 Expr Lowering::begin(Id index) { return index == reader.plan.row && row_begin_.defined() ? row_begin_ : Expr(0); }
 Expr Lowering::end(Id index) { return index == reader.plan.row && row_end_.defined() ? row_end_ : extent(index); }
 
-Expr Lowering::dense(Id index, int implicit_stride) {
+Expr Lowering::dense(Id index, std::optional<int> implicit_stride) {
   Expr all;
   for (auto& [b, image] : images_) {
     const plan::Buffer& f = reader.plan.buffers[b];
@@ -112,7 +137,8 @@ Expr Lowering::dense(Id index, int implicit_stride) {
     const ir::Tensor& t = reader.g.tensors[f.tensor];
     if (reader.g.indices[f.layout.order.back()].axis != reader.g.indices[index].axis) continue;
     if (t.role == ir::TensorRole::Implicit && chunks()) continue;  // see stands_in
-    const int want = t.role == ir::TensorRole::Implicit ? implicit_stride : 1;
+    if (t.role == ir::TensorRole::Implicit && !implicit_stride) continue;
+    const int want = t.role == ir::TensorRole::Implicit ? *implicit_stride : 1;
     Expr here = image.dim(0).stride() == want;
     all = all.defined() ? all && here : here;
   }
@@ -147,12 +173,15 @@ Expr Lowering::first_choices() const {
 
 std::vector<Expr> Lowering::fast_cases(Id index, const Expr& also) {
   std::vector<Expr> cases;
-  for (int implicit : {0, 1}) {
+  const std::vector<std::optional<int>> implicit_strides =
+      code == Code::Small ? std::vector<std::optional<int>>{{}} : std::vector<std::optional<int>>{0, 1};
+  for (const std::optional<int>& implicit : implicit_strides) {
     Expr c = dense(index, implicit);
     if (also.defined()) c = c.defined() ? c && also : also;
     if (!c.defined()) break;
     if (cases.empty() || !Halide::Internal::equal(cases.back(), c)) cases.push_back(c);
   }
+  if (code == Code::Small) return cases;
   const Expr first = first_choices();
   if (!cases.empty() && first.defined() && reader.step.domain.size() > 1) cases.insert(cases.begin(), cases[0] && first);
   return cases;

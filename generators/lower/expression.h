@@ -21,15 +21,19 @@ using Positions = std::map<ir::Id, Position>;
 
 class Lowering {
  public:
-  Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa);
+  Lowering(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, Code code);
 
   const StepReader reader;
   const Halide::Type real;
   const schedules::Isa& isa;
+  const Code code;
   const int lanes;  // of a native vector of `real`
   const int tile;   // columns of a storage tile
   const int chunk;  // elements of a chunk: see schedules::Chunked
   const int block;  // elements that a loop over dense memory computes at a time
+
+  // Elements that a loop over a chunk computes at a time: two vectors' independent chains, in short code one's.
+  int pair() const { return code == Code::Small ? lanes : 2 * lanes; }
 
   Halide::Expr value(ir::Id node, const Positions& at);
   Halide::Expr load(int buffer, const Positions& at);
@@ -62,13 +66,14 @@ class Lowering {
   bool at_end = false;  // this stage is about nothing else
   int stage = 0;  // set by the caller: a Func is computed in one place, so each stage of a kernel has its own
 
-  // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`)?
-  Halide::Expr dense(ir::Id index, int implicit_stride);
+  // Do all of the caller's tensors that are read along `index` have stride 1 (implicit ones: `implicit_stride`, if given)?
+  Halide::Expr dense(ir::Id index, std::optional<int> implicit_stride);
   // Is `index`, of which a box must have all, at least a chunk long? Undefined: no tensor tells.
   Halide::Expr has_chunk(ir::Id index);
   // Versions of a wide loop along `index` worth their code, best first: dense (and `also`), rows without weights (their
   // stand-in has stride 0) or with, and where options are chosen at run time, their first choices, so that the others
-  // need not be computed and dropped for every element. Empty: no tensor of the caller's is touched.
+  // need not be computed and dropped for every element. Small code has one for them all. Empty: no tensor of the caller's
+  // is touched.
   std::vector<Halide::Expr> fast_cases(ir::Id index, const Halide::Expr& also = {});
 
  private:
@@ -90,6 +95,7 @@ class Lowering {
   Halide::Expr element(int buffer, std::vector<Position> dims);
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);
+  void begin_at_zero(const plan::Buffer& f, Halide::ImageParam& image) const;
   void make_image(int buffer, std::map<int, Halide::ImageParam>& into, const std::string& name);
 
   std::map<int, Halide::ImageParam> images_, old_;

@@ -25,13 +25,17 @@ struct Signature {
 };
 Signature signature(const plan::Plan& plan, int step);
 
+// What a kernel's code is made for. A library with Hessian products spends most of its compile time on kernels that only
+// these use; they get a short version: one vector at a time, one case of strides, no strength reduction of loops.
+enum class Code : uint8_t { Fast, Small };
+
 struct Output {
   std::string object;  // path of the .o to write
   std::string stmt;    // path of the readable .stmt, or empty
 };
 // Compiles the step's kernel under `symbol` (C linkage; Halide's argv form is `symbol`_argv). Float type: 32 or 64
 // bits. Throws std::runtime_error. LLVM may abort on a compiler bug, so callers run this in a process of its own.
-void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, const std::string& symbol,
-             const Output& output);
+void compile(const plan::Plan& plan, int step, int float_bits, const schedules::Isa& isa, Code code,
+             const std::string& symbol, const Output& output);
 
 }  // namespace lossc::lower
