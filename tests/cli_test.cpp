@@ -323,6 +323,23 @@ LOSSC_LOSS(no_second, "regression") {
   EXPECT_TRUE(has(lossc("explain " + none + " --shape N=8 --mode hvp").out, "cube_d0"));
 }
 
+// The program of a seed, without running it: a file like any other, whose kernels may then be checked alone.
+TEST_F(Cli, FuzzShowsTheProgramOfASeed) {
+  const Ran second = lossc("fuzz --show --seed 2");
+  EXPECT_EQ(second.code, 0) << second.out;
+  EXPECT_TRUE(second.out.starts_with("#include <lossc/") && has(second.out, "LOSSC_LOSS(fuzz_2, \"fuzz\")")) << second.out;
+  const fs::path file = folder_ / "fuzz_2.cpp";
+  std::ofstream(file) << second.out;
+  EXPECT_EQ(lossc_json("describe " + file.string())["id"], "fuzz_2");
+  const Json three = lossc_json("fuzz --show --seed 2 --programs 3");
+  ASSERT_EQ(three.size(), 3u);
+  EXPECT_EQ(three[0], Json({{"seed", 2}, {"definition", second.out}}));
+  EXPECT_EQ(three[2]["seed"], 4);
+  const std::string printed = lossc("fuzz --show --seed 2 --programs 3").out;
+  for (const Json& each : three) EXPECT_TRUE(has(printed, each["definition"])) << printed;
+  EXPECT_EQ(lossc("fuzz --show --words").code, 2);  // two things in place of one
+}
+
 TEST_F(Cli, HelpHasThePagesOfBothHeaders) {
   for (const char* word : {"logsumexp", "halide_expr", "halide_step"}) {
     const Ran page = lossc(std::string("help ") + word);

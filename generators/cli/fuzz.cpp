@@ -29,7 +29,7 @@ struct Words {
   double minutes = 0;
   size_t programs = 0;
   unsigned seed = 0;
-  bool no_kernels = false, words = false, json = false;
+  bool no_kernels = false, words = false, show = false, json = false;
 };
 
 // Programs whose kernels are compiled together: enough to keep all processors busy, few enough to see progress.
@@ -141,6 +141,20 @@ Exit check_words(bool json) {
   return found.empty() ? kOk : kFailed;
 }
 
+// What a seed stands for, as a file that the other commands take: a kernel that does not end, or takes the fuzzer's host with
+// it, is looked at without being run.
+Exit show(const Words& words) {
+  Json all = Json::array();
+  const unsigned first = std::max(words.seed, 1u);
+  for (unsigned seed = first; seed - first < std::max<size_t>(words.programs, 1); seed++) {
+    const std::string definition = fuzz::text(fuzz::generate(seed));
+    if (words.json) all.push_back({{"seed", seed}, {"definition", definition}});
+    else fmt::print("{}{}", seed == first ? "" : "\n", definition);
+  }
+  if (words.json) print_json(all);
+  return kOk;
+}
+
 class Fuzzer {
  public:
   explicit Fuzzer(const Words& words) : words_(words), progress_("fuzzing") {}
@@ -247,13 +261,18 @@ class Fuzzer {
 void add_fuzz(CLI::App& app, Action* action) {
   auto words = std::make_shared<Words>();
   CLI::App* command = app.add_subcommand("fuzz", "Checks random definitions: derivative and kernels");
-  command->add_option("--minutes", words->minutes, "goes on for so long")->check(CLI::PositiveNumber);
-  command->add_option("--programs", words->programs, "how many; default: 300, with --seed alone 1");
+  CLI::Option* minutes = command->add_option("--minutes", words->minutes, "goes on for so long")->check(CLI::PositiveNumber);
+  command->add_option("--programs", words->programs, "how many; default: 300, with --seed alone or --show 1");
   command->add_option("--seed", words->seed, "of the first program; the next has the next");
   command->add_flag("--no-kernels", words->no_kernels, "the derivative alone: nothing is compiled");
-  command->add_flag("--words", words->words, "instead, the kernels of each word's example, at the inputs that its page shows");
-  command->add_flag("--json", words->json, "one object: ok, programs, useless, kernels_of, not_planned_yet, found");
-  command->callback([=] { *action = [=] { return words->words ? check_words(words->json) : Fuzzer(*words).run(); }; });
+  CLI::Option* examples =
+      command->add_flag("--words", words->words, "instead, the kernels of each word's example, at the inputs that its page shows");
+  command->add_flag("--show", words->show, "instead, prints the programs, each as a file for `lossc check`; runs none")
+      ->excludes(minutes)->excludes(examples);
+  command->add_flag("--json", words->json, "one object: ok, programs, useless, kernels_of, not_planned_yet, found; of --show an array: seed, definition");
+  command->callback([=] {
+    *action = [=] { return words->show ? show(*words) : words->words ? check_words(words->json) : Fuzzer(*words).run(); };
+  });
 }
 
 }  // namespace lossc::cli
