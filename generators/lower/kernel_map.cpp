@@ -160,16 +160,23 @@ std::vector<Func> scatter_kernel(Lowering& l) {
       target.push_back(vars.back());
     }
   }
-  Expr last = l.extent(n.sym2) - 1;
-  const Expr place = l.value(n.args[1], at);
+  const Expr last = l.extent(n.sym2) - 1, place = l.value(n.args[1], at), inside = place >= 0 && place <= last;
   key = Halide::clamp(place, 0, Halide::max(last, 0));
-  rows.where(place >= 0 && place <= last);
+  Expr taken = l.value(n.args[0], at);
+  // One key for a row drops it by a branch. Keys that run along the vector differ lane by lane, and Halide takes a vector
+  // apart at such a branch, some of them not ("every name is unique"): those take in nothing, at a place that is there.
+  if (l.reader.g.free(n.args[1]) & ir::bit(order.back())) {
+    rows.where(last >= 0);
+    taken = strict::select(inside, taken, start(l, n.kind, l.type(out.elem))[0]);
+  } else {
+    rows.where(inside);
+  }
   for (Expr& t : target)
     if (!t.defined()) t = key;
   Func f("scatter");
   // Accumulators come filled by the runtime.
   f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : start(l, n.kind, l.type(out.elem))[0];
-  f(target) = combine(n.kind, {f(target)}, {l.value(n.args[0], at)})[0];
+  f(target) = combine(n.kind, {f(target)}, {taken})[0];
   constrain_output(l, f, step.outputs);
   schedules::scatter_loop(f, vars, rows.x, order.back() != n.sym2, l.lanes);
   return {f};

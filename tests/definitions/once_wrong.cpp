@@ -89,3 +89,13 @@ LOSSC_LOSS(large_surrogate, "fault") {
   auto log_b = logsumexp(i, logsumexp(j, x(i, j)));
   loss_total(straight_through(log_b, exp(log_b) / 1e-4));
 }
+
+// A scatter whose keys run along the vectorised index and are dear to compute: Halide took the vector apart at the branch
+// that drops a key, and did not compile it.
+LOSSC_LOSS(keys_along_a_vector, "fault") {
+  about_a_fault("Histogram of a function of the column");
+  auto i = axis("N", "rows"), j = twin(i, "j"), c = axis("C", "columns");
+  auto w = tensor("w", {c}, "any real");
+  auto m = mask("m", {i, c}, "elements that count");
+  loss_per({i, c}, sq(histogram(j, exp(tanh(w(c))), i, -2.0, 2.0, m(j, c))));
+}
