@@ -55,7 +55,9 @@ class Oracle {
   // From now on every operation is off by a random error of up to `epsilon` relative to its result (a sum: to the size
   // of its terms), and in the range of f32 if `single`. A few seeds show how far a kernel that rounds may be from the
   // truth at these inputs: Monte-Carlo arithmetic. An error depends on the value it is made on, so that ties stay ties;
-  // with `by_place` also on where it is made, so that equal terms do not cancel exactly.
+  // with `by_place` also on where it is made, so that equal terms do not cancel exactly. What no kernel promises is then
+  // any value: an element looked up along an axis without elements, where no key is in range, and the sine of an angle so
+  // large that its last place is a turn. NaN would do for a value that is only added up; a comparison forgets it.
   void round_like(double epsilon, bool single, unsigned seed, bool by_place = false);
   int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
 

@@ -149,9 +149,15 @@ bool binary(Nest& nest, const Instruction& i, int64_t n) {
 
 bool in_range(double key, int64_t extent) { return key >= 0 && key < double(extent); }
 
+// Of an element that is not there; `extent`: of its axis. See Oracle::round_like.
+double outside(const Nest& nest, ir::Type type, int64_t extent) {
+  if (nest.rounding && extent == 0) return nest.rounding->anything(type);
+  return type == ir::Type::Bool ? 0 : kNan;
+}
+
 void gather(Nest& nest, const Instruction& i, int64_t n) {
   double* out = &nest.values[nest.registers[i.out].offset];
-  const double poison = i.type == ir::Type::Bool ? 0 : kNan;
+  const double poison = outside(nest, i.type, std::count(i.shape.begin(), i.shape.end(), 0) ? 0 : 1);
   const size_t rank = i.shape.size();
   // Dimensions with one key for the whole strip first, then the rest element by element.
   std::vector<std::pair<Strip, std::pair<int64_t, int64_t>>> varying;  // key, extent, step
@@ -214,7 +220,7 @@ void execute(Nest& nest, const Instruction& i, int64_t n) {
     by_hand(nest, i, n);
   } else if (i.op == Op::At) {
     const Strip value = nest.strip(i.args[0]), key = nest.strip(i.args[1]);
-    const double poison = i.type == ir::Type::Bool ? 0 : kNan;
+    const double poison = outside(nest, i.type, int64_t(i.value));
     for (int64_t k = 0; k < n; k++) out[k] = in_range(key[k], int64_t(i.value)) ? value[k] : poison;
   } else if (i.op == Op::Select) {
     // Both branches are computed, as neither can fault; only the chosen one is seen.
@@ -224,11 +230,20 @@ void execute(Nest& nest, const Instruction& i, int64_t n) {
     throw std::logic_error(std::string("oracle: no rule for ") + ir::name(i.op));
   } else if (nest.rounding && i.type == ir::Type::Float && rounds(i.op)) {
     for (int64_t k = 0; k < n; k++) out[k] = (*nest.rounding)(out[k], k);
+    if (i.op != Op::Sin && i.op != Op::Cos) return;
+    const Strip x = nest.strip(i.args[0]);
+    for (int64_t k = 0; k < n; k++)
+      if (std::abs(x[k]) > kSineRange && std::isfinite(x[k])) out[k] = nest.rounding->random(x[k], k);
   }
 }
 
-double Rounding::operator()(double v, double magnitude, int64_t place) const {
-  if (!std::isfinite(v)) return v;
+double Rounding::anything(ir::Type type) const {
+  // Ends of the range find out what is monotone in it, small ones what is not.
+  const double values[] = {4 * random(0, 0), 1e30, -1e30, kNan};
+  return type == ir::Type::Bool ? double(seed % 2) : values[seed % 4];
+}
+
+double Rounding::random(double v, int64_t place) const {
   uint64_t h;
   std::memcpy(&h, &v, sizeof h);
   if (by_place) h += static_cast<uint64_t>(place) << 32;
@@ -236,8 +251,12 @@ double Rounding::operator()(double v, double magnitude, int64_t place) const {
   h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
   h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
   h ^= h >> 31;
-  const double error = epsilon * (double(h) / 9223372036854775808.0 - 1);
-  const double moved = v + error * magnitude;
+  return double(h) / 9223372036854775808.0 - 1;
+}
+
+double Rounding::operator()(double v, double magnitude, int64_t place) const {
+  if (!std::isfinite(v)) return v;
+  const double moved = v + epsilon * random(v, place) * magnitude;
   return single ? double(float(moved)) : moved;  // float: also its range
 }
 

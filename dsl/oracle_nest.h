@@ -46,7 +46,11 @@ struct Rounding {
   bool by_place = false;  // the error depends on the element's place, too: equal values get different errors
   double operator()(double v, int64_t place) const { return (*this)(v, v, place); }
   double operator()(double v, double magnitude, int64_t place) const;  // `magnitude`: what the error is relative to
+  double random(double v, int64_t place) const;                         // in [-1, 1], by the value and the seed
+  double anything(ir::Type type) const;                                 // what nothing says a value of; another by each seed
 };
+// The generated sin and cos are promised up to here; what they give beyond lies in [-1, 1] (generators/math/math.h).
+inline constexpr double kSineRange = 1e5;
 
 struct Nest {
   const Rounding* rounding = nullptr;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 namespace lossc {
 namespace {
@@ -227,6 +228,33 @@ TEST_F(OracleTest, SettingAnElementForgetsOldResults) {
 TEST_F(OracleTest, RefusesInputsOfTheWrongSize) {
   tensor({0, 2}, {1, 2, 3});
   EXPECT_THROW(Oracle(g, inputs), std::invalid_argument);
+}
+
+// Found by lossc fuzz: that -1 is wanted where a kernel makes an integer of what lies at the address, or that the sine of an
+// infinity made an integer is wanted to the last place.
+TEST_F(OracleTest, WhatNoKernelPromisesIsAnythingWhenRounded) {
+  inputs.extents = {3, 0};
+  const Id x = tensor({2}, {}), angle = tensor({0}, {-0x1p30, 1, -9e4});
+  const Id zero = c(0, Type::Int), nothing = load(x, {zero}), place = g.unary(Op::ToInt, nothing), none = g.unary(Op::IsNan, nothing);
+  const Id sine = g.unary(Op::Sin, load(angle, {i})), at = g.at_index(load(x, {m}), 2, zero);
+  expect_same(run(place), {-1});
+  expect_same(run(none), {1});
+  expect_same(run(sine, {0}), {std::sin(-0x1p30), std::sin(1.0), std::sin(-9e4)});
+  std::set<double> places, nones, ats;
+  Values low(3, 2), high(3, -2);
+  for (unsigned seed = 1; seed <= 4; seed++) {
+    Oracle rounded(g, inputs);
+    rounded.round_like(1e-7, true, seed);
+    places.insert(rounded.scalar(place)), nones.insert(rounded.scalar(none)), ats.insert(std::isnan(rounded.scalar(at)));
+    const Values sines = rounded.evaluate(sine, {0}).data;
+    for (size_t k = 0; k < 3; k++) low[k] = std::min(low[k], sines[k]), high[k] = std::max(high[k], sines[k]);
+  }
+  EXPECT_EQ(places.size(), 4u);
+  EXPECT_EQ(nones.size(), 2u);
+  EXPECT_EQ(ats.size(), 2u);
+  EXPECT_GT(high[0] - low[0], 0.1);
+  EXPECT_TRUE(low[0] >= -1 && high[0] <= 1);
+  for (size_t k : {1u, 2u}) EXPECT_LT(high[k] - low[k], 1e-6);
 }
 
 }  // namespace

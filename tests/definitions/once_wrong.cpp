@@ -99,3 +99,11 @@ LOSSC_LOSS(keys_along_a_vector, "fault") {
   auto m = mask("m", {i, c}, "elements that count");
   loss_per({i, c}, sq(histogram(j, exp(tanh(w(c))), i, -2.0, 2.0, m(j, c))));
 }
+
+// An infinity as an integer is 2^30, an angle so large that f32 does not promise its sine: found wrong.
+LOSSC_LOSS(sine_of_an_integer, "fault") {
+  about_a_fault("Sine of a number of whole turns");
+  auto i = axis("N", "rows");
+  auto x = tensor("x", {i}, "any real");
+  loss_per(i, sin(number(to_int(3.0 * x(i)))));
+}
