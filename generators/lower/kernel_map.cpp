@@ -163,8 +163,8 @@ std::vector<Func> scatter_kernel(Lowering& l) {
   const Expr last = l.extent(n.sym2) - 1, place = l.value(n.args[1], at), inside = place >= 0 && place <= last;
   key = Halide::clamp(place, 0, Halide::max(last, 0));
   Expr taken = l.value(n.args[0], at);
-  // One key for a row drops it by a branch. Keys that run along the vector differ lane by lane, and Halide takes a vector
-  // apart at such a branch, some of them not ("every name is unique"): those take in nothing, at a place that is there.
+  // A key that is one for the whole row drops it by a branch. Keys along the vector differ from lane to lane; at a branch on
+  // them Halide takes the vector apart, or fails to ("every name is unique"): there a dropped one takes in nothing, somewhere.
   if (l.reader.g.free(n.args[1]) & ir::bit(order.back())) {
     rows.where(last >= 0);
     taken = strict::select(inside, taken, start(l, n.kind, l.type(out.elem))[0]);
