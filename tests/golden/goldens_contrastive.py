@@ -92,8 +92,13 @@ LOSSES["nt_xent"] = Loss(
 # ---- supcon_out ------------------------------------------------------------------------------------------------------
 
 
+def supcon_embedding(x, o):
+    return torch.relu(x["embedding"]) if o["activation"] == "relu" else x["embedding"]
+
+
 def supcon_out(x, p, o):
-    s = cosine(x["embedding"], x["embedding"]) / p["temperature"]
+    h = supcon_embedding(x, o)
+    s = cosine(h, h) / p["temperature"]
     positive = positive_pairs(x["label"])
     count = positive.sum(1)
     lse = torch.logsumexp(s.masked_fill(torch.eye(len(s), dtype=torch.bool), -math.inf), 1)
@@ -107,13 +112,14 @@ def supcon_out(x, p, o):
 def supcon_out_library(x, p, o):
     from pytorch_metric_learning import losses
 
-    rows, _ = pml_rows(losses.SupConLoss(temperature=p["temperature"]), x["embedding"], x["label"])
+    h = supcon_embedding(x, o)
+    rows, _ = pml_rows(losses.SupConLoss(temperature=p["temperature"]), h, x["label"])
     if isinstance(rows, int):  # no positive or no negative in the batch
         return None
-    rows, origin = rows.flatten(), "pytorch_metric_learning.losses.SupConLoss"
+    rows, origin = rows.flatten(), "pytorch_metric_learning.losses.SupConLoss" + (" of relu" if o["activation"] == "relu" else "")
     if o["scale"] == "base":
         return Library(origin + " * temperature / base_temperature", rows * (p["temperature"] / p["base_temperature"]))
-    own = losses.SupConLoss(temperature=p["temperature"])(x["embedding"], x["label"])
+    own = losses.SupConLoss(temperature=p["temperature"])(h, x["label"])
     return Library(origin, rows, own)
 
 
@@ -148,12 +154,20 @@ def supcon_out_cases():
     zero[2], zero[5] = 0, 0
     yield Case("zero_vector", {"embedding": zero, "label": x["label"]}, library=False,
                why="libraries: gradient / 1e-12 at the zero vector; here 0")
+    relu = {"activation": "relu"}
+    yield Case("relu", x, {}, relu)
+    yield Case("relu_base_none", x, {}, relu | base, "none", grad_output=flat(g.normal(9)))
+    yield Case("relu_row_weight", x, {"temperature": 0.5}, relu, row_weight=rw, row_mask=mask)
+    negative = z.clone()
+    negative[2], negative[5] = -negative[2].abs(), 0
+    yield Case("relu_zero_vector", {"embedding": negative, "label": x["label"]}, {}, relu, library=False,
+               why="no positive feature: cosine 0, gradient 0")
 
 
 LOSSES["supcon_out"] = Loss(
     "supcon_out", "pytorch-metric-learning SupConLoss; catalogue/contrastive.md supcon_out",
     supcon_out, supcon_out_library, ["embedding"], {"temperature": 0.1, "base_temperature": 0.07},
-    {"scale": ["off", "base"]}, list(supcon_out_cases()), ["pytorch-metric-learning"])
+    {"scale": ["off", "base"], "activation": ["none", "relu"]}, list(supcon_out_cases()), ["pytorch-metric-learning"])
 
 
 # ---- siglip ----------------------------------------------------------------------------------------------------------
