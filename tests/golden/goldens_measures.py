@@ -78,8 +78,23 @@ def local_ncc(x, p, o):
     window = lambda e: conv(e[:, None], whole[None, None], padding=k // 2)[:, 0]
     a, b = x["input"], x["target"]
     mx, my = window(a), window(b)
-    cross, vx, vy = window(a * b) - mx * my, torch.relu(window(a * a) - mx**2), torch.relu(window(b * b) - my**2)
-    return Rows(-(cross**2 / (vx * vy + p["eps"])).flatten(1).mean(1))
+    cross, vx, vy = window(a * b) - mx * my, window(a * a) - mx**2, window(b * b) - my**2
+    if o["variance"] == "clamped":
+        assert all(bool(((v - p["eps"]).abs() > 1e-3 * p["eps"]).all()) for v in (vx, vy)), "what is clamped could flip"
+        return Rows(-(cross**2 / (vx.clamp(min=p["eps"]) * vy.clamp(min=p["eps"]))).flatten(1).mean(1))
+    return Rows(-(cross**2 / (torch.relu(vx) * torch.relu(vy) + p["eps"])).flatten(1).mean(1))
+
+
+def local_ncc_library(x, p, o):
+    from monai.losses import LocalNormalizedCrossCorrelationLoss
+
+    if o["variance"] != "clamped" or o["kernel"] != "rectangular":
+        return None
+    k, dims = int(o["window"]), x["input"].dim() - 1
+    # Its sums are over whole windows, ours means.
+    loss = LocalNormalizedCrossCorrelationLoss(dims, k, smooth_nr=0, smooth_dr=p["eps"] * k**dims, reduction="none")
+    rows = loss(x["input"][:, None], x["target"][:, None]).flatten(1).mean(1)
+    return Library("monai.losses.LocalNormalizedCrossCorrelationLoss", rows)
 
 
 def local_ncc_cases():
@@ -98,12 +113,20 @@ def local_ncc_cases():
     yield Case("volume", volume)
     yield Case("volume_none", volume, {}, {"window": "5"}, "none", grad_output=flat(g.normal(2)))
     yield Case("volume_triangular", volume, {}, {"kernel": "triangular"}, row_mask=[1, 0])
+    clamped = {"variance": "clamped"}
+    yield Case("clamped", flat_pair, {}, clamped)
+    yield Case("clamped_large", flat_pair, {"eps": 0.0625}, clamped, why="some variances are below eps")
+    yield Case("clamped_window", flat_pair, {}, clamped | {"window": "5"}, "none", grad_output=flat(g.normal(3)))
+    yield Case("clamped_gaussian", flat_pair, {}, clamped | {"kernel": "gaussian"}, "sum")
+    yield Case("clamped_volume", volume, {"eps": 0.03125}, clamped)
+    yield Case("clamped_constant", {"input": flat_pair["input"], "target": torch.zeros(3, 5, 6).double()}, {}, clamped,
+               why="no variance of the target: 0 with gradient 0")
 
 
 LOSSES["local_ncc"] = Loss(
-    "local_ncc", "catalogue/image_similarity.md local_ncc", local_ncc, lambda x, p, o: None, ["input"],
-    {"eps": 1e-5, "sigma": 1}, {"window": ["3"], "kernel": ["rectangular", "triangular", "gaussian"]},
-    list(local_ncc_cases()), [])
+    "local_ncc", "monai LocalNormalizedCrossCorrelationLoss; catalogue/image_similarity.md local_ncc", local_ncc, local_ncc_library, ["input"],
+    {"eps": 1e-5, "sigma": 1}, {"window": ["3"], "kernel": ["rectangular", "triangular", "gaussian"], "variance": ["added", "clamped"]},
+    list(local_ncc_cases()), ["monai"])
 
 
 # ---- energy_distance ---------------------------------------------------------------------------------------------------

@@ -5,19 +5,22 @@ LOSSC_LOSS(local_ncc, "image_similarity") {
   about({
       .title = "Local normalised cross-correlation",
       .paper = "Avants et al. 2008 (Symmetric Diffeomorphic Image Registration with Cross-Correlation), eq. 7",
-      .equation = "-mean over windows of cross^2 / (var_x var_y + eps), cross = E xy - E x E y, var = E x^2 - (E x)^2, never below 0",
+      .equation = "-mean over windows of cross^2 / (var_x var_y + eps), cross = E xy - E x E y, var = E x^2 - (E x)^2, never below 0; "
+                  "variance = clamped: cross^2 / (max(var_x, eps) max(var_y, eps))",
       .edges = "Beyond the image both are 0, and the windows count those places. A window without variance adds 0, with gradient 0 "
-               "where rounding left its variance below 0. Without a pixel the loss is 0.",
-      .note = "One loss per image and channel; their mean is the mean over all. Of a pair that matches it is near -1.",
+               "where rounding left its variance below 0. A variance below eps that is clamped has gradient 0. Without a pixel the loss is 0.",
+      .note = "One loss per image and channel; their mean is the mean over all. Of a pair that matches it is near -1. MONAI clamps "
+              "sums over windows of that weight: its smooth_dr is eps times the weights' sum.",
   });
   auto n = axis("N", "images and their channels"), h = axis("H", "height"), w = axis("W", "width");
   auto z = optional_axis("Z", "depth of volumes");
   auto k = count_axis("window", 3, "places of the window in each direction, odd"), l = twin(k, "l"), m = twin(k, "m");
   auto p = twin(h, "p"), q = twin(w, "q"), r = twin(z, "r");
   auto weights = option("kernel", {"rectangular", "triangular", "gaussian"}, "weights of a window").at_runtime();
+  auto variance = option("variance", {"added", "clamped"}, "eps is added to their product, or is the least of each").at_runtime();
   auto x = tensor("input", {n, h, w, z}, "image or volume");
   auto y = tensor("target", {n, h, w, z}, "image or volume to resemble").constant();
-  auto eps = param("eps", 1e-5, "added to the product of variances; > 0").positive();
+  auto eps = param("eps", 1e-5, "added to the product of variances, or the least of each; > 0").positive();
   auto sigma = param("sigma", 1, "standard deviation of the gaussian window in places; > 0").positive();
   require(extent(k) % 2 == 1, "a window with a centre");
 
@@ -35,6 +38,8 @@ LOSSC_LOSS(local_ncc, "image_similarity") {
   };
   auto u = x(n, h, w, z), v = y(n, h, w, z);
   auto mx = window(u), my = window(v);
-  auto cross = window(u * v) - mx * my, vx = relu(window(sq(u)) - sq(mx)), vy = relu(window(sq(v)) - sq(my));
-  loss_per(n, -mean(p, mean(q, mean(r, sq(cross) / (vx * vy + eps)))));
+  auto clamped = variance.chosen("clamped");
+  auto bounded = [&](Expr var) { return select(clamped, max(var, eps), relu(var)); };
+  auto cross = window(u * v) - mx * my, vx = bounded(window(sq(u)) - sq(mx)), vy = bounded(window(sq(v)) - sq(my));
+  loss_per(n, -mean(p, mean(q, mean(r, sq(cross) / (vx * vy + select(clamped, 0, eps))))));
 }
