@@ -164,12 +164,22 @@ def sinkhorn_distance(x, p, o):
     b = x["y_weight"] if "y_weight" in x else torch.full((m,), 1 / max(m, 1), dtype=torch.float64)
     here, there = [i for i in range(n) if a[i] > 0], [j for j in range(m) if b[j] > 0]
     fixed, f, g, e = c.detach(), torch.zeros(n).double(), torch.zeros(m).double(), p["epsilon"]
+    temperature = lambda k: max(p["epsilon"], p["start"] * p["scaling"] ** k)
+    stopped = False
     for k in range(int(o["iterations"])):
-        e = max(p["epsilon"], p["start"] * p["scaling"] ** k)
+        if k > 0 and here and there and temperature(k - 1) == p["epsilon"]:
+            rows = [sum(a[i] * b[j] * torch.exp((f[i] + g[j] - fixed[i, j]) / e) for j in there) for i in here]
+            error = sum(abs(r - a[i]) for r, i in zip(rows, here))
+            assert p["tolerance"] == 0 or abs(error / p["tolerance"] - 1) > 0.02, "when it stops could flip"
+            if error < p["tolerance"]:
+                stopped = True
+                break
+        e = temperature(k)
         for i in range(n):
             f[i] = -e * torch.logsumexp(torch.stack([b[j].log() + (g[j] - fixed[i, j]) / e for j in there]), 0) if there else math.inf
         for j in range(m):
             g[j] = -e * torch.logsumexp(torch.stack([a[i].log() + (f[i] - fixed[i, j]) / e for i in here]), 0) if here else math.inf
+    assert not p["tolerance"] or stopped or o["iterations"] == "3", "nothing tried"
     value = sum((a[i] * f[i] for i in here), floats(0.0)) + sum((b[j] * g[j] for j in there), floats(0.0))
     plan = [(i, j, a[i] * b[j] * torch.exp((f[i] + g[j] - fixed[i, j]) / e)) for i in here for j in there]
     moved = sum((q * c[i, j] for i, j, q in plan), 0 * c.sum())
@@ -199,9 +209,15 @@ def sinkhorn_cases():
     yield Case("equal_points", {"x": x["x"], "y": x["x"]}, wide, {"cost": "distance", "iterations": "5"}, why="distance 0: gradient 0")
     yield Case("far", {"x": x["x"], "y": x["y"] + 64}, {"epsilon": 0.0625}, {"iterations": "10"})
     yield Case("one_point_each", {"x": x["x"][:1], "y": x["y"][:1]}, {}, few)
+    soon = {"epsilon": 1.0, "tolerance": 0.01}
+    yield Case("tolerance", x, soon)
+    yield Case("tolerance_scaled", x | weights, soon, {"cost": "distance"}, grad_output=-2.0)
+    yield Case("tolerance_given", c, {"epsilon": 0.25, "tolerance": 0.03125}, {"cost": "given"})
+    yield Case("tolerance_not_reached", x, soon | {"tolerance": 1e-5}, few, why="as without")
+    yield Case("tolerance_annealed", x, {"epsilon": 0.5, "scaling": 0.5, "start": 8.0, "tolerance": 1.0}, why="not before epsilon")
 
 
 LOSSES["sinkhorn_distance"] = Loss(
     "sinkhorn_distance", "Cuturi 2013 and Feydy et al. 2019, by loops; catalogue/transport_sequence.md sinkhorn_distance",
-    sinkhorn_distance, lambda x, p, o: None, ["x", "y", "cost_matrix"], {"epsilon": 0.05, "scaling": 1, "start": 0},
+    sinkhorn_distance, lambda x, p, o: None, ["x", "y", "cost_matrix"], {"epsilon": 0.05, "scaling": 1, "start": 0, "tolerance": 0},
     {"cost": ["squared_distance", "distance", "given"], "iterations": ["50"]}, list(sinkhorn_cases()), [])

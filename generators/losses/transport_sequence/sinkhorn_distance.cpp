@@ -11,7 +11,8 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
       .edges =
           "The gradient is that of potentials that count as constants, as converged ones may, at the temperature of the last iteration. Points of "
           "weight 0 are not there. If there are none on a side the loss is 0. Weights need not sum to 1, but on both sides to "
-          "the same.",
+          "the same. Potentials stay as they are from the iteration on that finds sum_i |sum_j P_ij - a_i| < tolerance at "
+          "the temperature epsilon; the iterations that are left cost what they did.",
       .note = "With scaling < 1 iteration k has temperature max(epsilon, start scaling^k): start is the largest cost or so.",
   });
   auto i = axis("N", "points of x"), j = axis("M", "points of y"), d = axis("D", "coordinates");
@@ -22,6 +23,8 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
   auto epsilon = param("epsilon", 0.05, "temperature, in units of the cost").positive();
   auto scaling = param("scaling", 1, "of the temperature from one iteration to the next").between(0, 1);
   auto start = param("start", 0, "temperature of the first iteration; less than epsilon: that").at_least(0);
+  auto tolerance = param("tolerance", 0, "error of the rows' sums of the plan, all together, below which iterations stop; 0: never")
+                       .at_least(0);
 
   auto c = [&]() -> Expr {
     if (cost.is("given")) return tensor("cost_matrix", {i, j}, "any real")(i, j);
@@ -33,7 +36,10 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
   auto e = temperature(k + 0);
   auto u = iterate(k, {{i, 0.0}, {j, 0.0}}, [&](const std::vector<Expr>& v) {
     auto f = -e * logsumexp(j, log(q) + (v[1] - c) / e, q > 0);
-    return std::vector<Expr>{f, -e * logsumexp(i, log(p) + (f - c) / e, p > 0)};
+    // a_i exp((v_i - f_i) / e) is what row i of the plan sums to; the columns are exact since the iteration before.
+    auto error = sum(i, p * abs(expm1((v[0] - f) / e)), p > 0);
+    auto done = k > 0 && temperature(max(k - 1, 0)) <= epsilon && error < tolerance;
+    return std::vector<Expr>{select(done, v[0], f), select(done, v[1], -e * logsumexp(i, log(p) + (f - c) / e, p > 0))};
   });
   auto value = sum(i, p * u[0], p > 0) + sum(j, q * u[1], q > 0);
   auto transported = sum(i, sum(j, stop_gradient(p * q * exp((u[0] + u[1] - c) / temperature(max(extent(k) - 1, 0)))) * c, q > 0), p > 0);
