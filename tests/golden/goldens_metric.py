@@ -128,11 +128,23 @@ def log_one_plus(values):
     return torch.logsumexp(torch.cat([torch.zeros(1).double(), torch.stack(values)]), 0) if values else floats(0.0)
 
 
+def semantic_container(x, momentum):
+    """Class by class: what is kept of it, and the mean of the rows of the class."""
+    new = []
+    for k, kept in enumerate(x["container"]):
+        own = [row for row, y in zip(unit_rows(x["semantic"]), x["label"].tolist()) if y == k]
+        new.append(momentum * kept + (1 - momentum) * sum(own) / len(own) if own else kept)
+    return unit_rows(torch.stack(new))
+
+
 def proxy_anchor(x, p, o):
-    proxy, y = x["proxy"], x["label"].tolist()
+    proxy, y, outputs = x["proxy"], x["label"].tolist(), {}
     if "container" in x:
         w = p["container_weight"]
-        proxy = (1 - w) * proxy + w * x["container"]
+        container = x["container"]
+        if "semantic" in x:
+            container = outputs["new_container"] = semantic_container(x, p["container_momentum"])
+        proxy = (1 - w) * proxy + w * container
     s, a, d = cosine(x["embedding"], proxy), p["alpha"], p["delta"]
     n, c = s.shape
     pull = lambda pairs: log_one_plus([-a * (s[i, k] - d) for i, k in pairs if y[i] == k])
@@ -141,9 +153,9 @@ def proxy_anchor(x, p, o):
     by_row = [[(i, k) for k in range(c)] for i in range(n)]
     mean = lambda f, sets, count: sum(map(f, sets)) / count if count else floats(0.0)
     if o["direction"] == "proxies":
-        return Rows(mean(pull, by_row, n) + mean(push, by_row, n))
+        return Rows(mean(pull, by_row, n) + mean(push, by_row, n), outputs=outputs)
     present = len(set(y)) if o["positive_norm"] == "present" else c
-    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, c))
+    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, c), outputs=outputs)
 
 
 def proxy_anchor_library(x, p, o):
@@ -173,6 +185,14 @@ def proxy_anchor_cases():
     yield Case("container", both)
     yield Case("container_all", both, {"container_weight": 0.25}, everything)
     yield Case("container_proxies", both, {"container_weight": 0.75}, nca)
+    mixed = both | {"semantic": g.normal(8, 4)}
+    yield Case("semantic", mixed, why="the containers of classes 2 and 4 stay")
+    yield Case("semantic_momentum", mixed, {"container_momentum": 0.25, "alpha": 4.0}, everything, grad_output=0.5)
+    yield Case("semantic_proxies", mixed, {"container_momentum": 0.5, "alpha": 8.0}, nca)
+    yield Case("semantic_alone", mixed, {"container_weight": 1.0, "container_momentum": 0.0, "alpha": 8.0}, why="the proxies are class means")
+    blank = mixed["semantic"].clone()
+    blank[3], blank[4] = 0, 0
+    yield Case("semantic_zero", mixed | {"semantic": blank}, {"container_momentum": 0.0, "alpha": 8.0}, why="class 1 has a zero container")
     yield Case("one_class", x | {"label": ints([2] * 8)})
     yield Case("one_proxy", {"embedding": x["embedding"], "proxy": x["proxy"][:1], "label": ints([0] * 8)}, why="no negatives")
     zero = x["embedding"].clone()
@@ -184,7 +204,8 @@ def proxy_anchor_cases():
 
 LOSSES["proxy_anchor"] = Loss(
     "proxy_anchor", "pytorch-metric-learning ProxyAnchorLoss; catalogue/metric_learning.md proxy_anchor",
-    proxy_anchor, proxy_anchor_library, ["embedding", "proxy"], {"alpha": 32, "delta": 0.1, "container_weight": 0.5},
+    proxy_anchor, proxy_anchor_library, ["embedding", "proxy", "semantic"],
+    {"alpha": 32, "delta": 0.1, "container_weight": 0.5, "container_momentum": 0.8},
     {"direction": ["batch", "proxies"], "positive_norm": ["present", "all"]}, list(proxy_anchor_cases()),
     ["pytorch-metric-learning"])
 

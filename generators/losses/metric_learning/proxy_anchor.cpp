@@ -7,9 +7,13 @@ LOSSC_LOSS(proxy_anchor, "metric_learning") {
       .paper = "Kim et al. 2020 (Proxy Anchor Loss for Deep Metric Learning), eq. 4; containers and direction = "
                "proxies: Ren et al. 2024 (Semantic Proxies from Visual Prompts)",
       .equation = "s_ic = cos(x_i, P_c); L = 1/|P+| sum_{c in P+} log(1 + sum_{y_i = c} exp(-alpha (s_ic - delta))) "
-                  "+ 1/C sum_c log(1 + sum_{y_i != c} exp(alpha (s_ic + delta))), P+: proxies with a positive",
+                  "+ 1/C sum_c log(1 + sum_{y_i != c} exp(alpha (s_ic + delta))), P+: proxies with a positive; P = (1 - w) proxy + w "
+                  "container; with semantic rows z: container_c = unit(m container_c + (1 - m) mean_{y_i = c} unit(z_i))",
       .edges = "A proxy without positives has the negative term only; with none in the batch (no rows) the first term "
-               "is 0. A zero embedding or proxy has cosine 0 with everything and gradient 0.",
+               "is 0. A zero embedding or proxy has cosine 0 with everything and gradient 0. The container of a class without "
+               "rows is only normalised.",
+      .note = "Where a recurrent cell makes the new container, give its state of each class as the semantic rows of that "
+              "class, with container_momentum = 0.",
   });
   auto i = axis("N", "rows"), c = axis("C", "classes"), d = axis("D", "features");
   auto direction = option("direction", {"batch", "proxies"},
@@ -24,11 +28,21 @@ LOSSC_LOSS(proxy_anchor, "metric_learning") {
   auto alpha = param("alpha", 32, "sharpness; > 0").positive();
   auto delta = param("delta", 0.1, "margin, a cosine; >= 0").at_least(0);
   auto share = param("container_weight", 0.5, "share of the container in the proxy, 0 to 1").between(0, 1);
+  auto momentum = param("container_momentum", 0.8, "share of the old container in the new, 0 to 1").between(0, 1);
 
-  Expr p = proxy(c, d);
-  if (container.given()) p = (1 - share) * p + share * container(c, d);
-  auto s = cosine(d, x(i, d), p);
   auto pos = label(i) == c;
+  Expr p = proxy(c, d);
+  if (container.given()) {
+    auto semantic = tensor("semantic", {i, d}, "semantic embedding of each row, of which the container takes up a share; normalised here").optional();
+    Expr kept = container(c, d);
+    if (semantic.given()) {
+      auto batch = segment_mean(i, normalize(d, semantic(i, d)), label(i), c);
+      kept = normalize(d, select(any(i, pos), momentum * kept + (1 - momentum) * batch, kept));
+      new_state("new_container", {c, d}, kept, "the container with this batch");
+    }
+    p = (1 - share) * p + share * kept;
+  }
+  auto s = cosine(d, x(i, d), p);
   auto pull = [&](Index over) { return softplus(logsumexp(over, -alpha * (s - delta), pos)); };
   auto push = [&](Index over) { return softplus(logsumexp(over, alpha * (s + delta), !pos)); };
   if (direction.is("batch"))
