@@ -323,7 +323,7 @@ def adaptive_log_softmax_cases():
     g = Draw("adaptive_log_softmax")
 
     def weights(clusters, shortlist=4, d=5):
-        sizes = [(2, 3), (1, 5), (3, 2)][:clusters]
+        sizes = [(2, 3), (1, 5), (3, 2), (2, 4)][:clusters]
         w = {"head_weight": g.normal(shortlist + clusters, d)}
         for k, (e, v) in enumerate(sizes):
             w |= {f"tail_projection_{k + 1}": g.normal(e, d), f"tail_weight_{k + 1}": g.normal(v, e)}
@@ -341,6 +341,9 @@ def adaptive_log_softmax_cases():
     yield Case("two_bias_none", two | {"head_bias": g.normal(6)}, {}, {"clusters": "2"}, "none", row_weight=rw)
     yield Case("three", three, {}, {"clusters": "3"})
     yield Case("three_bias_sum", three | {"head_bias": g.normal(7)}, {}, {"clusters": "3"}, "sum")
+    four = {"embedding": g.normal(8, 5), "target": ints([0, 15, 3, 7, 11, 13, 18, 17])} | weights(4)
+    yield Case("four", four, {}, {"clusters": "4"}, why="row 6 is dropped")
+    yield Case("four_bias_none", four | {"head_bias": g.normal(8)}, {}, {"clusters": "4"}, "none", grad_output=flat(g.normal(8)))
     yield Case("dropped", x | {"target": ints([0, -100, 3, 7, 5, -1, 4])}, denominator=3.0)
     yield Case("dropped_mean", two | {"target": ints([0, -100, 3, 12, 5, -1, 4])}, {}, {"clusters": "2"})
     yield Case("shortlist_only", three | {"target": ints([0, 1, 2, 3, 0, 1, 2, 3])}, {}, {"clusters": "3"})
@@ -353,5 +356,5 @@ def adaptive_log_softmax_cases():
 LOSSES["adaptive_log_softmax"] = Loss(
     "adaptive_log_softmax", "torch.nn.AdaptiveLogSoftmaxWithLoss; catalogue/classification.md adaptive_log_softmax",
     adaptive_log_softmax, adaptive_log_softmax_library,
-    ["embedding", "head_weight", "head_bias"] + [f"tail_{w}_{k}" for k in (1, 2, 3) for w in ("projection", "weight")],
-    {}, {"clusters": ["1", "2", "3"]}, list(adaptive_log_softmax_cases()), [])
+    ["embedding", "head_weight", "head_bias"] + [f"tail_{w}_{k}" for k in (1, 2, 3, 4) for w in ("projection", "weight")],
+    {}, {"clusters": ["1", "2", "3", "4"]}, list(adaptive_log_softmax_cases()), [])

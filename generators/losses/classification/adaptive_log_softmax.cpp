@@ -14,7 +14,7 @@ LOSSC_LOSS(adaptive_log_softmax, "classification") {
   });
   auto n = axis("N", "rows (tokens)").flat(), d = axis("D", "features");
   auto h = axis("H", "outputs of the head: classes of the shortlist, then one for each cluster");
-  auto clusters = option("clusters", {"1", "2", "3"}, "number of clusters");
+  auto clusters = option("clusters", {"1", "2", "3", "4"}, "number of clusters");
   auto x = tensor("embedding", {n, d}, "input of the head; any real");
   auto head = tensor("head_weight", {h, d}, "W, one row per class of the shortlist and per cluster; any real");
   auto bias = tensor("head_bias", {h}, "b; any real; 0 if absent").optional();
@@ -23,7 +23,9 @@ LOSSC_LOSS(adaptive_log_softmax, "classification") {
   Expr z = dot(d, x(n, d), head(h, d));
   if (bias.given()) z = z + bias(h);
   auto lse = logsumexp(h, z);
-  const int K = clusters.is("1") ? 1 : clusters.is("2") ? 2 : 3;
+  int K = 1;
+  while (!clusters.is(std::to_string(K).c_str())) K++;
+  require(extent(h) >= K, "an output of the head for each cluster");
   Expr first = extent(h) - K, loss = lse - at(z, h, min(y, extent(h) - 1));
   for (int k = 0; k < K; k++) {
     const std::string s = std::to_string(k + 1);
