@@ -1,4 +1,5 @@
-// What a loss wants of its extents is seen to when the plan is made. (nt_xent wants an even N, but for given positives.)
+// What a loss wants of its extents is seen to when the plan is made. (nt_xent wants an even N, but for given positives;
+// adaptive_log_softmax an output of the head for each cluster, which it would else look up before the first.)
 #include "capi_util.h"
 
 namespace {
@@ -30,6 +31,38 @@ TEST(Requirements, AreSeenToByThePlan) {
   ASSERT_RUNS(plan_of(loss, 6, false));
   ASSERT_RUNS(plan_of(loss, 0, false));
   ASSERT_RUNS(plan_of(loss, 5, true));
+}
+
+Result clusters_of(const lossc_loss* loss, int64_t outputs, int clusters) {
+  const std::vector<float> x = numbers<float>(static_cast<size_t>(15 + outputs * 3));
+  const std::vector<int32_t> target(5, 0);
+  const Tensor embedding = tensor(x, {5, 3}), head = tensor(x, {outputs, 3}), y = tensor(target, {5});
+  const Tensor down = tensor(x, {2, 3}), up = tensor(x, {4, 2});
+  Problem p{.loss = loss};
+  for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
+    const lossc_arg* a = lossc_loss_arg(loss, k);
+    const std::string name = a->name;
+    const bool tail = name.rfind("tail_", 0) == 0 && name.back() - '0' <= clusters;
+    if (a->role == LOSSC_INPUT)
+      p.inputs.push_back(name == "embedding"     ? embedding.get()
+                         : name == "head_weight" ? head.get()
+                         : name == "target"      ? y.get()
+                         : !tail                 ? nullptr
+                         : name[5] == 'p'        ? down.get()
+                                                 : up.get());
+  }
+  p.options = {clusters - 1};
+  Result result;
+  p.plan(&result);
+  return result;
+}
+
+TEST(Requirements, EveryClusterHasAnOutputOfTheHead) {
+  const lossc_loss* loss = lossc_loss_find("adaptive_log_softmax");
+  if (loss == nullptr) GTEST_SKIP() << "no adaptive_log_softmax in this library";
+  EXPECT_FAILS(clusters_of(loss, 2, 3), LOSSC_E_ARGUMENT, "wants an output of the head for each cluster");
+  ASSERT_RUNS(clusters_of(loss, 3, 3));
+  ASSERT_RUNS(clusters_of(loss, 2, 1));
 }
 
 }  // namespace
