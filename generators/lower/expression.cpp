@@ -100,27 +100,7 @@ void Lowering::make_image(int b, std::map<int, Halide::ImageParam>& into, const 
   } else if (dims > 0 && f.storage == Storage::Input) {
     image.dim(0).set_stride(Expr());  // the caller's tensors have any stride; see dense()
   }
-  if (&into == &images_) begin_at_zero(f, image);
   into.emplace(b, image);
-}
-
-// What is only read begins at 0, but for the rows of a panel and the places of a loop (runtime/execute.cpp, fill). Known
-// here, this leaves a quarter of a kernel's address arithmetic out.
-void Lowering::begin_at_zero(const plan::Buffer& f, Halide::ImageParam& image) const {
-  const std::vector<Id>& places = reader.step.places;
-  auto axis = [&](Id index) { return reader.g.indices[index].axis; };
-  auto elsewhere = [&](Id index) {
-    return (index == reader.plan.row && f.storage == Storage::Panel) ||
-           std::any_of(places.begin(), places.end(), [&](Id p) { return axis(p) == axis(index); });
-  };
-  const std::vector<Id>& order = f.layout.order;
-  for (size_t k = 0; k < order.size(); k++) {
-    if (elsewhere(order[k])) continue;
-    if (!f.layout.tiled)
-      image.dim(static_cast<int>(order.size() - 1 - k)).set_min(0);
-    else
-      image.dim(k == 0 ? 1 : 2).set_min(0);
-  }
 }
 
 std::vector<Halide::Argument> Lowering::arguments() const { return arguments_; }

@@ -95,7 +95,6 @@ class Lowering {
   Halide::Expr element(int buffer, std::vector<Position> dims);
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);
-  void begin_at_zero(const plan::Buffer& f, Halide::ImageParam& image) const;
   void make_image(int buffer, std::map<int, Halide::ImageParam>& into, const std::string& name);
 
   std::map<int, Halide::ImageParam> images_, old_;

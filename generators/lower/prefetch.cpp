@@ -105,7 +105,7 @@ class Prefetches : public Halide::Internal::IRMutator {
         const Expr base = a.to.empty() ? Variable::make(Halide::type_of<void*>(), a.image, l->param)
                                        : Variable::make(Halide::type_of<void*>(), a.to);
         Expr place = first + Halide::cast(first.type(), a.elements);
-        for (int d = 0; d < a.dimensions; d++) place += moved(a, l->param, d, first.type());
+        for (int d = 0; d < a.dimensions; d++) place += moved(a, d, first.type());
         add(pending_, {owner, base, place, l->type.element_of()});
       }
     }
@@ -125,13 +125,12 @@ class Prefetches : public Halide::Internal::IRMutator {
     return s;
   }
 
-  // The box of one image begins elsewhere than that of the other. Where the first's is known it has no variable.
-  static Expr moved(const Ahead& a, const Halide::Parameter& from, int d, Halide::Type type) {
+  // The box of one image begins elsewhere than that of the other.
+  static Expr moved(const Ahead& a, int d, Halide::Type type) {
     auto of = [&](const std::string& image, const char* what) {
       return Halide::cast(type, Variable::make(Halide::Int(32), image + what + std::to_string(d)));
     };
-    const Expr known = from.min_constraint(d);
-    const Expr apart = (known.defined() ? Halide::cast(type, known) : of(a.image, ".min.")) - of(a.to, ".min.");
+    const Expr apart = of(a.image, ".min.") - of(a.to, ".min.");
     return d == 0 ? apart : apart * of(a.to, ".stride.");  // dense, as the vector found
   }
 
