@@ -37,6 +37,9 @@ class Planner {
   int pass_of(Id node) const;
   bool row_bound(Id node) const { return plan_.row != ir::kNone && (g_.free(node) & ir::bit(plan_.row)); }
   bool needs_every_row(Id node) const;
+  // Is it an argmax or argmin over the rows? Two panels' indices cannot be merged without the values that they won by, so
+  // it is made of all rows at once, from memory.
+  bool selects_row(Id node) const;
   bool as_given(Id node) const;
   bool completes(Id node, size_t operand) const;
 

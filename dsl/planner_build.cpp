@@ -186,12 +186,12 @@ void Planner::build_walk(Id node, int buffer, int pass) {
 void Planner::build_reduce(Id node, int buffer, int pass) {
   const ir::Node n = g_.at(node);
   const IndexSet domain = n.free | ir::bit(n.sym);
-  const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row)) && !at_once(node);
-  const bool accumulates = n.sym == plan_.row && !at_once(node);
+  const bool in_panels = !at_once(node) && !selects_row(node);
+  const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row)) && in_panels;
+  const bool accumulates = n.sym == plan_.row && in_panels;
+  // What is selected of all rows is made in a loop over them that is over by then, whatever it is.
+  const bool from_memory = selects_row(node) && row_bound(n.args[0]) && !as_given(n.args[0]);
   const bool selects = n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin;
-  if (accumulates && selects)
-    throw DefinitionError(fmt::format("loss '{}': `{}` selects among the rows that are cut into panels; not supported yet",
-                                      program_.name, ir::print(g_, node, 4)));
   Kernel k;
   auto tile = n.carried ? tiles_.end() : tiles_.find(domain);
   // Into tiles the columns of the result are what is vectorised.
@@ -206,7 +206,10 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
                .pass = pass, .in_loop = in_loop};
     k.step.tiled = tiled;
     k.step.domain = tiled ? tile->second.order : linear;
-    find_reads(k, n.args[0], false);
+    if (from_memory)
+      read(k, require(n.args[0], pass));
+    else
+      find_reads(k, n.args[0], false);
     auto in_tiles = [&](int b) {
       return plan_.buffers[b].layout.tiled && g_.free(plan_.buffers[b].node) == domain;
     };

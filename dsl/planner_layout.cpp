@@ -90,7 +90,7 @@ void Planner::choose_tiles(const std::vector<Id>& roots) {
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
     if (n.op == Op::At && n.sym == plan_.row) whole_.insert(looked_up_in(g_, node));
-    if (ir::whole_axis(n.op) && n.sym == plan_.row) whole_.insert(n.args[0]);
+    if ((ir::whole_axis(n.op) && n.sym == plan_.row) || selects_row(node)) whole_.insert(n.args[0]);
     for (size_t k = 0; at_once(node) && k < n.args.size(); k++)
       if (completes(node, k)) whole_.insert(n.args[k]);
     Contraction c;
@@ -113,7 +113,7 @@ void Planner::choose_tiles(const std::vector<Id>& roots) {
 
 Storage Planner::storage_of(Id node) const {
   const ir::Node& n = g_.at(node);
-  if (at_once(node)) return Storage::Whole;
+  if (at_once(node) || selects_row(node)) return Storage::Whole;
   if (ir::whole_axis(n.op) && (needs_every_row(node) || n.sym2 == plan_.row)) return Storage::Whole;
   if (needs_every_row(node) && n.op != Op::At) return Storage::Accumulator;
   if (n.op == Op::Scatter && n.sym2 == plan_.row) return Storage::Whole;

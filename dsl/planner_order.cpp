@@ -45,6 +45,11 @@ bool Planner::needs_every_row(Id node) const {
   return ir::binds_index(n.op) && n.op != Op::Scan && n.sym == plan_.row;
 }
 
+bool Planner::selects_row(Id node) const {
+  const ir::Node& n = g_.at(node);
+  return n.op == Op::Reduce && (n.kind == ir::ReduceKind::ArgMax || n.kind == ir::ReduceKind::ArgMin) && needs_every_row(node);
+}
+
 // Is it an input at its own indices, to be read where the caller has it? Looked up by computed keys it is none: the keys
 // may be made in a loop over the rows.
 bool Planner::as_given(Id node) const {

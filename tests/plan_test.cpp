@@ -30,7 +30,7 @@ TEST(Plan, OfRandomDefinitionsIsSound) {
     try {
       expect_sound(fuzz::program(fuzz::generate(seed)));
       planned++;
-    } catch (const DefinitionError&) {  // not well formed, or selects among rows
+    } catch (const DefinitionError&) {  // not well formed
     }
   }
   EXPECT_GT(planned, 200u);
@@ -74,6 +74,20 @@ TEST(Plan, ATotalOfWhatWasSelected) {
     auto x = input("x", {n, d}), q = input("q", {n, k});
     auto centre = sum(n, x(n, d), argmax(k, q(n, k)) == k);
     loss_total(mean(k, log(sum(l, exp(cosine(d, centre, at(centre, k, l)))))));
+  });
+}
+
+// Rows are cut into panels; which of them is greatest is asked of all at once, of what is then in memory.
+TEST(Plan, ARowIsSelectedOfAll) {
+  expect_sound([] {
+    auto n = axis("N"), c = axis("C");
+    auto x = input("x", {n, c});
+    loss_per(n, sum(c, sq(x(n, c) - at(x(n, c), n, argmax(n, tanh(x(n, c)))))));
+  });
+  expect_sound([] {
+    auto n = axis("N"), c = axis("C"), d = axis("D");
+    auto x = input("x", {n, d}), w = input("w", {c, d});
+    loss_per(n, sum(c, kth_largest(n, 2, dot(d, x(n, d), w(c, d))) * number(c)) + sum(d, x(n, d)));
   });
 }
 

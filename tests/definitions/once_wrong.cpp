@@ -107,3 +107,12 @@ LOSSC_LOSS(sine_of_an_integer, "fault") {
   auto x = tensor("x", {i}, "any real");
   loss_per(i, sin(number(to_int(3.0 * x(i)))));
 }
+
+// An argmax over the rows was refused: of two panels only the indices are left, which cannot be merged.
+LOSSC_LOSS(row_selected, "fault") {
+  about_a_fault("Gap to the row that scores highest in each column, and to the second of all");
+  auto i = axis("N", "rows"), c = axis("C", "columns");
+  auto x = tensor("x", {i, c}, "any real");
+  auto highest = at(x(i, c), i, argmax(i, tanh(x(i, c))));
+  loss_per(i, sum(c, sq(x(i, c) - highest)) + sq(kth_largest(i, 2, sum(c, x(i, c)))));
+}
