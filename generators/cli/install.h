@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "generators/process.h"
+
 namespace lossc::cli {
 
 namespace fs = std::filesystem;
@@ -31,14 +33,6 @@ class TemporaryFolder {
  private:
   fs::path path_;
 };
-
-struct CommandResult {
-  int status;          // exit status; 128 + the signal's number
-  std::string output;  // stdout and stderr
-};
-CommandResult run_command(const std::vector<std::string>& words);
-// Throws std::runtime_error with the output if it fails.
-void must_run(const std::vector<std::string>& words);
 
 // "$CXX", else c++.
 std::string cxx();

@@ -1,17 +1,11 @@
 #include "assemble.h"
 
-#include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <stdexcept>
+
+#include "../process.h"
 
 namespace lossc::lower {
 namespace {
@@ -26,15 +20,6 @@ std::string into_second_level(std::string text) {
   return text;
 }
 
-int run(const char* const* words) {
-  pid_t pid = 0;
-  if (const int error = posix_spawnp(&pid, words[0], nullptr, nullptr, const_cast<char* const*>(words), environ))
-    throw std::runtime_error(fmt::format("{} (the assembler, of binutils): {}", words[0], strerror(error)));
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  return status;
-}
-
 }  // namespace
 
 void assemble(const std::string& text, const std::string& object) {
@@ -43,10 +28,8 @@ void assemble(const std::string& text, const std::string& object) {
   in.close();
   std::ofstream(text, std::ios::binary) << code;
   const char* as = getenv("AS");
-  const char* words[] = {as && *as ? as : "as", "--64", "-o", object.c_str(), text.c_str(), nullptr};
-  const int status = run(words);
+  must_run({as && *as ? as : "as", "--64", "-o", object, text});
   std::filesystem::remove(text);
-  if (status != 0) throw std::runtime_error(fmt::format("{} ended with status {}", words[0], status));
 }
 
 }  // namespace lossc::lower
