@@ -18,7 +18,7 @@ Type result_type(const Graph& g, const Node& n) {
     case Op::Or: return Type::Bool;
     case Op::ToFloat: return Type::Float;
     case Op::Reduce: case Op::Prefix:
-      if (n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin) return Type::Int;
+      if (selects(n.kind)) return Type::Int;
       return g.type(n.args[0]);
     case Op::Select: return g.type(n.args[1]);
     case Op::Neg: case Op::Abs: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div: case Op::Mod: case Op::Max:

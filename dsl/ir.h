@@ -70,6 +70,8 @@ bool transcendental(Op op);
 // MaxNum ignores NaN (used inside logsumexp, where exp brings it back). An empty reduction has the identity.
 // ArgMax and ArgMin take the lowest index among ties, and 0 where nothing is above the identity.
 enum class ReduceKind : uint8_t { Sum, Prod, Max, Min, MaxNum, ArgMax, ArgMin, Any, All, LogSumExp /* Prefix only */ };
+// Is its result an index?
+inline bool selects(ReduceKind kind) { return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin; }
 
 // ToFixedPoint: forward, and only what there is after the last place is read, which counts as unchanged by one more step.
 enum class Course : uint8_t { Forward, Backward, ToFixedPoint };

@@ -42,7 +42,7 @@ long double fold(ReduceKind kind, Strip x, int64_t n) {
     }
     if (lowest ? x[k] < acc : x[k] > acc) best = k, acc = x[k];
   }
-  return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? best : acc;
+  return selects(kind) ? best : acc;
 }
 
 // A sum's rounding errors are relative to its terms, which may cancel.

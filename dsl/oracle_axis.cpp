@@ -86,7 +86,7 @@ void Oracle::fill_axis(const ir::Node& n, Id node, Array& out) {
     for (int64_t q = 0; q < length; q++) {
       const int64_t k = n.value != 0 ? length - 1 - q : q;
       const double v = walk.step(x[k], k);
-      const bool exact = n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin;
+      const bool exact = selects(n.kind);
       to[size_t(k) * inner] = rounding_ && !exact ? (*rounding_)(v, walk.size, k) : v;
     }
   });

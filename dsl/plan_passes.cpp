@@ -18,7 +18,7 @@ namespace {
 
 bool selects(const ir::Graph& g, const Step& s) {
   return std::any_of(s.nodes.begin(), s.nodes.end(), [&](Id n) {
-    return g.at(n).op == ir::Op::Reduce && (g.at(n).kind == ReduceKind::ArgMax || g.at(n).kind == ReduceKind::ArgMin);
+    return g.at(n).op == ir::Op::Reduce && selects(g.at(n).kind);
   });
 }
 

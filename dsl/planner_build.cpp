@@ -186,12 +186,11 @@ void Planner::build_walk(Id node, int buffer, int pass) {
 void Planner::build_reduce(Id node, int buffer, int pass) {
   const ir::Node n = g_.at(node);
   const IndexSet domain = n.free | ir::bit(n.sym);
-  const bool in_panels = !at_once(node) && !selects_row(node);
+  const bool of_all_rows = selects_row(node), in_panels = !at_once(node) && !of_all_rows;
   const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row)) && in_panels;
   const bool accumulates = n.sym == plan_.row && in_panels;
   // What is selected of all rows is made in a loop over them that is over by then, whatever it is.
-  const bool from_memory = selects_row(node) && row_bound(n.args[0]) && !as_given(n.args[0]);
-  const bool selects = n.kind == ReduceKind::ArgMax || n.kind == ReduceKind::ArgMin;
+  const bool from_memory = of_all_rows && row_bound(n.args[0]) && !as_given(n.args[0]);
   Kernel k;
   auto tile = n.carried ? tiles_.end() : tiles_.find(domain);
   // Into tiles the columns of the result are what is vectorised.
@@ -224,7 +223,7 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
                                            .elem = elem, .node = node, .layout = {false, rest}, .scratch = Scratch::Lanes}));
     };
     lanes(elem_of(g_.type(n.args[0])));
-    if (selects) lanes(Elem::Int32);
+    if (selects(n.kind)) lanes(Elem::Int32);
   }
   k.step.text = ir::print(g_, node, 5);
   add_step(std::move(k));

@@ -28,7 +28,7 @@ Id Planner::choose_row(const std::vector<Id>& roots) const {
   std::set<Id> selected;
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
-    if (n.op == Op::Reduce && (n.kind == ir::ReduceKind::ArgMax || n.kind == ir::ReduceKind::ArgMin)) selected.insert(n.sym);
+    if (n.op == Op::Reduce && selects(n.kind)) selected.insert(n.sym);
     const std::vector<Id> free = members(g_.free(node));
     if (free.size() < 2 || like_a_tensor(g_.free(node))) continue;
     for (Id k : free) wide[k]++;
@@ -47,7 +47,7 @@ bool Planner::needs_every_row(Id node) const {
 
 bool Planner::selects_row(Id node) const {
   const ir::Node& n = g_.at(node);
-  return n.op == Op::Reduce && (n.kind == ir::ReduceKind::ArgMax || n.kind == ir::ReduceKind::ArgMin) && needs_every_row(node);
+  return n.op == Op::Reduce && selects(n.kind) && needs_every_row(node);
 }
 
 // Is it an input at its own indices, to be read where the caller has it? Looked up by computed keys it is none: the keys

@@ -37,7 +37,7 @@ Id reduce_constant(ReduceKind kind, Id n, Id body) {
 // An absent optional axis has one position: the reduction is its body.
 Id reduce(ReduceKind kind, Index over, Id body) {
   if (B().absent(over.id))
-    return kind == ReduceKind::ArgMax || kind == ReduceKind::ArgMin ? G().constant(0, Type::Int) : body;
+    return selects(kind) ? G().constant(0, Type::Int) : body;
   if (!(G().free(body) & ir::bit(over.id))) return reduce_constant(kind, extent(over).node, body);
   return G().reduce(kind, over.id, body);
 }

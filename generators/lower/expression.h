@@ -112,6 +112,5 @@ class Lowering {
 std::vector<Halide::Expr> start(const Lowering& l, ir::ReduceKind kind, Halide::Type value);
 std::vector<Halide::Expr> combine(ir::ReduceKind kind, const std::vector<Halide::Expr>& acc,
                                   const std::vector<Halide::Expr>& next);
-inline bool selects(ir::ReduceKind kind) { return kind == ir::ReduceKind::ArgMax || kind == ir::ReduceKind::ArgMin; }
 
 }  // namespace lossc::lower
