@@ -11,8 +11,8 @@ using Halide::Var;
 
 // Halide takes a loop apart, into its first places, its last ones and those between, wherever that makes a clamped or
 // guarded access plain. Along the vectorised index this turns gathers and masks into dense vectors. Along any other loop
-// it saves a scalar min a turn and multiplies all that is inside: kernels over windows were twice to four times as large,
-// and took as much longer to compile, at no measurable gain. So each schedule says where it is allowed.
+// it saves a scalar min a turn and multiplies all that is inside: maps over windows had up to twice the copies of their
+// body, and no gain was measured. So each schedule says where it is allowed.
 namespace {
 
 Halide::Stage& only_along(Halide::Stage& s, const std::vector<Halide::VarOrRVar>& loops) {

@@ -116,9 +116,9 @@ Expr Lowering::dense(Id index, std::optional<int> implicit_stride) {
     if (f.storage != Storage::Input || f.layout.order.empty()) continue;
     const ir::Tensor& t = reader.g.tensors[f.tensor];
     if (reader.g.indices[f.layout.order.back()].axis != reader.g.indices[index].axis) continue;
-    if (t.role == ir::TensorRole::Implicit && chunks()) continue;  // see stands_in
-    if (t.role == ir::TensorRole::Implicit && !implicit_stride) continue;
-    const int want = t.role == ir::TensorRole::Implicit ? *implicit_stride : 1;
+    const bool implicit = t.role == ir::TensorRole::Implicit;
+    if (implicit && (chunks() || !implicit_stride)) continue;  // see stands_in
+    const int want = implicit ? *implicit_stride : 1;
     Expr here = image.dim(0).stride() == want;
     all = all.defined() ? all && here : here;
   }
@@ -153,10 +153,8 @@ Expr Lowering::first_choices() const {
 
 std::vector<Expr> Lowering::fast_cases(Id index, const Expr& also) {
   std::vector<Expr> cases;
-  const std::vector<std::optional<int>> implicit_strides =
-      code == Code::Small ? std::vector<std::optional<int>>{{}} : std::vector<std::optional<int>>{0, 1};
-  for (const std::optional<int>& implicit : implicit_strides) {
-    Expr c = dense(index, implicit);
+  for (int implicit : {0, 1}) {
+    Expr c = code == Code::Small ? dense(index, {}) : dense(index, implicit);
     if (also.defined()) c = c.defined() ? c && also : also;
     if (!c.defined()) break;
     if (cases.empty() || !Halide::Internal::equal(cases.back(), c)) cases.push_back(c);

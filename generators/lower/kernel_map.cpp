@@ -162,12 +162,13 @@ std::vector<Func> scatter_kernel(Lowering& l) {
   }
   const Expr last = l.extent(n.sym2) - 1, place = l.value(n.args[1], at), inside = place >= 0 && place <= last;
   key = Halide::clamp(place, 0, Halide::max(last, 0));
+  const Expr nothing = start(l, n.kind, l.type(out.elem))[0];
   Expr taken = l.value(n.args[0], at);
   // A key that is one for the whole row drops it by a branch. Keys along the vector differ from lane to lane; at a branch on
   // them Halide takes the vector apart, or fails to ("every name is unique"): there a dropped one takes in nothing, somewhere.
   if (l.reader.g.free(n.args[1]) & ir::bit(order.back())) {
     rows.where(last >= 0);
-    taken = strict::select(inside, taken, start(l, n.kind, l.type(out.elem))[0]);
+    taken = strict::select(inside, taken, nothing);
   } else {
     rows.where(inside);
   }
@@ -175,7 +176,7 @@ std::vector<Func> scatter_kernel(Lowering& l) {
     if (!t.defined()) t = key;
   Func f("scatter");
   // Accumulators come filled by the runtime.
-  f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : start(l, n.kind, l.type(out.elem))[0];
+  f(vars) = step.accumulates ? Halide::undef(l.type(out.elem)) : nothing;
   f(target) = combine(n.kind, {f(target)}, {taken})[0];
   constrain_output(l, f, step.outputs);
   schedules::scatter_loop(f, vars, rows.x, order.back() != n.sym2, l.lanes);
