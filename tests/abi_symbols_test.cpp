@@ -6,6 +6,7 @@
 
 #include "abi_util.h"
 #include "capi_util.h"
+#include "tests/support/folder.h"
 
 namespace {
 
@@ -24,12 +25,6 @@ std::map<std::string, char> symbols(const std::string& nm) {
   }
   return found;
 }
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lossc_abi_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 TEST(Symbols, FunctionsAreThoseOfTheFirstRelease) {
   const auto names = declared_functions();
@@ -70,7 +65,7 @@ struct OneLoss {
   std::map<std::string, char> linked;
 };
 OneLoss one_loss(const std::string& loss, const std::string& mode, bool names_products) {
-  const Folder folder;
+  const lossc::tests::Folder folder("abi");
   const std::string source = folder.path / "one.c", program = folder.path / "one";
   std::ofstream out(source);
   out << "#include <lossc/lossc.h>\n#include <stdio.h>\nLOSSC_DECLARE(" << loss << ");\n";
@@ -121,7 +116,7 @@ TEST(Symbols, CProgramLinksHessianProductsThatItNames) {
 
 // Two copies of the shared library, and the static one that this program is linked with: each has its own state.
 TEST(Symbols, CopiesShareNoState) {
-  const Folder folder;
+  const lossc::tests::Folder folder("abi");
   struct Copy {
     void* handle;
     void (*set)(int32_t);
@@ -151,7 +146,7 @@ TEST(Symbols, CopiesShareNoState) {
 
 // A library whose threads run its code can be unloaded.
 TEST(Symbols, LibraryUnloadsWithItsThreads) {
-  const Folder folder;
+  const lossc::tests::Folder folder("abi");
   const fs::path path = folder.path / "third.so";
   fs::copy_file(LOSSC_SHARED_LIBRARY, path);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

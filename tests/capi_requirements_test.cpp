@@ -1,26 +1,34 @@
 // What a loss wants of its extents is seen to when the plan is made. (nt_xent wants an even N, but for given positives;
 // adaptive_log_softmax an output of the head for each cluster, which it would else look up before the first.)
+#include <map>
+
 #include "capi_util.h"
 
 namespace {
 
 using namespace capi;
 
+// Plans the loss with the inputs given, the others absent, in its form `option`.
+Result planned(const lossc_loss* loss, const std::map<std::string, const Tensor*>& given, int option) {
+  Problem p{.loss = loss};
+  for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
+    const lossc_arg* a = lossc_loss_arg(loss, k);
+    const auto it = given.find(a->name);
+    if (a->role == LOSSC_INPUT) p.inputs.push_back(it == given.end() ? nullptr : it->second->get());
+  }
+  p.options = {option};
+  Result result;
+  p.plan(&result);
+  return result;
+}
+
 Result plan_of(const lossc_loss* loss, int64_t rows, bool index) {
   const std::vector<float> z = numbers<float>(static_cast<size_t>(rows * 3));
   const std::vector<int32_t> positive(static_cast<size_t>(rows), 0);
   const Tensor zt = tensor(z, {rows, 3}), pt = tensor(positive, {rows});
-  Problem p{.loss = loss};
-  for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
-    const lossc_arg* a = lossc_loss_arg(loss, k);
-    const std::string name = a->name;
-    if (a->role == LOSSC_INPUT)
-      p.inputs.push_back(name == "embedding" ? zt.get() : name == "positive" && index ? pt.get() : nullptr);
-  }
-  p.options = {index};
-  Result result;
-  p.plan(&result);
-  return result;
+  std::map<std::string, const Tensor*> given{{"embedding", &zt}};
+  if (index) given["positive"] = &pt;
+  return planned(loss, given, index);
 }
 
 TEST(Requirements, AreSeenToByThePlan) {
@@ -38,23 +46,12 @@ Result clusters_of(const lossc_loss* loss, int64_t outputs, int clusters) {
   const std::vector<int32_t> target(5, 0);
   const Tensor embedding = tensor(x, {5, 3}), head = tensor(x, {outputs, 3}), y = tensor(target, {5});
   const Tensor down = tensor(x, {2, 3}), up = tensor(x, {4, 2});
-  Problem p{.loss = loss};
-  for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
-    const lossc_arg* a = lossc_loss_arg(loss, k);
-    const std::string name = a->name;
-    const bool tail = name.rfind("tail_", 0) == 0 && name.back() - '0' <= clusters;
-    if (a->role == LOSSC_INPUT)
-      p.inputs.push_back(name == "embedding"     ? embedding.get()
-                         : name == "head_weight" ? head.get()
-                         : name == "target"      ? y.get()
-                         : !tail                 ? nullptr
-                         : name[5] == 'p'        ? down.get()
-                                                 : up.get());
+  std::map<std::string, const Tensor*> given{{"embedding", &embedding}, {"head_weight", &head}, {"target", &y}};
+  for (int k = 1; k <= clusters; k++) {
+    given["tail_projection_" + std::to_string(k)] = &down;
+    given["tail_weight_" + std::to_string(k)] = &up;
   }
-  p.options = {clusters - 1};
-  Result result;
-  p.plan(&result);
-  return result;
+  return planned(loss, given, clusters - 1);
 }
 
 TEST(Requirements, EveryClusterHasAnOutputOfTheHead) {

@@ -12,6 +12,7 @@
 #include "generators/emit/object_file.h"
 #include "generators/emit/print_header.h"
 #include "generators/emit/workers.h"
+#include "tests/support/folder.h"
 
 namespace lossc::emit {
 namespace {
@@ -121,15 +122,12 @@ TEST(Workers, ReportEveryFailureAndGoOn) {
 
 class Emit : public testing::Test {
  protected:
-  Emit() : dir_(fs::path(testing::TempDir()) / ("lossc_emit_" + std::to_string(getpid()))) {
-    fs::create_directories(dir_);
-  }
-  ~Emit() override { fs::remove_all(dir_); }
   bool shell(const std::string& command) const {
     return system(("cd '" + dir_.string() + "' && " + command).c_str()) == 0;
   }
 
-  fs::path dir_;
+  const tests::Folder folder_{"emit"};
+  const fs::path& dir_ = folder_.path;
 };
 
 TEST_F(Emit, HidesSymbolsAndRenamesThoseOfHalide) {
