@@ -171,15 +171,6 @@ std::vector<Id> plain_indices(const std::vector<Id>& dims) {
   for (Id i : dims) at.push_back(G().index(i));
   return at;
 }
-// Whether a length is at most that of an axis, as its form tells: shorter by a number, or (Div) also a part of it. Then each
-// place of such a derived axis is one of the axis, too.
-bool never_longer(Id length, Id axis, Op how) {
-  if (length == axis) return true;
-  const ir::Node& n = G().at(length);
-  if (n.op != Op::Sub && (n.op != Op::Div || how != Op::Div)) return false;
-  const ir::Node& by = G().at(n.args[1]);
-  return by.op == Op::Const && by.value >= (n.op == Op::Sub ? 0 : 1) && never_longer(n.args[0], axis, how);
-}
 }  // namespace
 
 Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
@@ -205,11 +196,10 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
     b.check_key(at[k], t.dims[k], element(t.name, at));
     if (plain == ir::kNone) continue;
     const ir::Axis &want = axis_of(t.dims[k]), &got = axis_of(plain);
-    if (&want == &got) continue;
-    const Id length = G().extent(G().indices[t.dims[k]].axis);
-    if (got.length != ir::kNone && never_longer(got.length, length, name[k] ? Op::Sub : Op::Div)) continue;
+    const Id axis = G().indices[t.dims[k]].axis;
+    if (never_longer(G(), G().indices[plain].axis, axis, !name[k])) continue;
     if (!name[k]) {  // a number, which like any other must lie within the axis
-      at[k] = G().binary(Op::Min, at[k], G().binary(Op::Sub, length, G().constant(1, Type::Int)));
+      at[k] = G().binary(Op::Min, at[k], G().binary(Op::Sub, G().extent(axis), G().constant(1, Type::Int)));
       continue;
     }
     const bool elsewhere = std::any_of(t.dims.begin(), t.dims.end(), [&](Id d) { return &axis_of(d) == &got; });

@@ -36,30 +36,66 @@ class Walker {
     const std::vector<Id>& order = p_.buffers[b].layout.order;
     return p_.row != kNone && std::find(order.begin(), order.end(), p_.row) != order.end();
   }
-  void fail(int step, int buffer, const char* what) {
-    if (wrong_.empty()) wrong_ = fmt::format("step {} ({}): {} {}", step, p_.steps[step].text, p_.buffers[buffer].name, what);
+  void fail(int step, const std::string& name, const char* what) {
+    if (wrong_.empty()) wrong_ = fmt::format("step {} ({}): {} {}", step, p_.steps[step].text, name, what);
+  }
+  void fail(int step, int buffer, const char* what) { fail(step, p_.buffers[buffer].name, what); }
+
+  // Calls `visit` for each node that the step computes; of lookups in each other for the outermost. A walk computes none.
+  void each_node(const Step& step, const std::function<void(Id)>& visit) const {
+    if (step.kind == StepKind::Walk) return;
+    std::set<Id> seen;
+    std::function<void(Id)> walk = [&](Id node) {
+      if (!seen.insert(node).second) return;
+      const ir::Node& n = p_.graph.at(node);
+      if (n.op == Op::At) {
+        visit(node);
+        for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0]) walk(p_.graph.at(at).args[1]);
+        return;
+      }
+      if (p_.find(step, node) >= 0) return;
+      visit(node);
+      for (Id a : n.args) walk(a);
+    };
+    for (Id node : step.nodes) walk(node);
   }
 
   // Buffers that the step reads at other places than its own row.
   std::set<int> looked_up(const Step& step) const {
     std::set<int> found;
-    std::set<Id> seen;
-    std::function<void(Id)> visit = [&](Id node) {
-      if (!seen.insert(node).second) return;
-      const ir::Node& n = p_.graph.at(node);
-      if (n.op == Op::At) {
-        for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0]) {
-          if (p_.graph.at(at).sym == p_.row) found.insert(p_.find(step, looked_up_in(p_.graph, node)));
-          visit(p_.graph.at(at).args[1]);
-        }
-        return;
-      }
-      if (p_.find(step, node) >= 0) return;
-      for (Id a : n.args) visit(a);
-    };
-    for (Id node : step.nodes) visit(node);
+    each_node(step, [&](Id node) {
+      for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0])
+        if (p_.graph.at(at).sym == p_.row) found.insert(p_.find(step, looked_up_in(p_.graph, node)));
+    });
     if (step.kind == StepKind::Walk && step.over == p_.row) found.insert(step.reads[0]);
     return found;
+  }
+
+  // A place is kept within the memory that is looked up in, but for a plain index, and nothing else that goes by it is.
+  void check_lookups(int s) {
+    const ir::Graph& g = p_.graph;
+    const auto too_long = [&](Id place, Id index) {
+      const Id plain = g.plain_index(place);
+      return plain != kNone && !never_longer(g, g.indices[plain].axis, g.indices[index].axis, true);
+    };
+    each_node(p_.steps[s], [&](Id node) {
+      const ir::Node& n = g.at(node);
+      if (n.op == Op::Load)
+        for (size_t k = 0; k < n.args.size(); k++)
+          if (too_long(n.args[k], g.tensors[n.sym].dims[k])) fail(s, g.tensors[n.sym].name, "is read by an index of another axis");
+      ir::IndexSet bound = 0, within = 0;
+      for (Id at = node; g.at(at).op == Op::At; at = g.at(at).args[0]) {
+        const Id place = g.at(at).args[1], index = g.at(at).sym;
+        const int memory = p_.find(p_.steps[s], looked_up_in(g, node));
+        if (memory < 0) return fail(s, "a lookup", "is in no memory that the step reads");
+        const std::string& name = p_.buffers[memory].name;
+        const bool renamed = g.plain_index(place) != kNone && (g.free(place) & within);
+        if ((g.free(place) & bound) && !renamed) fail(s, name, "is looked up at a place that goes by that of a lookup around it");
+        if (too_long(place, index)) fail(s, name, "is looked up by an index of another axis");
+        bound |= ir::bit(index);
+        if (g.at(place).op == Op::Max && g.at(g.at(place).args[0]).op == Op::Min) within |= ir::bit(index);
+      }
+    });
   }
 
   void check(int s, bool in_panel) {
@@ -78,6 +114,7 @@ class Walker {
       else if (p_.buffers[b].storage == Storage::Accumulator) fail(s, b, "is read before all rows are summed");
     }
     check_places(s);
+    check_lookups(s);
     check_layouts(s);
     for (int b : step.outputs) {
       if (in_panel) here_.insert(b);

@@ -26,7 +26,7 @@ Plan Planner::run() {
   if (per_row) roots.push_back(program_.loss_rows);
   for (const Gradient& gr : program_.gradients) roots.push_back(gr.node);
   for (const NamedOutput& o : program_.outputs) roots.push_back(o.node);
-  roots = normalise_contractions(g_, roots);
+  roots = settle_lookups(g_, normalise_contractions(g_, roots));
   plan_.row = choose_row(roots);
   choose_scans(roots);
   choose_tiles(roots);

@@ -12,6 +12,8 @@ using ir::members;
 using ir::set_of;
 
 bool leaf(ir::Op op);
+// Brings lookups into the form in which each stays within the memory that it reads (lookups.cpp).
+std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots);
 
 class Planner {
  public:

@@ -262,13 +262,7 @@ void Planner::find_reads(Kernel& k, Id node, bool root) {
     read(k, require(value, k.pass, again ? &rows : nullptr));
   };
   if (n.op == Op::At) {
-    // Where a lookup's place goes by that of one around it, which may be anywhere, a stored place would be read anywhere.
-    IndexSet placed = 0;
-    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) {
-      const Id place = g_.at(at).args[1];
-      if (!(g_.free(place) & placed) || !of_positions(place)) find_reads(k, place, false);
-      placed |= ir::bit(g_.at(at).sym);
-    }
+    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) find_reads(k, g_.at(at).args[1], false);
     return in_memory(looked_up_in(g_, node));
   }
   if (!root && boundary(k, node)) return in_memory(node);

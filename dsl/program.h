@@ -88,6 +88,9 @@ Program build(const Definition& definition, const std::vector<Fact>& choices);
 
 // Sets the extents (by axis) that follow from others, and from counts (by param). Those that tensors tell are given.
 void derive_extents(const ir::Graph& graph, const std::vector<double>& params, std::vector<int64_t>* extents);
+// Whether an axis is at most as long as another one, as its length tells: shorter by a number, or, if `parts`, also a part of
+// it. Then each of its places is one of the other, too.
+bool never_longer(const ir::Graph& graph, ir::Id axis, ir::Id other, bool parts);
 // The value of each param where nobody chooses: its default, or a count's.
 std::vector<double> default_params(const Program& program);
 

@@ -47,6 +47,14 @@ void add_axes(const ir::Graph& g, Id node, std::vector<Id>* axes) {
   for (Id a : n.args) add_axes(g, a, axes);
 }
 
+bool at_most(const ir::Graph& g, Id length, Id axis, bool parts) {
+  const ir::Node& n = g.at(length);
+  if (n.op == Op::Extent) return n.sym == axis;
+  if (n.op != Op::Sub && (n.op != Op::Div || !parts)) return false;
+  const ir::Node& by = g.at(n.args[1]);
+  return by.op == Op::Const && by.value >= (n.op == Op::Sub ? 0 : 1) && at_most(g, n.args[0], axis, parts);
+}
+
 }  // namespace
 
 std::vector<double> default_params(const Program& p) {
@@ -58,6 +66,10 @@ std::vector<double> default_params(const Program& p) {
 void derive_extents(const ir::Graph& g, const std::vector<double>& params, std::vector<int64_t>* extents) {
   for (size_t a = 0; a < g.axes.size(); a++)  // a length is made of earlier axes alone
     if (g.axes[a].length != ir::kNone) (*extents)[a] = std::max<int64_t>(value(g, g.axes[a].length, *extents, params), 0);
+}
+
+bool never_longer(const ir::Graph& g, Id axis, Id other, bool parts) {
+  return axis == other || (g.axes[axis].length != ir::kNone && at_most(g, g.axes[axis].length, other, parts));
 }
 
 const Requirement* unmet(const Program& p, const std::vector<int64_t>& extents) {

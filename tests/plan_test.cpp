@@ -206,5 +206,44 @@ TEST(Plan, SortOfSquaredNorms) {
   });
 }
 
+// A lookup keeps its place within what it reads, and nothing else that goes by the place: so nothing else does. (plan::unsound)
+TEST(Plan, NoPlaceGoesByThatOfALookupAroundIt) {
+  // Computed of an input, chosen by a reduction, sorted; of rows in a panel.
+  expect_sound([] {
+    auto i = axis("N"), j = axis("M"), k = axis("K");
+    auto w = input("w", {k}), x = input("x", {j, k}), s = input("s", {i});
+    const Expr chosen = at(exp(w(k)), k, to_int(3 * abs(x(j, 0)))) + at(tanh(w(k)), k, argmax(k, x(j, k)));
+    loss_per(i, s(i) * at(chosen, j, i + 3), i + 3 < extent(j));
+  });
+  expect_sound([] {
+    auto i = axis("N"), j = axis("M"), k = axis("K");
+    auto w = input("w", {k}), x = input("x", {j, k}), s = input("s", {i});
+    loss_per(i, s(i) * at(at(exp(w(k)), k, argmax(k, x(j, k))), j, i + 3), i + 3 < extent(j));
+  });
+  expect_sound([] {
+    auto i = axis("N"), c = axis("C"), l = twin(i, "l"), d = twin(c, "d");
+    auto w = input("w", {d, c}), x = input("x", {i, c}), s = input("s", {l});
+    auto t = labels("t", {i}, "-").in_range(i);
+    loss_per(l, s(l) * sum(c, at(at(exp(w(d, c)), d, argsort(c, x(i, c))), i, t(l))));
+  });
+  // Each of two places by the index of the other.
+  expect_sound([] {
+    auto i = axis("N"), j = axis("M"), t = twin(i, "t");
+    auto x = input("x", {i, j});
+    auto q = labels("q", {i, j}, "-").in_range(i);
+    const Expr once = at(at(cumsum(j, x(i, j)), j, argmax(j, x(t, j))), i, q(t, 0));
+    loss_per(i, sum(j, at(once, t, q(i, j))));
+  });
+}
+
+// Of two axes either may be the longer one.
+TEST(Plan, AnIndexLooksUpWithinAnotherAxis) {
+  expect_sound([] {
+    auto i = axis("N"), k = axis("K");
+    auto w = input("w", {k}), s = input("s", {i});
+    loss_per(i, s(i) * at(exp(w(k)), k, i + 0) + at(w(k), k, i + 0), i < extent(k));
+  });
+}
+
 }  // namespace
 }  // namespace lossc::tests

@@ -116,3 +116,14 @@ LOSSC_LOSS(row_selected, "fault") {
   auto highest = at(x(i, c), i, argmax(i, tanh(x(i, c))));
   loss_per(i, sum(c, sq(x(i, c) - highest)) + sq(kth_largest(i, 2, sum(c, x(i, c)))));
 }
+
+// A place that goes by another one was read where that is, in range or not: Halide did not compile it.
+LOSSC_LOSS(place_of_a_place, "fault") {
+  about_a_fault("Gather of what each group chose by a score of its own, at the label of each row");
+  auto i = axis("N", "rows"), j = axis("M", "groups"), k = axis("K", "choices");
+  auto w = tensor("w", {k}, "any real"), x = tensor("x", {j, k}, "any real"), s = tensor("s", {i}, "any real");
+  auto t = labels("t", {i}, "group of each row").in_range(j);
+  auto by_value = at(exp(w(k)), k, clamp(to_int(3 * x(j, 0)), 0, extent(k) - 1));
+  auto by_score = at(exp(w(k)), k, argmax(k, x(j, k)));
+  loss_per(i, s(i) * at(by_value, j, t(i)) + at(by_score, j, t(i)));
+}
