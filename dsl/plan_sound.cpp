@@ -46,14 +46,13 @@ class Walker {
     if (step.kind == StepKind::Walk) return;
     std::set<Id> seen;
     std::function<void(Id)> walk = [&](Id node) {
-      if (!seen.insert(node).second) return;
+      if (!seen.insert(node).second || p_.find(step, node) >= 0) return;
       const ir::Node& n = p_.graph.at(node);
       if (n.op == Op::At) {
         visit(node);
         for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0]) walk(p_.graph.at(at).args[1]);
         return;
       }
-      if (p_.find(step, node) >= 0) return;
       visit(node);
       for (Id a : n.args) walk(a);
     };

@@ -56,6 +56,7 @@ class Planner {
   std::vector<Id> ordered(Id node, ir::IndexSet set) const;
   void choose_tiles(const std::vector<Id>& roots);
   Storage storage_of(Id node) const;
+  bool of_all_rows(Id node) const;
   bool boundary(const Kernel& k, Id node) const;
 
   // How: steps and their buffers (planner_build.cpp).

@@ -254,18 +254,18 @@ int Planner::read_at_will(const ir::Node& step, size_t operand, int pass) {
 void Planner::find_reads(Kernel& k, Id node, bool root) {
   if (!k.seen.insert(node).second) return;
   const ir::Node n = g_.at(node);
-  if (n.op == Op::Load) read(k, input(n.sym));
   // At each place of a recurrence again: not out of tiles, which are for products.
   const bool again = g_.at(k.step.nodes[0]).carried != 0;
   const auto in_memory = [&](Id value) {
     const Layout rows = again ? Layout{false, default_layout(value).tiled ? natural_order(g_.free(value)) : default_layout(value).order} : Layout{};
     read(k, require(value, k.pass, again ? &rows : nullptr));
   };
+  if (!root && boundary(k, node)) return in_memory(node);
+  if (n.op == Op::Load) read(k, input(n.sym));
   if (n.op == Op::At) {
     for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) find_reads(k, g_.at(at).args[1], false);
     return in_memory(looked_up_in(g_, node));
   }
-  if (!root && boundary(k, node)) return in_memory(node);
   if (n.op == Op::WholeByHand) {
     for (size_t o = 0; o < n.args.size(); o++) read(k, read_at_will(n, o, k.pass));
     return;

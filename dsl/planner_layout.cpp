@@ -130,9 +130,26 @@ bool Planner::of_positions(Id node) const {
          std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_positions(a); });
 }
 
+// Is all that a step of all rows would read, to compute this in place, there for all of them?
+bool Planner::of_all_rows(Id node) const {
+  const ir::Node& n = g_.at(node);
+  const auto operands = [&] { return std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_all_rows(a); }); };
+  if (n.op == Op::At) {
+    bool places = true;
+    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) places = places && of_all_rows(g_.at(at).args[1]);
+    return places && storage_of(looked_up_in(g_, node)) != Storage::Panel;
+  }
+  if (n.op == Op::Reduce && chunk_inline(node)) return storage_of(node) != Storage::Panel && operands();
+  const bool in_memory = n.op == Op::Reduce || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
+  if (in_memory || (n.op != Op::Load && whole_.count(node))) return storage_of(node) != Storage::Panel;
+  return operands();
+}
+
 // Is the node kept in a buffer that this step reads, rather than computed inside it?
 bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
+  const bool all_rows = at_once(k.step.nodes[0]) || (k.loop >= 0 && !k.in_loop);
+  if (n.op == Op::Load || n.op == Op::At) return all_rows && whole_.count(node) && !of_all_rows(node);
   if (leaf(n.op)) return false;
   if (ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand || whole_.count(node))
     return true;  // in memory in any case
@@ -142,7 +159,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
     return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
   }
   if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
-  if (k.step.domain.empty()) return false;
+  if (k.step.domain.empty() || (all_rows && storage_of(node) == Storage::Panel)) return false;
   // Stored, it would be there for all places of the loop.
   if ((n.free & places_of(k)) && of_positions(node)) return false;
   const IndexSet inner = ir::bit(k.step.domain.back());

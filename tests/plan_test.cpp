@@ -141,6 +141,31 @@ TEST(Plan, Recurrences) {
   }
 }
 
+// A recurrence over all rows reads what is made in the panels of them only when all are: also what it looks up, in an input or
+// in memory, at places that are made there.
+TEST(Plan, ARecurrenceOverAllRowsWaitsForThePlacesItReads) {
+  const auto over_all_rows = [](const std::function<Expr(Index n, Index t, Index c, const Expr& before)>& step) {
+    expect_sound([&] {
+      auto n = axis("N"), t = axis("T"), c = axis("C");
+      const Expr v = scan(t, {{{n, c}, 0.3}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{0.5 * mean(n, u[0]) + step(n, t, c, u[0])}; })[0];
+      loss_per(n, sum(t, sum(c, v)));
+    });
+  };
+  over_all_rows([](Index n, Index t, Index c, const Expr& before) {
+    auto x = input("x", {n, t}), y = input("y", {n, t}), w = input("w", {c});
+    return w(c) * (before + x(argsort(n, y(n, t)), argsort(t, y(n, t))));
+  });
+  over_all_rows([](Index n, Index t, Index c, const Expr& before) {
+    auto x = input("x", {n, c}), y = input("y", {n, t});
+    return before * x(n, to_int(exp(y(n, t))));
+  });
+  over_all_rows([](Index n, Index t, Index c, const Expr& before) {
+    auto x = input("x", {n, c});
+    auto l = labels("l", {n, t}, "-").in_range(c);
+    return before * at(cumsum(c, x(n, c)), c, l(n, t));
+  });
+}
+
 // The derivative goes through the inner recurrence once more, beside the first: what that carries, and what is summed over it, is
 // there for one place at a time, each for its own loop alone. (plan::unsound)
 TEST(Plan, ARecurrenceInARecurrenceIsComputedAgain) {

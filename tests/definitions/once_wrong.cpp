@@ -127,3 +127,14 @@ LOSSC_LOSS(place_of_a_place, "fault") {
   auto by_score = at(exp(w(k)), k, argmax(k, x(j, k)));
   loss_per(i, s(i) * at(by_value, j, t(i)) + at(by_score, j, t(i)));
 }
+
+// A recurrence over all rows read the orders of each row before they were there.
+LOSSC_LOSS(recurrence_at_sorted_places, "fault") {
+  about_a_fault("Running mean of the rows, to which each adds an element at sorted places");
+  auto n = axis("N", "rows"), t = axis("T", "places");
+  auto x = tensor("x", {n, t}, "any real"), y = tensor("y", {n, t}, "any real");
+  auto v = scan(t, {{n, 0.3}}, [&](const std::vector<Expr>& u) {
+    return std::vector<Expr>{0.5 * mean(n, u[0]) + x(argsort(n, y(n, t)), argsort(t, y(n, t)))};
+  })[0];
+  loss_per(n, sum(t, v));
+}
