@@ -175,6 +175,21 @@ TEST_F(Cli, CheckComparesABuiltInLoss) {
   }
 }
 
+// Next to 0, where rounding may be as large as all that there is, an error relative to that would be any number, and "ok".
+TEST_F(Cli, CheckTellsTheErrorOfWhatIsNothingButRounding) {
+  const std::string file = definition("nothing", "a * (sigmoid(x(i) - y(i)) - 0.5 * (1 + tanh(0.5 * (x(i) - y(i)))))");
+  const Json quantities = lossc_json("check " + file)["results"][0]["quantities"];
+  for (const Json& q : quantities) {
+    EXPECT_LT(q["kernel_error"], 1) << q;
+    EXPECT_GT(q["kernel_error_absolute"], 0) << q;
+    EXPECT_LT(q["kernel_error_absolute"], 1e-6) << q;
+  }
+  EXPECT_EQ(quantities.size(), 3u) << quantities;
+  const std::string text = lossc("check " + file).out;
+  EXPECT_TRUE(has(text, " abs ok ")) << text;
+  EXPECT_FALSE(has(text, "e+")) << text;
+}
+
 TEST_F(Cli, CheckTakesADefinitionFromOutside) {
   const std::string file = definition("outside", "a * sq(x(i) - y(i))");
   const Json r = lossc_json("check " + file);

@@ -480,17 +480,21 @@ inline Expectation expectation(const Program& p, const Case& c, int bits, int dr
   return e;
 }
 
-// Empty if every element is within `factor` of its slack; else which is not. Below the smallest normal number a kernel
-// may flush to zero, hence `tiny`. A result kept in fewer bits may be any that rounding makes of what is within.
+// How far from what is wanted an element may be. Below the smallest normal number a kernel may flush to zero.
+inline constexpr double kFactor = 4;
+inline double room(double slack, int bits, double factor = kFactor) { return factor * slack + (bits == 32 ? 1e-36 : 1e-290); }
+
+// Empty if every element is within `factor` of its slack; else which is not. A result kept in fewer bits may be any that rounding
+// makes of what is within.
 inline std::string disagreement(const std::vector<double>& got, const std::vector<double>& want,
-                                const std::vector<double>& slack, int bits, double factor = 4,
+                                const std::vector<double>& slack, int bits, double factor = kFactor,
                                 DLDataType kept = {kDLFloat, 0, 1}) {
   if (got.size() != want.size()) return "has " + std::to_string(got.size()) + " elements, wanted " + std::to_string(want.size());
-  const double tiny = bits == 32 ? 1e-36 : 1e-290, huge = bits == 32 ? 3.4e38 : 1.7e308;
+  const double huge = bits == 32 ? 3.4e38 : 1.7e308;
   for (size_t k = 0; k < got.size(); k++) {
     if (slack[k] < 0) continue;
     const double w = std::abs(want[k]) > huge && std::isfinite(want[k]) ? std::copysign(INFINITY, want[k]) : want[k];
-    const double room = factor * slack[k] + tiny;
+    const double room = check::room(slack[k], bits, factor);
     const bool narrow = kept.bits != 0 && kept.bits < bits;
     const bool same = std::isnan(w)   ? std::isnan(got[k])
                       : std::isinf(w) ? got[k] == w

@@ -38,20 +38,22 @@ Json by_hand(const std::vector<Program>& forms) {
   return names;
 }
 
+void add_errors(Json& entry, const std::string& what, const Errors& e) {
+  entry[what + "_error"] = e.relative;
+  entry[what + "_error_absolute"] = e.absolute;
+  if (e.relative > 0) entry[what + "_worst"] = place_json(e.worst);
+}
+
 Json result_json(const Definition& d, const std::string& dtype, const Comparison& c, size_t forms, size_t done) {
   Json quantities = Json::array();
   for (const Quantity& q : c.quantities()) {
-    Json entry = {{"name", q.name},
-                  {"elements", q.elements},
-                  {"kernel_error", q.kernel_error},
-                  {"kernel_agrees", q.kernel_agrees}};
+    Json entry = {{"name", q.name}, {"elements", q.kernel.elements}, {"kernel_agrees", q.kernel.agree}};
+    add_errors(entry, "kernel", q.kernel);
     if (q.name.starts_with("grad_") || q.name.starts_with("product_")) {
-      entry["elements_by_differences"] = q.smooth;
-      entry["difference_error"] = q.difference_error;
-      entry["differences_agree"] = q.differences_agree;
-      if (q.difference_error > 0) entry["difference_worst"] = place_json(q.difference_worst);
+      entry["elements_by_differences"] = q.difference.elements;
+      entry["differences_agree"] = q.difference.agree;
+      add_errors(entry, "difference", q.difference);
     }
-    if (q.kernel_error > 0) entry["kernel_worst"] = place_json(q.kernel_worst);
     quantities.push_back(entry);
   }
   return {{"loss", d.name},           {"ok", c.good()},           {"dtype", dtype},
@@ -90,21 +92,24 @@ Json check_one(const Definition& d, const Words& words, const std::string& dtype
   return result;
 }
 
+// Relative to the largest value; absolute where nothing but what is 0 for all that can be told was compared.
+std::string error_text(const Json& q, const std::string& what, bool agrees, size_t n) {
+  const auto relative = q[what + "_error"].get<double>(), absolute = q[what + "_error_absolute"].get<double>();
+  const bool only_absolute = relative == 0 && absolute > 0;
+  return fmt::format("{:<7.1e} {} {:<5} of {}", only_absolute ? absolute : relative, only_absolute ? "abs" : "   ", agrees ? "ok" : "WRONG", n);
+}
+
 void print_quantities(const Json& quantities) {
   size_t width = 8;
   for (const Json& q : quantities) width = std::max(width, q["name"].get<std::string>().size());
-  fmt::print("  {:<{}}  {:<24}  {}\n", "", width, "gradient - differences", "kernel - float64");
-  auto error = [](double value, bool agrees, size_t n) {
-    return fmt::format("{:<8.1e} {:<5} of {}", value, agrees ? "ok" : "WRONG", n);
-  };
+  fmt::print("  {:<{}}  {:<28}  {}\n", "", width, "gradient - differences", "kernel - float64");
   for (const Json& q : quantities) {
     std::string differences;
     if (q.contains("differences_agree")) {
       const auto n = q["elements_by_differences"].get<size_t>();
-      differences = n == 0 ? "nowhere smooth" : error(q["difference_error"], q["differences_agree"], n);
+      differences = n == 0 ? "nowhere smooth" : error_text(q, "difference", q["differences_agree"], n);
     }
-    fmt::print("  {:<{}}  {:<24}  {}\n", q["name"].get<std::string>(), width, differences,
-               error(q["kernel_error"], q["kernel_agrees"], q["elements"]));
+    fmt::print("  {:<{}}  {:<28}  {}\n", q["name"].get<std::string>(), width, differences, error_text(q, "kernel", q["kernel_agrees"], q["elements"]));
   }
 }
 
@@ -123,7 +128,7 @@ void print_worst(const Json& quantities) {
 
 void print(const Json& r) {
   const auto forms = r["forms"].get<size_t>(), done = r["forms_checked"].get<size_t>();
-  fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative, and how many elements were compared\n",
+  fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative (abs: absolute, next to 0), and how many elements were compared\n",
              r["loss"].get<std::string>(), r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
              done < forms ? fmt::format(" of {}, for want of time", forms) : "", r["calls"].get<size_t>());
   print_quantities(r["quantities"]);

@@ -39,7 +39,7 @@ void forgive_nan(const check::Results& values, check::Results& slack) {
 
 bool agree(const check::Results& got, const check::Expectation& want, const Dtype& dtype) {
   const auto same = [&](const std::vector<double>& a, const std::vector<double>& b, const std::vector<double>& slack) {
-    return check::disagreement(a, b, slack, dtype.bits, 4, dtype.type).empty();
+    return check::disagreement(a, b, slack, dtype.bits, check::kFactor, dtype.type).empty();
   };
   bool all = same(got.loss, want.value.loss, want.slack.loss);
   for (const auto& [name, values] : got.gradients) all = all && same(values, want.value.gradients.at(name), want.slack.gradients.at(name));
@@ -75,6 +75,15 @@ bool is_hessian(const Program& p) { return p.loss_rows == ir::kNone; }
 std::string prefix(const Program& p) { return is_hessian(p) ? "product_" : "grad_"; }
 
 }  // namespace
+
+void Errors::note(double error, double largest_value, double allowed, const std::function<Place()>& where) {
+  if (allowed >= largest_value) {
+    absolute = std::max(absolute, error);
+  } else if (error / largest_value > relative) {
+    relative = error / largest_value;
+    worst = where();
+  }
+}
 
 Quantity& Comparison::quantity(const std::string& name) {
   for (Quantity& q : quantities_)
@@ -168,28 +177,27 @@ void Comparison::differences(const Program& p, const Case& c) {
 
 void Comparison::difference(const Program& p, const Case& c, const Gradient& g, Oracle& oracle) {
   const ir::Tensor& t = p.graph.tensors[g.tensor];
-  Quantity& q = quantity(prefix(p) + t.name);
+  Errors& errors = quantity(prefix(p) + t.name).difference;
   const std::vector<double> gradient = oracle.evaluate(g.node, t.dims).data;
   const Inputs inputs = oracle_inputs(p, c);
   const std::vector<Difference> differences =
       is_hessian(p) ? finite_difference_of(p.graph, p.loss, inputs, g.tensor) : finite_difference(p, inputs, g.tensor);
-  const double scale = std::max(scale_of(gradient), 1e-300);
+  const double scale = scale_of(gradient);
   for (size_t k = 0; k < gradient.size(); k++) {
     const Difference& d = differences[k];
     if (!d.smooth) continue;
-    q.smooth++;
-    const double error = std::abs(gradient[k] - d.value);
-    if (error / scale > q.difference_error) {
-      q.difference_error = error / scale;
-      q.difference_worst = {element_text(p, c, t.dims, k, false), place(p, "ordinary values"), gradient[k], d.value};
-    }
-    if (error <= 4 * d.error) continue;  // d.error is a bound but for the constant that an estimate lacks
-    if (q.differences_agree) {
+    errors.elements++;
+    const double error = std::abs(gradient[k] - d.value), allowed = 4 * d.error;  // a bound but for the constant that an estimate lacks
+    errors.note(error, scale, allowed, [&] {
+      return Place{element_text(p, c, t.dims, k, false), place(p, "ordinary values"), gradient[k], d.value};
+    });
+    if (error <= allowed) continue;
+    if (errors.agree) {
       fail(place(p, fmt::format("{} of {}: element {} is {:.9g}, but differences of the {} give {:.9g} +- {:.2g}",
                                 is_hessian(p) ? "Hessian product" : "gradient", t.name, k, gradient[k],
-                                is_hessian(p) ? "slope" : "loss", d.value, 4 * d.error)));
+                                is_hessian(p) ? "slope" : "loss", d.value, allowed)));
     }
-    q.differences_agree = false;
+    errors.agree = false;
   }
 }
 
@@ -234,19 +242,18 @@ void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t 
 
 void Comparison::compare(const Call& call, const std::string& name, const std::vector<ir::Id>& dims,
                          const std::vector<double>& got, const std::vector<double>& want, const std::vector<double>& slack) {
-  Quantity& q = quantity(name);
-  q.elements += got.size();
-  const double scale = std::max(scale_of(want), 1e-300);
+  Errors& errors = quantity(name).kernel;
+  errors.elements += got.size();
+  const double scale = scale_of(want);
   for (size_t k = 0; k < std::min(got.size(), want.size()); k++) {
     if (!std::isfinite(got[k]) || !std::isfinite(want[k]) || slack[k] < 0) continue;
-    const double error = std::abs(got[k] - want[k]) / scale;
-    if (error <= q.kernel_error) continue;
-    q.kernel_error = error;
-    q.kernel_worst = {element_text(call.program, call.c, dims, k, name == "loss"), call.where, got[k], want[k]};
+    errors.note(std::abs(got[k] - want[k]), scale, check::room(slack[k], dtype_.bits), [&] {
+      return Place{element_text(call.program, call.c, dims, k, name == "loss"), call.where, got[k], want[k]};
+    });
   }
-  const std::string bad = check::disagreement(got, want, slack, dtype_.bits, 4, dtype_.type);
+  const std::string bad = check::disagreement(got, want, slack, dtype_.bits, check::kFactor, dtype_.type);
   if (bad.empty()) return;
-  q.kernel_agrees = false;
+  errors.agree = false;
   fail(fmt::format("kernel, {}, {}: {}", name, call.where, bad));
 }
 

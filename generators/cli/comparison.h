@@ -2,6 +2,7 @@
 #pragma once
 #include <lossc/lossc.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,15 +20,23 @@ struct Place {
   double got = 0, want = 0;
 };
 
+// The largest errors of a quantity. Of elements that may be off by as much as the largest value of their array a relative one
+// would say nothing.
+struct Errors {
+  size_t elements = 0;  // compared
+  double relative = 0;  // to the largest value of its array
+  double absolute = 0;  // of those elements
+  Place worst;          // of the relative one; no element: there is none
+  bool agree = true;
+
+  void note(double error, double largest_value, double allowed, const std::function<Place()>& where);
+};
+
 // The loss, one gradient or one further output, over all calls.
 struct Quantity {
   std::string name;
-  size_t elements = 0;          // compared between kernel and oracle
-  size_t smooth = 0;            // compared between gradient and differences
-  double difference_error = 0;  // largest, relative to the largest value of its array
-  double kernel_error = 0;      // the same
-  Place difference_worst, kernel_worst;  // where; no element: nowhere any
-  bool differences_agree = true, kernel_agrees = true;
+  Errors difference;  // of its gradient and differences
+  Errors kernel;      // of kernel and oracle
 };
 
 class Comparison {
