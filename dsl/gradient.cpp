@@ -173,8 +173,11 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
   v = sum_over(left, v);
   for (size_t k = 0; k < args.size(); k++)
     if (renamed[k] == kNone) renamed[k] = g_.plain_index(args[k]);
-  v = to_dims(v, renamed, dims);
-  auto [it, first] = tensor_.try_emplace(n.sym, v);
+  add_to_tensor(n.sym, to_dims(v, renamed, dims));
+}
+
+void Differentiator::add_to_tensor(Id tensor, Id v) {
+  auto [it, first] = tensor_.try_emplace(tensor, v);
   if (!first) it->second = g_.binary(Op::Add, it->second, v);
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "program.h"
@@ -37,6 +38,7 @@ class Differentiator {
   ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);
   ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);
   void into_tensor(ir::Id node, const Flow& a);
+  void add_to_tensor(ir::Id tensor, ir::Id v);
   static ir::IndexSet targets_of(const std::vector<ir::Id>& list);
   ir::Id fresh(ir::Id like, ir::IndexSet taken);
   ir::Id to_dims(ir::Id v, std::vector<ir::Id> from, const std::vector<ir::Id>& dims);
@@ -55,6 +57,8 @@ class Differentiator {
     ir::Id node;  // what a step reads that is not carried
     Flow flow;
   };
+  // What a step reads of other tensors at places that depend on what it carries: tensor, and what flows back to it.
+  std::vector<std::pair<ir::Id, ir::Id>> read_at_carried_places(const ir::Node& scan) const;
   std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, ir::Id mask, const std::vector<ir::Id>& flows);
   ir::Id common_mask(ir::Id scan);
   void through_scan(ir::Id scan);

@@ -153,6 +153,10 @@ void Differentiator::through_again(Id node) {
   step.single_ = single_ | again.row | ir::bit(scan.sym);
   step.through_elements_ = true;
   const std::vector<Target> targets = step.step_backward(scan, active_, common_mask(node), flows);
+  for (const auto& [tensor, flow] : step.read_at_carried_places(scan))
+    if (g_.tensors[tensor].differentiable)
+      throw DefinitionError(fmt::format("loss '{}': scan: '{}' is read at a place that depends on what is carried, of which checkpoints are kept: not "
+                                        "supported yet; wanted Storage::AllSteps", p_.name, g_.tensors[tensor].name));
   std::vector<size_t> started(again.size(), SIZE_MAX);
   for (size_t k = 0; k < again.size(); k++) {
     const auto to = step.tensor_.find(again.tensor(k));

@@ -76,6 +76,13 @@ std::vector<Differentiator::Target> Differentiator::step_backward(const ir::Node
   return targets;
 }
 
+std::vector<std::pair<Id, Id>> Differentiator::read_at_carried_places(const ir::Node& scan) const {
+  std::vector<std::pair<Id, Id>> out;
+  for (const auto& [tensor, flow] : tensor_)
+    if (!(g_.carries_of(scan) >> tensor & 1)) out.emplace_back(tensor, flow);
+  return out;
+}
+
 // What the recurrence has in `tensor` before the place, at these positions, as an expression for outside of its step: its
 // values are those after the place before, or at the first place what it starts from.
 Id Differentiator::before(const ir::Node& scan, Id node, Id tensor, const std::vector<Id>& at) {
@@ -226,6 +233,7 @@ void Differentiator::through_fixed_point(Id node) {
     const Id mask = last(to.flow.mask);
     give(to.node, {mask == kNone ? any : g_.binary(Op::And, any, mask), last(to.flow.value)}, g_.free(to.node));
   }
+  for (const auto& [tensor, to] : step.read_at_carried_places(step_at_point)) add_to_tensor(tensor, masked({any, last(to)}));
 }
 
 void Differentiator::through_scan(Id node) {
@@ -256,6 +264,7 @@ void Differentiator::through_scan(Id node) {
     return value == kNone ? kNone : outside_of(back_scan, back, outside_of(scan, node, value, forward), both);
   };
   for (const Target& t : targets) give(t.node, {outside(t.flow.mask), outside(t.flow.value)}, g_.free(t.node));
+  for (const auto& [tensor, flow] : step.read_at_carried_places(scan)) add_to_tensor(tensor, outside(flow));
   // What starts the recurrence gets what comes back to before its first place.
   const Id length = g_.extent(g_.indices[scan.sym].axis), one = g_.constant(1, ir::Type::Int), zero = g_.constant(0, ir::Type::Int);
   const Id place = ir::course(scan) == ir::Course::Backward ? g_.binary(Op::Sub, length, one) : zero;

@@ -26,7 +26,8 @@ void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
   if ((ir::binds_index(n.op) && n.sym == along) || (ir::makes_index(n.op) && n.sym2 == along))
     B().fail(fmt::format("scan: `{}` wants what is carried at other places of '{}' than the one before", B().show(node),
                          G().indices[along].name));
-  if (n.op == Op::Load && G().plain_index(n.args[0]) != along)
+  const bool carried = n.op == Op::Load && G().tensors[n.sym].role == ir::TensorRole::Carried;
+  if (carried && G().plain_index(n.args[0]) != along)
     B().fail(fmt::format("scan: `{}` looks what is carried up at another place of '{}' than the one before", B().show(node),
                          G().indices[along].name));
   for (Id a : n.args) check_step(a, along, own, seen);

@@ -1,6 +1,7 @@
 // Recurrences: their values by hand, their derivatives by differences.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "dsl/hessian.h"
@@ -39,6 +40,46 @@ TEST(Scan, OfNoPlacesLeavesNothing) {
   const Outcome none = evaluate(decay(false), sum_of({{"x", array({})}, {"start", array(std::vector<int64_t>{}, {8})}}));
   EXPECT_TRUE(none.rows.empty());
   EXPECT_EQ(none.gradient.at("start"), Values{0});
+}
+
+// A step reads an input where what is carried says: along the places and apart from them; in a recurrence inside; of a fixed point.
+std::function<void()> wandering(Storage storage) {
+  return [=] {
+    auto t = axis("T"), c = axis("C"), i = axis("N");
+    auto x = input("x", {t, c}), w = input("w", {i, c});
+    const auto place = [=](const Expr& of) { return clamp(to_int(3 * abs(of)), 0, extent(c) - 1); };
+    const Expr v = scan(t, {{i, 0.4}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{0.5 * u[0] + x(t, place(u[0])) * w(i, place(u[0] + 0.1 * number(t)))};
+    }, storage)[0];
+    loss_per(i, sum(t, sq(v)));
+  };
+}
+
+TEST(Scan, AStepReadsAnInputAtCarriedPlaces) {
+  const Case c = sum_of({{"x", uniform({5, 4}, -1, 1, 8)}, {"w", uniform({3, 4}, 0.2, 1.5, 9)}});
+  const Outcome all = check(wandering(Storage::AllSteps), c);
+  for (const auto& [name, gradient] : all.gradient)
+    EXPECT_TRUE(std::any_of(gradient.begin(), gradient.end(), [](double g) { return g != 0; })) << name;
+  EXPECT_THROW(build(definition(wandering(Storage::Checkpoints)), {}), DefinitionError);
+  check([] {
+    auto t = axis("T"), s = axis("S"), c = axis("C");
+    auto x = input("x", {t, c}), y = input("y", {s});
+    const Expr v = scan(t, {{Indices({}), 0.3}}, [&](const std::vector<Expr>& u) {
+      const Expr inner = scan(s, {{t, 0.2 * u[0]}}, [&](const std::vector<Expr>& q) {
+        return std::vector<Expr>{0.3 * q[0] + y(s) * x(t, clamp(to_int(4 * abs(q[0])), 0, extent(c) - 1))};
+      })[0];
+      return std::vector<Expr>{0.5 * u[0] + at(inner, s, extent(s) - 1)};
+    })[0];
+    loss_total(sum(t, sq(v)));
+  }, sum_of({{"x", uniform({4, 3}, -1, 1, 3)}, {"y", uniform({3}, 0.5, 2, 4)}}));
+  check([] {
+    auto k = count_axis("times", 60, "-"), c = axis("C");
+    auto x = input("x", {c});
+    const Expr v = iterate(k, {{Indices({}), 0.3}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{0.4 * sin(u[0]) + x(clamp(to_int(2 * abs(u[0])), 0, extent(c) - 1))};
+    }, Derivative::OfFixedPoint)[0];
+    loss_total(sq(v));
+  }, sum_of({{"x", array({0.8, 0.7, 0.9, 0.6})}}));
 }
 
 // Two values, one over the states, that read each other, a neighbour's, and what is not carried.
