@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -229,28 +230,51 @@ bool runs_here(const Isa& isa) {
   return __builtin_cpu_supports("sse4.1");
 }
 
-// All primitives over all arguments, in one pipeline per level and type.
+// What is around a primitive in its kernel.
+enum class Around {
+  Nothing,
+  AnotherVector,  // two at once
+  Negated,        // the same of -x, and of x + 1/4
+  All,            // every other primitive of x
+};
+
+// All primitives over all arguments, in one pipeline per level, type and what is around.
 template <typename T>
-const std::vector<T>& results(const Isa& isa, int primitive) {
-  static std::map<std::string, std::vector<std::vector<T>>> cache;
-  auto& out = cache[std::string(isa.name)];
+const std::vector<T>& results(const Isa& isa, int primitive, Around around = Around::Nothing) {
+  static std::map<std::pair<std::string, Around>, std::vector<std::vector<T>>> cache;
+  auto& out = cache[{std::string(isa.name), around}];
   if (out.empty()) {
     Arguments<T> in = arguments<T>();
     const int n = int(in.x.size());
     Halide::Buffer<T> x(in.x.data(), n), pair_x(in.pair_x.data(), n), pair_y(in.pair_y.data(), n);
     const Halide::Target target = lossc::schedules::jit_target(isa);
     Halide::Var i("i");
+    const auto of = [&](int k, const Expr& first) { return kPrimitives[k].build(first, pair_y(i), env_of(target)); };
+    const auto argument = [&](int k) -> Expr { return kPrimitives[k].arity == 1 ? x(i) : pair_x(i); };
     std::vector<Halide::Func> outputs;
     std::vector<Halide::Buffer<>> buffers;
-    out.assign(kCount, std::vector<T>(n));
-    for (int k = 0; k < kCount; k++) {
-      Halide::Func f(std::string("test_") + kPrimitives[k].name);  // a Func named sin would shadow libm
-      const Expr first = kPrimitives[k].arity == 1 ? x(i) : pair_x(i);
-      f(i) = kPrimitives[k].build(first, pair_y(i), env_of(target));
-      f.vectorize(i, lossc::schedules::vector_lanes(int(sizeof(T)) * 8, isa));
+    const auto add = [&](const char* name, const std::vector<Expr>& values, int vectors, int used) {
+      Halide::Func f(std::string("test_") + name);  // a Func named sin would shadow libm
+      f(i) = Halide::Tuple(values);
+      f.vectorize(i, vectors * lossc::schedules::vector_lanes(int(sizeof(T)) * 8, isa));
       outputs.push_back(f);
-      buffers.emplace_back(Halide::Buffer<T>(out[k].data(), n));
+      for (int k = 0; k < int(values.size()); k++) {
+        if (k >= used) {
+          buffers.emplace_back(Halide::Buffer<T>(n));
+          continue;
+        }
+        out.emplace_back(n);
+        buffers.emplace_back(Halide::Buffer<T>(out.back().data(), n));
+      }
+    };
+    std::vector<Expr> together;
+    for (int k = 0; k < kCount; k++) {
+      const Expr a = argument(k);
+      if (around == Around::All) together.push_back(of(k, a));
+      else if (around == Around::Negated) add(kPrimitives[k].name, {of(k, a), of(k, -a), of(k, a + Halide::cast<T>(0.25f))}, 1, 1);
+      else add(kPrimitives[k].name, {of(k, a)}, around == Around::AnotherVector ? 2 : 1, 1);
     }
+    if (around == Around::All) add("all", together, 1, kCount);
     Halide::Realization all(buffers);
     Halide::Pipeline(outputs).realize(all, target);
   }
@@ -332,6 +356,34 @@ INSTANTIATE_TEST_SUITE_P(Table, PrimitiveAccuracy, ::testing::ValuesIn(rows()), 
   const std::string range = row.hi == 0 ? "_below_0" : row.lo == 0 ? "_from_0" : "";
   return row.name + range + "_f" + std::to_string(row.bits) + "_" + std::string(kIsas[info.param.isa].name);
 });
+
+// A kernel computes again what another one has in memory, and asks which of the two is greater, or whether they are equal: the
+// maximum of an axis and the element that it was, both sides of a kink. So a value must not depend on what else its kernel has.
+template <typename T>
+void compare_bits(const Isa& isa) {
+  for (Around around : {Around::AnotherVector, Around::Negated, Around::All}) {
+    for (int k = 0; k < kCount; k++) {
+      const std::vector<T>&alone = results<T>(isa, k), &there = results<T>(isa, k, around);
+      size_t differ = 0, at = 0;
+      for (size_t i = 0; i < alone.size(); i++) {
+        if (std::memcmp(&alone[i], &there[i], sizeof(T)) == 0 || (std::isnan(alone[i]) && std::isnan(there[i]))) continue;
+        if (alone[i] == 0 && there[i] == 0) continue;  // whose sign is not promised
+        differ++, at = i;
+      }
+      EXPECT_EQ(differ, 0u) << kPrimitives[k].name << ", f" << 8 * sizeof(T) << ", " << isa.name << ", around: " << int(around) << std::hexfloat
+                            << ": " << alone[at] << " and " << there[at];
+    }
+  }
+}
+
+TEST(Primitive, IsTheSameInEveryKernel) {
+  for (const Isa& isa : kIsas) {
+    if (!runs_here(isa)) continue;
+    compare_bits<float>(isa);
+    compare_bits<double>(isa);
+  }
+}
+
 
 // The level the remaining facts are checked at: the highest this machine has.
 const Isa& best_isa() {

@@ -1,7 +1,7 @@
 // Building blocks shared by the primitives; nothing outside generators/math includes this file.
 //
 // Halide sets nnan ninf nsz reassoc contract afn on every float operation, except on its strict_* intrinsics, each of
-// which is one operation without flags. Three rules follow, and every function in this folder keeps them:
+// which is one operation without flags. Four rules follow, and every function in this folder keeps them:
 //
 //  1. A step whose rounding error is the point of the step (range reduction, error terms) is strict. LLVM may fold
 //     (x*c + magic) - magic to x*c, (x - n*hi) - n*lo to x - n*(hi+lo), and (x - C1)*C2 to x*C2 - C1*C2; Halide's own
@@ -10,6 +10,9 @@
 //     arithmetic is contracted to FMA (strict operations never are).
 //  3. A comparison or min/max that may see a NaN is strict. The strict forms are exactly x86 minps/maxps/cmpps with
 //     the operand order kept, so this costs nothing.
+//  4. A product of three or a sum of three has its brackets from strict operations. Else LLVM sets them as suits the code
+//     around, and what two kernels compute of the same operand differs. A strict product that is no summand costs nothing.
+//     The sum in log_core, which would cost an FMA, is the exception; PrimitiveTest would show it if LLVM changed its mind.
 #pragma once
 
 #include <initializer_list>

@@ -90,7 +90,7 @@ Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env) {
 // gives e^r - 1 itself.
 Expr expm1_core(const Expr& x, const Env& env) {
   const Reduction red = reduce(x, Step::kLn2, -1, env);
-  const Expr q = red.r + red.r * red.r * polynomial(red.r, kExpm1, red.r_coarse);
+  const Expr q = red.r + s_mul(red.r, red.r) * polynomial(red.r, kExpm1, red.r_coarse);
   const Expr half = s_add(s_mul(q, red.scale), s_sub(red.scale, lit(x, 0.5)));
   return s_mul(half, lit(x, 2));
 }

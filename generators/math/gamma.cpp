@@ -45,8 +45,8 @@ constexpr double kPi = 0x1.921fb54442d18p+1;
 
 // sin(pi f) / pi for |f| <= 1/2.
 Expr sine_over_pi(const Expr& f) {
-  const Expr z = f * f;
-  return f + f * z * polynomial(z, kSinPi);
+  const Expr z = s_mul(f, f);
+  return f + s_mul(f, z) * polynomial(z, kSinPi);
 }
 
 // The reflection formulas lead from x < 0 to 1 - x, whose rounding matters as little as that of x: what is added to the
@@ -71,7 +71,7 @@ Expr harmonic_sum(const Expr& x, int count) {
   for (int j = 1; j < count; j++) {
     const Expr factor = s_add(x, lit(x, j));
     numerator = numerator * factor + denominator;
-    denominator = denominator * factor;
+    denominator = s_mul(denominator, factor);
   }
   return s_div(numerator, denominator);
 }
@@ -80,9 +80,9 @@ Expr harmonic_sum(const Expr& x, int count) {
 Expr square_sum(const Expr& x, int count) {
   Expr numerator = lit(x, 0), denominator = lit(x, 1);
   for (int j = 1; j < count; j++) {
-    const Expr term = s_add(x, lit(x, j)), factor = term * term;
+    const Expr term = s_add(x, lit(x, j)), factor = s_mul(term, term);
     numerator = numerator * factor + denominator;
-    denominator = denominator * factor;
+    denominator = s_mul(denominator, factor);
   }
   return s_div(numerator, denominator);
 }
@@ -97,16 +97,16 @@ Expr lgamma_core(const Expr& x) {
   const Expr below_one = s_lt(x, one), near_zero = s_lt(x, lit(x, threshold));
   Expr product = one;
   for (int j = 1; j < threshold - 1; j++) {
-    product = product * Halide::select(s_le(lit(x, j + 1), x), s_sub(x, lit(x, j)), one);
+    product = s_mul(product, Halide::select(s_le(lit(x, j + 1), x), s_sub(x, lit(x, j)), one));
   }
   const Expr log_of = log_core(Halide::select(below_one || !near_zero, x, product));
 
   const Expr t = s_sub(x, Halide::floor(x));
-  const Expr shifted = t * s_sub(t, one) * polynomial(t, kLgamma);
+  const Expr shifted = s_mul(s_mul(t, s_sub(t, one)), polynomial(t, kLgamma));
   const Expr below = s_add(shifted, Halide::select(below_one, -log_of, log_of));
 
   const Expr inverse = s_div(one, x);
-  const Expr series = inverse * polynomial(inverse * inverse, kStirling) + lit(x, 0.41893853320467274);
+  const Expr series = inverse * polynomial(s_mul(inverse, inverse), kStirling) + lit(x, 0.41893853320467274);
   const Expr above = s_add(s_mul(s_sub(x, lit(x, 0.5)), s_sub(log_of, one)), series);
   return Halide::select(near_zero, below, above);
 }
@@ -118,8 +118,8 @@ Expr digamma_core(const Expr& x) {
   const Expr small = s_lt(x, lit(x, threshold));
   const Expr y = Halide::select(small, s_add(x, lit(x, threshold)), x);
   const Expr inverse = s_div(lit(x, 1), y);
-  const Expr z = inverse * inverse;
-  const Expr series = log_core(y) - (lit(x, 0.5) * inverse + z * polynomial(z, kDigamma));
+  const Expr z = s_mul(inverse, inverse);
+  const Expr series = s_sub(log_core(y), s_mul(lit(x, 0.5), inverse) + z * polynomial(z, kDigamma));
   return s_sub(series, Halide::select(small, harmonic_sum(x, threshold), lit(x, 0)));
 }
 
@@ -128,10 +128,10 @@ Expr trigamma_core(const Expr& x) {
   const int threshold = x.type().bits() == 32 ? 5 : 8;
   const Expr one = lit(x, 1), small = s_lt(x, lit(x, threshold));
   const Expr inverse = s_div(one, Halide::select(small, s_add(x, lit(x, threshold)), x));
-  const Expr z = inverse * inverse;
+  const Expr z = s_mul(inverse, inverse);
   const Expr series = inverse + z * (lit(x, 0.5) + inverse * polynomial(z, kTrigamma));
   const Expr first = s_div(one, x);
-  return Halide::select(small, s_add(s_mul(first, first), square_sum(x, threshold) + series), series);
+  return Halide::select(small, s_add(s_mul(first, first), s_add(square_sum(x, threshold), series)), series);
 }
 
 }  // namespace
@@ -151,7 +151,7 @@ Expr digamma(Expr x) {
   accept("digamma", &x);
   const Reflection r(x);
   const Expr value = digamma_core(r.argument);
-  const Expr cosine = lit(x, kPi) * sine_over_pi(s_sub(lit(x, 0.5), magnitude(r.distance)));
+  const Expr cosine = s_mul(lit(x, kPi), sine_over_pi(s_sub(lit(x, 0.5), magnitude(r.distance))));
   const Expr reflected = s_sub(value, s_div(cosine, sine_over_pi(r.distance)));
   const Expr outside = Halide::select(s_eq(x, lit(x, 0)), s_div(lit(x, -1), x), r.negative, nan(x), x);
   return share(Halide::select(r.ordinary, Halide::select(r.negative, reflected, value), outside));

@@ -53,20 +53,20 @@ Split split_positive(const Expr& u) {
 // f32 has room for a polynomial in f; for f64 that would need degree 22, so it divides, as fdlibm's e_log.c does:
 // log(1+f) = f - (f^2/2 - s (f^2/2 + R(s^2))) loses nothing for small f.
 Expr log1p_fraction(const Expr& f) {
-  const Expr square = f * f;
+  const Expr square = s_mul(f, f);
   if (f.type().bits() == 32) {
     return f + square * (f * polynomial(f, kLog) - lit(f, 0.5));
   }
   const Expr s = f / (lit(f, 2) + f);
-  const Expr half_square = lit(f, 0.5) * square;
-  const Expr z = s * s;
-  return f - (half_square - s * (half_square + z * polynomial(z, kLog)));
+  const Expr half_square = s_mul(lit(f, 0.5), square);
+  const Expr z = s_mul(s, s);
+  return s_sub(f, half_square - s * (half_square + z * polynomial(z, kLog)));
 }
 
 Expr log1p_unit(const Expr& e) {
   const Expr big = s_lt(lit(e, 0.41421354), e);
   const Expr f = Halide::select(big, s_mul(s_sub(e, lit(e, 1)), lit(e, 0.5)), e);
-  return log1p_fraction(f) + Halide::select(big, lit(e, 0.6931471805599453), lit(e, 0));
+  return s_add(log1p_fraction(f), Halide::select(big, lit(e, 0.6931471805599453), lit(e, 0)));
 }
 
 Expr log_core(const Expr& x) {

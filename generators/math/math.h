@@ -7,6 +7,8 @@
 //
 // Common to all, under Halide's default fast-math flags (the strict_float target is not needed, and would forbid FMA):
 //  - accuracy: accuracy.h, per function, type and ISA level;
+//  - the same bits in every kernel of a level, whatever else it computes (in vectors: one number at a time erfc, lgamma and
+//    digamma may differ in the last place), so that a maximum is equal to the element that it was, computed again;
 //  - NaN in any argument gives NaN (two exceptions, by IEEE: pow(NaN, 0) = pow(1, NaN) = 1);
 //  - infinities, poles and domain errors as in C99 Annex F, with the exceptions noted below;
 //  - subnormal arguments and results are right (the caller must not have set FTZ or DAZ);

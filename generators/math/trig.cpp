@@ -72,9 +72,9 @@ Expr sine(const Expr& x, int quarter_turns) {
   const Quadrant q = f.mantissa == 23 ? reduce_f32(x) : reduce_f64(x);
   // Beyond the documented range r may be anything: keep the result within [-1, 1], and NaN NaN.
   const Expr r = s_min(lit(x, 0.79), s_max(lit(x, -0.79), q.r));
-  const Expr z = r * r;
-  const Expr sin_r = r + r * z * polynomial(z, kSin);
-  const Expr cos_r = (lit(x, 1) - lit(x, 0.5) * z) + z * z * polynomial(z, kCos);
+  const Expr z = s_mul(r, r);
+  const Expr sin_r = r + s_mul(r, z) * polynomial(z, kSin);
+  const Expr cos_r = s_sub(lit(x, 1), s_mul(lit(x, 0.5), z)) + s_mul(z, z) * polynomial(z, kCos);
   const Expr n = q.bits + bits(quarter_turns);
   const Expr value = Halide::select((n & bits(1)) == bits(0), sin_r, cos_r);
   return from_bits(x, to_bits(value) ^ ((n & bits(2)) << (f.type.bits() - 2)));
@@ -82,8 +82,8 @@ Expr sine(const Expr& x, int quarter_turns) {
 
 // asin(s) for |s| <= 1/2.
 Expr asin_core(const Expr& s) {
-  const Expr z = s * s;
-  return s + s * z * polynomial(z, kAsin);
+  const Expr z = s_mul(s, s);
+  return s + s_mul(s, z) * polynomial(z, kAsin);
 }
 
 // For |x| > 1/2, asin|x| = pi/2 - 2 asin(sqrt((1-|x|)/2)); |x| > 1 becomes NaN in the square root.
@@ -143,8 +143,8 @@ Expr atan2(Expr y, Expr x) {
   const Expr small = s_min(ax, ay), large = s_max(ax, ay);
   const Expr quotient = s_div(small, Halide::select(s_eq(large, zero), one, large));
   const Expr t = Halide::select(s_eq(small, inf), one, quotient);  // inf / inf
-  const Expr z = t * t;
-  const Expr octant = t + t * z * polynomial(z, kAtan);
+  const Expr z = s_mul(t, t);
+  const Expr octant = t + s_mul(t, z) * polynomial(z, kAtan);
   const Expr quadrant = Halide::select(s_lt(ax, ay), s_sub(lit(x, kPi / 2), octant), octant);
   const Expr half = Halide::select(sign_bit(x), s_sub(lit(x, kPi), quadrant), quadrant);
   const Expr either_nan = Halide::is_nan(x) || Halide::is_nan(y);

@@ -138,3 +138,12 @@ LOSSC_LOSS(recurrence_at_sorted_places, "fault") {
   })[0];
   loss_per(n, sum(t, v));
 }
+
+// A kernel with the sine of the same angle beside it had another cosine, in the last place: a tie in one, and none in the other.
+LOSSC_LOSS(tie_of_what_is_computed_twice, "fault") {
+  about_a_fault("Larger of nothing and a cosine less itself");
+  auto i = axis("N", "rows");
+  auto x = tensor("x", {i}, "any real"), z = tensor("z", {}, "any real");
+  auto other = pool(i, axis("1", "window"), i, cos(x(i)));
+  loss_per(i, max(relu(z()), cos(x(i)) - other));
+}
