@@ -60,6 +60,34 @@ int level_without(const char* features, int isa = 0) {
   return WIFEXITED(status) && WEXITSTATUS(status) != 9 ? WEXITSTATUS(status) : -1;
 }
 
+// Of n labels each in turn is wrong: which the error names first, n: all were named as they should be. -1: no idea.
+int labels_named_without(const char* features, int n) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("LOSSC_DISABLE_CPU_FEATURES", features, 1);
+    const std::vector<float> logits(3 * n);
+    std::vector<int32_t> labels(n, 2);
+    float value = 0;
+    const Tensor logits_t = tensor(logits, {n, 3}), labels_t = tensor(labels, {n}), value_t = Tensor::of(&value, {});
+    Problem p{.loss = fake::handle(fake::pick::loss), .inputs = {logits_t.get(), labels_t.get(), nullptr}, .outputs = {value_t.get()}};
+    if (p.run().status != LOSSC_OK) _exit(200);
+    for (int k = 0; k < n; ++k) {
+      labels[k] = 3;
+      if (p.run().text.find("target[" + std::to_string(k) + "] is 3,") == std::string::npos) _exit(k);
+      labels[k] = k % 2 ? -100 : 0;
+    }
+    _exit(n);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Dispatch, WrongLabelsAreFoundAtEveryLevel) {
+  for (const char* features : {"", "avx512", "avx512,avx2"})
+    for (int n : {1, 3, 8, 16, 37, 130}) EXPECT_EQ(labels_named_without(features, n), n) << features;
+}
+
 TEST(Dispatch, TakesTheBestLevelThatIsLeft) {
   const int best = level_without("");
   ASSERT_GE(best, 1);
