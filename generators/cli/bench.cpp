@@ -15,7 +15,7 @@
 namespace lossc::cli {
 namespace {
 
-struct Words {
+struct BenchWords {
   std::string loss, dtype = "f32", mode = "both", isa;
   FormWords form;
   int threads = 0, runs = 10;
@@ -125,7 +125,7 @@ void interleave(const std::function<double()>& kernel, const std::function<doubl
   }
 }
 
-Json bench(const Words& words) {
+Json bench(const BenchWords& words) {
   const CallOptions options{true, dtype_of(words.dtype), mode_code(words.mode), isa_code(words.isa), words.threads};
   const Definition definition = load_one(words.loss);
   const Form form = choose_form(definition, words.form);
@@ -178,7 +178,7 @@ Json bench(const Words& words) {
           {"workspace_bytes", held}};
 }
 
-void print(const Json& r) {
+void print_timing(const Json& r) {
   auto number = [&](const char* key) { return r[key].get<double>(); };
   auto text = [&](const char* key) { return r[key].get<std::string>(); };
   std::string shape;
@@ -197,13 +197,13 @@ void print(const Json& r) {
              number("peak_extra_bytes") / 1e6, text("peak_extra_by"), number("workspace_bytes") / 1e6);
 }
 
-Exit run(const Words& words) {
+Exit run_bench(const BenchWords& words) {
   const Json result = bench(words);
   const bool good = result["checked"];
   if (words.json)
     print_json(result);
   else if (good)
-    print(result);
+    print_timing(result);
   if (!good)
     fmt::print(stderr, "lossc: {} is wrong, so it is not timed: {}\n", words.loss,
                result["disagreement"].get<std::string>());
@@ -213,7 +213,7 @@ Exit run(const Words& words) {
 }  // namespace
 
 void add_bench(CLI::App& app, Action* action) {
-  auto words = std::make_shared<Words>();
+  auto words = std::make_shared<BenchWords>();
   CLI::App* command = app.add_subcommand("bench", "Checks a loss, then times it beside the limit of the machine");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
   add_form_words(command, &words->form, true);
@@ -234,7 +234,7 @@ void add_bench(CLI::App& app, Action* action) {
       "one object: loss, shape, dtype, mode, isa, threads, ms, limit_ms, limit_kind (gemm: the loss's matrix "
       "products by a BLAS; flops: the same without one; copy: its differentiable inputs into their gradients; "
       "read: a forward run's inputs), ratio, peak_extra_bytes, ...");
-  command->callback([=] { *action = [=] { return run(*words); }; });
+  command->callback([=] { *action = [=] { return run_bench(*words); }; });
 }
 
 }  // namespace lossc::cli

@@ -15,7 +15,7 @@
 namespace lossc::cli {
 namespace {
 
-struct Words {
+struct CheckWords {
   std::string loss, isa, plot, along;
   std::vector<std::string> dtypes = {"f32"};
   bool json = false, hvp = false;
@@ -73,7 +73,7 @@ std::string why_none(const lossc_loss* loss) {
   return error.text;
 }
 
-Json check_one(const Definition& d, const Words& words, const std::string& dtype) {
+Json check_one(const Definition& d, const CheckWords& words, const std::string& dtype) {
   const std::vector<Program> forms = build_all(d);
   const Dtype type = dtype_of(dtype);
   const lossc_loss* loss = kernels_of(d, type.bits, words.isa, words.hvp);
@@ -126,7 +126,7 @@ void print_worst(const Json& quantities) {
   for (const Json& q : quantities) show(q, "kernel_worst", "kernel", "float64");
 }
 
-void print(const Json& r) {
+void print_check(const Json& r) {
   const auto forms = r["forms"].get<size_t>(), done = r["forms_checked"].get<size_t>();
   fmt::print("{} {}: {} form{}{}, {} calls; largest errors, relative (abs: absolute, next to 0), and how many elements were compared\n",
              r["loss"].get<std::string>(), r["dtype"].get<std::string>(), done, done == 1 ? "" : "s",
@@ -142,7 +142,7 @@ void print(const Json& r) {
              but.empty() ? "" : ", " + but, but.empty() ? "" : "that derivative, or ");
 }
 
-void write_plot(const Definition& d, const Words& words) {
+void write_plot(const Definition& d, const CheckWords& words) {
   const std::string picture = plot(build_all(d)[0], words.along);
   std::ofstream file(words.plot);
   file << picture;
@@ -150,7 +150,7 @@ void write_plot(const Definition& d, const Words& words) {
   if (!file) throw UsageError(fmt::format("{} cannot be written", words.plot));
 }
 
-Exit run(const Words& words) {
+Exit run_check(const CheckWords& words) {
   const std::vector<Definition> all = load(words.loss);
   if (!words.plot.empty() && all.size() > 1) throw UsageError(fmt::format("{} defines {} losses: --plot is about one", words.loss, all.size()));
   if (!words.plot.empty()) write_plot(all[0], words);
@@ -160,7 +160,7 @@ Exit run(const Words& words) {
     for (const std::string& dtype : words.dtypes) {
       results.push_back(check_one(d, words, dtype));
       good &= results.back()["ok"].get<bool>();
-      if (!words.json) print(results.back());
+      if (!words.json) print_check(results.back());
     }
   }
   if (words.json) print_json({{"ok", good}, {"results", results}});
@@ -170,7 +170,7 @@ Exit run(const Words& words) {
 }  // namespace
 
 void add_check(CLI::App& app, Action* action) {
-  auto words = std::make_shared<Words>();
+  auto words = std::make_shared<CheckWords>();
   CLI::App* command = app.add_subcommand("check", "Compares a loss's value, gradient and kernels with each other");
   command->add_option("loss", words->loss, "FILE.cpp with definitions, or a loss")->required();
   command->add_option("--dtype", words->dtypes, "float types: f16,bf16,f32,f64")
@@ -183,7 +183,7 @@ void add_check(CLI::App& app, Action* action) {
   command->add_option("--along", words->along, "the one input that moves in the picture; default: all with a gradient")->needs(plot);
   command->add_flag("--hvp", words->hvp, "also the products of its Hessian, against differences of the gradient and float64");
   command->add_flag("--json", words->json, "one object: ok, and results, one for each loss and dtype");
-  command->callback([=] { *action = [=] { return run(*words); }; });
+  command->callback([=] { *action = [=] { return run_check(*words); }; });
 }
 
 }  // namespace lossc::cli

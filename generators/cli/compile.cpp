@@ -9,7 +9,7 @@
 namespace lossc::cli {
 namespace {
 
-struct Words {
+struct CompileWords {
   std::string source, out;
   std::vector<std::string> dtypes = {"f32", "f64"}, isas = {"sse41", "avx2", "avx512"};
   bool json = false, hvp = false;
@@ -20,7 +20,7 @@ void replace_folder(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
-Json compile(const Words& words) {
+Json compile(const CompileWords& words) {
   Build build{{}, words.dtypes, words.isas, words.hvp};
   for (const Definition& d : load(words.source)) {
     build_all(d);  // a definition that is wrong says so before anything is compiled
@@ -48,7 +48,7 @@ Json compile(const Words& words) {
           {"use", fmt::format("cc main.c -I{} {} -lstdc++ -lm -lpthread", (out / "include").string(), archive)}};
 }
 
-void print(const Json& made) {
+void print_compiled(const Json& made) {
   fmt::print("{}\n{}\n", made["archive"].get<std::string>(), made["shared"].get<std::string>());
   for (const Json& header : made["headers"]) fmt::print("{}\n", header.get<std::string>());
   fmt::print("{}/  the kernels in readable form\n", made["stmt"].get<std::string>());
@@ -58,7 +58,7 @@ void print(const Json& made) {
 }  // namespace
 
 void add_compile(CLI::App& app, Action* action) {
-  auto words = std::make_shared<Words>();
+  auto words = std::make_shared<CompileWords>();
   CLI::App* command =
       app.add_subcommand("compile", "Makes a library of the losses in a file: archive, shared object, headers");
   command->add_option("source", words->source, "FILE.cpp with definitions, or a loss")->required();
@@ -76,7 +76,7 @@ void add_compile(CLI::App& app, Action* action) {
   command->callback([=] {
     *action = [=] {
       const Json made = compile(*words);
-      words->json ? print_json(made) : print(made);
+      words->json ? print_json(made) : print_compiled(made);
       return kOk;
     };
   });

@@ -86,7 +86,7 @@ void print_arguments(const char* title, const Json& list) {
   }
 }
 
-void print(const Json& loss) {
+void print_loss(const Json& loss) {
   fmt::print("{}: {} ({})\n", loss["id"].get<std::string>(), loss["title"].get<std::string>(),
              loss["family"].get<std::string>());
   for (auto [key, title] :
@@ -162,7 +162,7 @@ void add_describe(CLI::App& app, Action* action) {
   command->callback([=] {
     *action = [=] {
       const Json loss = describe(load_one(words->loss));
-      words->json ? print_json(loss) : print(loss);
+      words->json ? print_json(loss) : print_loss(loss);
       return kOk;
     };
   });

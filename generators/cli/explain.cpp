@@ -14,7 +14,7 @@
 namespace lossc::cli {
 namespace {
 
-struct Words {
+struct ExplainWords {
   std::string loss, dtype = "f32", mode = "both", isa;
   FormWords form;
   int threads = 0;
@@ -112,7 +112,7 @@ Program hessian_of(const Program& program) {
   }
 }
 
-Json explain(const Words& words) {
+Json explain(const ExplainWords& words) {
   const int32_t mode = words.mode == "forward"    ? LOSSC_FORWARD
                        : words.mode == "backward" ? LOSSC_BACKWARD
                        : words.mode == "hvp"      ? LOSSC_HVP
@@ -210,7 +210,7 @@ void print_bound(const Json& r) {
              b["other_ms"].get<double>(), amount(r["other_flops"], "flop"), b["fma_gflop_s"].get<double>());
 }
 
-void print(const Json& r) {
+void print_plan(const Json& r) {
   std::string shape;
   for (const auto& [axis, extent] : r["shape"].items()) shape += fmt::format(" {}={}", axis, extent.get<int64_t>());
   const std::string form = r["form"], mode = r["mode"];
@@ -227,7 +227,7 @@ void print(const Json& r) {
 }  // namespace
 
 void add_explain(CLI::App& app, Action* action) {
-  auto words = std::make_shared<Words>();
+  auto words = std::make_shared<ExplainWords>();
   CLI::App* command =
       app.add_subcommand("explain", "What runs for a loss: steps, memory, work, and the machine's bound");
   command->add_option("loss", words->loss, "a loss, or a FILE.cpp that defines one")->required();
@@ -249,7 +249,7 @@ void add_explain(CLI::App& app, Action* action) {
   command->callback([=] {
     *action = [=] {
       const Json result = explain(*words);
-      words->json ? print_json(result) : print(result);
+      words->json ? print_json(result) : print_plan(result);
       return kOk;
     };
   });

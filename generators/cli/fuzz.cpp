@@ -25,7 +25,7 @@ namespace {
 using fuzz::Tree;
 using fuzz::Verdict;
 
-struct Words {
+struct FuzzWords {
   double minutes = 0;
   size_t programs = 0;
   unsigned seed = 0;
@@ -143,7 +143,7 @@ Exit check_words(bool json) {
 
 // What a seed stands for, as a file that the other commands take: a kernel that does not end, or takes the fuzzer's host with
 // it, is looked at without being run.
-Exit show(const Words& words) {
+Exit show(const FuzzWords& words) {
   Json all = Json::array();
   const unsigned first = std::max(words.seed, 1u);
   for (unsigned seed = first; seed - first < std::max<size_t>(words.programs, 1); seed++) {
@@ -157,7 +157,7 @@ Exit show(const Words& words) {
 
 class Fuzzer {
  public:
-  explicit Fuzzer(const Words& words) : words_(words), progress_("fuzzing") {}
+  explicit Fuzzer(const FuzzWords& words) : words_(words), progress_("fuzzing") {}
 
   Exit run() {
     const double end = words_.minutes > 0 ? now_ms() + 60e3 * words_.minutes : std::numeric_limits<double>::infinity();
@@ -249,7 +249,7 @@ class Fuzzer {
             {"not_planned_yet", not_yet_}, {"found", found}};
   }
 
-  const Words& words_;
+  const FuzzWords& words_;
   Progress progress_;
   std::vector<Tree> batch_;
   std::vector<Finding> findings_;
@@ -259,7 +259,7 @@ class Fuzzer {
 }  // namespace
 
 void add_fuzz(CLI::App& app, Action* action) {
-  auto words = std::make_shared<Words>();
+  auto words = std::make_shared<FuzzWords>();
   CLI::App* command = app.add_subcommand("fuzz", "Checks random definitions: derivative and kernels");
   CLI::Option* minutes = command->add_option("--minutes", words->minutes, "goes on for so long")->check(CLI::PositiveNumber);
   command->add_option("--programs", words->programs, "how many; default: 300, with --seed alone or --show 1");
