@@ -83,38 +83,40 @@ LOSSES["poly1_cross_entropy"] = Loss(
 
 
 def generalised_cross_entropy(x, p, o):
-    rows, above = [], []
+    rows, above, k = [], [], p["k"] if o["form"] == "truncated" else 0.0
     for i, (z, y) in enumerate(zip(x["logits"], x["target"])):
         p_y = torch.softmax(z, 0)[y]
-        above.append(float(p_y > p["k"]))
+        above.append(float(p_y > k))
         kept = x["kept"][x["sample"][i]] if "kept" in x else above[-1]
-        rows.append((1 - (p_y if kept else torch.tensor(p["k"]).double()) ** p["q"]) / p["q"])
-    return Rows(torch.stack(rows), outputs={"above": floats(above)})
+        rows.append((1 - (p_y if kept else torch.tensor(k).double()) ** p["q"]) / p["q"])
+    return Rows(torch.stack(rows), outputs={"above": floats(above)} if o["form"] == "truncated" else {})
 
 
 def generalised_cross_entropy_cases():
     g = Draw("generalised_cross_entropy")
     x = {"logits": g.normal(7, 4), "target": g.label(4, 7)}
+    truncated = {"form": "truncated"}
     kept = x | {"kept": ints([1, 0, 1, 1, 0, 1, 0, 1, 1]), "sample": ints([8, 0, 4, 2, 6, 1, 3])}
     yield Case("default", x)
     yield Case("sum", x, reduction="sum", grad_output=0.5)
     yield Case("none", x, reduction="none", grad_output=flat(g.normal(7)))
     yield Case("q_one", x, {"q": 1.0}, why="1 - p_y")
     yield Case("q_small", x, {"q": 2.0**-10}, why="near cross-entropy")
-    yield Case("truncated", x, {"k": 0.25}, reduction="none")
-    yield Case("truncated_half", x, {"k": 0.5}, row_weight=flat(g.weight(7)), row_mask=[1, 1, 0, 1, 1, 1, 1])
-    yield Case("truncated_all", x, {"k": 1.0}, why="every row: loss 0")
-    yield Case("kept", kept, {"k": 0.5}, reduction="none", grad_output=flat(g.normal(7)))
-    yield Case("kept_mean", kept, {"k": 0.25, "q": 0.5}, denominator=4.0)
+    yield Case("truncated", x, {"k": 0.25}, truncated, reduction="none")
+    yield Case("truncated_default", x, {}, truncated, row_weight=flat(g.weight(7)), row_mask=[1, 1, 0, 1, 1, 1, 1])
+    yield Case("truncated_none", x, {"k": 0.0}, truncated, why="no row: as full")
+    yield Case("truncated_all", x, {"k": 1.0}, truncated, why="every row: loss 0")
+    yield Case("kept", kept, {"k": 0.5}, truncated, reduction="none", grad_output=flat(g.normal(7)))
+    yield Case("kept_mean", kept, {"k": 0.25, "q": 0.5}, truncated, denominator=4.0)
     yield Case("saturated", x | {"logits": x["logits"] * 16})
-    yield Case("saturated_truncated", x | {"logits": x["logits"] * 256}, {"k": 0.5, "q": 1.0})
+    yield Case("saturated_truncated", x | {"logits": x["logits"] * 256}, {"k": 0.5, "q": 1.0}, truncated)
     yield Case("one_class", {"logits": g.normal(3, 1), "target": ints([0, 0, 0])})
-    yield Case("one_row", {"logits": g.normal(1, 3), "target": ints([2])}, {"k": 0.125})
+    yield Case("one_row", {"logits": g.normal(1, 3), "target": ints([2])}, {"k": 0.125}, truncated)
 
 
 LOSSES["generalised_cross_entropy"] = Loss(
     "generalised_cross_entropy", "catalogue/robust_calibration.md generalised_cross_entropy",
-    generalised_cross_entropy, lambda x, p, o: None, ["logits"], {"q": 0.7, "k": 0.0}, {},
+    generalised_cross_entropy, lambda x, p, o: None, ["logits"], {"q": 0.7, "k": 0.5}, {"form": ["full", "truncated"]},
     list(generalised_cross_entropy_cases()), [])
 
 
@@ -188,9 +190,13 @@ LOSSES["bce"] = Loss(
 # ---- asl -------------------------------------------------------------------------------------------------------------
 
 
+def asl_positive(o):
+    return "gamma_positive" if o["form"] == "multi" else "gamma_positive_single"
+
+
 def asl(x, p, o):
     z, focus = x["logits"], (lambda w: w.detach()) if o["detach_focus"] == "on" else (lambda w: w)
-    g_pos, g_neg = p["gamma_positive"], p["gamma_negative"]
+    g_pos, g_neg = p[asl_positive(o)], p["gamma_negative"]
     if o["form"] == "multi":
         y, q = x["target"], torch.sigmoid(z)
         r = (q - p["clip"]).clamp(min=0)
@@ -220,7 +226,7 @@ class KeepsDouble:
 def asl_library(x, p, o):
     from timm.loss import AsymmetricLossMultiLabel, AsymmetricLossSingleLabel
 
-    gammas = dict(gamma_pos=p["gamma_positive"], gamma_neg=p["gamma_negative"])
+    gammas = dict(gamma_pos=p[asl_positive(o)], gamma_neg=p["gamma_negative"])
     if o["form"] == "single":
         if o["detach_focus"] == "on":
             return None
@@ -259,21 +265,21 @@ def asl_cases():
     yield Case("saturated", x | {"logits": x["logits"].sign() * 40 + x["logits"]}, reduction="sum")
     yield Case("saturated_no_clip", x | {"logits": x["logits"].sign() * 12 + x["logits"]}, {"clip": 0.0}, reduction="sum")
     s = {"logits": x["logits"], "target_class": g.label(4, 5)}
-    single, zero = {"form": "single"}, {"gamma_positive": 0.0}
-    yield Case("single", s, zero, single)
-    yield Case("single_gamma", s, {"gamma_positive": 1.0}, single, "none", grad_output=flat(g.normal(5)))
-    yield Case("single_no_smoothing", s, zero | {"label_smoothing": 0.0}, single, "sum")
-    yield Case("single_detached", s, {"gamma_positive": 2.0}, single | detached, row_weight=flat(g.weight(5)))
-    yield Case("single_fractional", s, {"gamma_positive": 0.5, "gamma_negative": 1.5}, single, row_mask=[1, 0, 1, 1, 1])
-    yield Case("single_saturated", s | {"logits": s["logits"] * 8}, zero, single)
-    yield Case("single_one_class", {"logits": g.normal(3, 1), "target_class": ints([0, 0, 0])}, zero, single, why="loss 0")
-    yield Case("single_one_row", {"logits": g.normal(1, 4), "target_class": ints([1])}, zero, single)
+    single = {"form": "single"}
+    yield Case("single", s, {}, single)
+    yield Case("single_gamma", s, {"gamma_positive_single": 1.0}, single, "none", grad_output=flat(g.normal(5)))
+    yield Case("single_no_smoothing", s, {"label_smoothing": 0.0}, single, "sum")
+    yield Case("single_detached", s, {"gamma_positive_single": 2.0}, single | detached, row_weight=flat(g.weight(5)))
+    yield Case("single_fractional", s, {"gamma_positive_single": 0.5, "gamma_negative": 1.5}, single, row_mask=[1, 0, 1, 1, 1])
+    yield Case("single_saturated", s | {"logits": s["logits"] * 8}, {}, single)
+    yield Case("single_one_class", {"logits": g.normal(3, 1), "target_class": ints([0, 0, 0])}, {}, single, why="loss 0")
+    yield Case("single_one_row", {"logits": g.normal(1, 4), "target_class": ints([1])}, {}, single)
 
 
 LOSSES["asl"] = Loss(
     "asl", "timm AsymmetricLossMultiLabel, AsymmetricLossSingleLabel; catalogue/multilabel.md asl",
     asl, asl_library, ["logits"],
-    {"gamma_positive": 1, "gamma_negative": 4, "clip": 0.05, "eps": 1e-8, "label_smoothing": 0.1},
+    {"gamma_positive": 1, "gamma_positive_single": 0, "gamma_negative": 4, "clip": 0.05, "eps": 1e-8, "label_smoothing": 0.1},
     {"form": ["multi", "single"], "detach_focus": ["off", "on"]}, list(asl_cases()), ["timm"])
 
 

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import logging
+import math
 import sys
 import types
 
@@ -36,7 +37,7 @@ def sentence_transformers_loss(module):
 def distances(z):
     """|z_i - z_j|; equal rows are at 0, with gradient 0."""
     square = ((z[:, None] - z[None]) ** 2).sum(2)
-    some = square > 0
+    some = square != 0
     return torch.where(some, torch.where(some, square, 1).sqrt(), 0)
 
 
@@ -149,19 +150,20 @@ def proxy_anchor(x, p, o):
     n, c = s.shape
     pull = lambda pairs: log_one_plus([-a * (s[i, k] - d) for i, k in pairs if y[i] == k])
     push = lambda pairs: log_one_plus([a * (s[i, k] + d) for i, k in pairs if y[i] != k])
-    by_proxy = [[(i, k) for i in range(n)] for k in range(c)]
-    by_row = [[(i, k) for k in range(c)] for i in range(n)]
+    taken = sorted(set(y)) if o["proxies"] == "in_batch" else range(c)
+    by_proxy = [[(i, k) for i in range(n)] for k in taken]
+    by_row = [[(i, k) for k in taken] for i in range(n)]
     mean = lambda f, sets, count: sum(map(f, sets)) / count if count else floats(0.0)
     if o["direction"] == "proxies":
         return Rows(mean(pull, by_row, n) + mean(push, by_row, n), outputs=outputs)
-    present = len(set(y)) if o["positive_norm"] == "present" else c
-    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, c), outputs=outputs)
+    present = len(set(y)) if o["positive_norm"] == "present" else len(taken)
+    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, len(taken)), outputs=outputs)
 
 
 def proxy_anchor_library(x, p, o):
     from pytorch_metric_learning import losses
 
-    if o != {"direction": "batch", "positive_norm": "present"} or "container" in x or len(x["label"]) == 0:
+    if o != {"direction": "batch", "positive_norm": "present", "proxies": "all"} or "container" in x or len(x["label"]) == 0:
         return None
     loss = losses.ProxyAnchorLoss(*x["proxy"].shape, margin=p["delta"], alpha=p["alpha"])
     del loss.proxies
@@ -172,7 +174,7 @@ def proxy_anchor_library(x, p, o):
 def proxy_anchor_cases():
     g = Draw("proxy_anchor")
     x = {"embedding": g.normal(8, 4), "proxy": g.normal(5, 4), "label": ints([0, 3, 0, 1, 1, 3, 0, 3])}
-    everything, nca = {"positive_norm": "all"}, {"direction": "proxies"}
+    everything, nca, inside = {"positive_norm": "all"}, {"direction": "proxies"}, {"proxies": "in_batch"}
     yield Case("default", x, why="classes 2 and 4 are absent")
     yield Case("scaled", x, grad_output=-2.0)
     yield Case("weight", x, reduction="sum", row_weight=[0.5])
@@ -185,6 +187,11 @@ def proxy_anchor_cases():
     yield Case("container", both)
     yield Case("container_all", both, {"container_weight": 0.25}, everything)
     yield Case("container_proxies", both, {"container_weight": 0.75}, nca)
+    yield Case("in_batch", x, {"alpha": 8.0}, inside, why="classes 2 and 4 have no proxy")
+    yield Case("in_batch_all", x, {}, everything | inside, why="all that take part: as in_batch", grad_output=0.5)
+    yield Case("in_batch_proxies", x, {"alpha": 4.0}, nca | inside)
+    yield Case("in_batch_container", both, {"container_weight": 0.25}, inside)
+    yield Case("in_batch_one_class", x | {"label": ints([2] * 8)}, {}, inside, why="no negatives")
     mixed = both | {"semantic": g.normal(8, 4)}
     yield Case("semantic", mixed, why="the containers of classes 2 and 4 stay")
     yield Case("semantic_momentum", mixed, {"container_momentum": 0.25, "alpha": 4.0}, everything, grad_output=0.5)
@@ -199,14 +206,16 @@ def proxy_anchor_cases():
     zero[1] = 0
     yield Case("zero_vector", x | {"embedding": zero}, library=False, why="gradient 0 there")
     yield Case("aligned", x | {"embedding": x["proxy"][[0, 3, 0, 1, 1, 3, 0, 3]]})
-    yield Case("no_rows", {"embedding": torch.zeros(0, 4).double(), "proxy": x["proxy"], "label": ints([])})
+    none = {"embedding": torch.zeros(0, 4).double(), "proxy": x["proxy"], "label": ints([])}
+    yield Case("no_rows", none)
+    yield Case("no_rows_in_batch", none, {}, inside, why="no proxy takes part: 0")
 
 
 LOSSES["proxy_anchor"] = Loss(
     "proxy_anchor", "pytorch-metric-learning ProxyAnchorLoss; catalogue/metric_learning.md proxy_anchor",
     proxy_anchor, proxy_anchor_library, ["embedding", "proxy", "semantic"],
     {"alpha": 32, "delta": 0.1, "container_weight": 0.5, "container_momentum": 0.8},
-    {"direction": ["batch", "proxies"], "positive_norm": ["present", "all"]}, list(proxy_anchor_cases()),
+    {"direction": ["batch", "proxies"], "positive_norm": ["present", "all"], "proxies": ["all", "in_batch"]}, list(proxy_anchor_cases()),
     ["pytorch-metric-learning"])
 
 
@@ -351,8 +360,10 @@ def semi_hard_triplet(x, p, o):
             if y[j] != y[i] or j == i or not negatives:
                 continue
             clear_of(d[i, negatives], d[i, j].detach())
-            harder = [k for k in negatives if d[i, k] > d[i, j]]
-            chosen = d[i, harder].amin() if harder else d[i, negatives].amax()
+            harder = [k for k in negatives if not d[i, k] <= d[i, j]]
+            size = lambda k: d[i, k].item()
+            at = min(harder, key=lambda k: (not math.isnan(size(k)), size(k))) if harder else max(negatives, key=size)
+            chosen = d[i, at]  # NaN if any is; of equals the first
             clear_of(d[i, j] - chosen + p["margin"])
             total, count = total + torch.relu(d[i, j] - chosen + p["margin"]), count + 1
         rows.append(total)
@@ -386,15 +397,20 @@ def triplet_cases(name):
     yield Case("one_row", {"embedding": z[:1], "label": ints([0])}, why="no triplet: 0")
     yield Case("far_apart", {"embedding": floats([[0, 0], [0, 1], [16, 0], [16, 1]]), "label": ints([0, 0, 1, 1])},
                why="no term above 0: 0")
-    # Anchor 0: positives at 3, negatives at 4 twice; the two share what flows back.
+    # Anchor 0: positives at 3, negatives at 4 twice.
     tie = floats([[0, 0], [3, 0], [0, -3], [0, 4], [-4, 0], [8, 8]])
     yield Case("ties", {"embedding": tie, "label": ints([0, 0, 0, 1, 1, 2])}, reduction="none",
-               grad_output=[1.0, 0, 0, 0, 0, 0], library=False, why="equals share the gradient")
+               grad_output=[1.0, 0, 0, 0, 0, 0], library=False,
+               why="equals share the gradient" if name == "batch_all_triplet" else "the first of equals is taken")
     same = z.clone()
     same[2], same[4] = same[0], same[3]
     yield Case("duplicates", {"embedding": same, "label": x["label"]}, library=False, why="distance 0 has gradient 0")
     yield Case("all_equal", {"embedding": floats([[0.5, -1.0, 2.0]] * 4), "label": ints([0, 0, 1, 1])}, library=False,
                why="distance 0 has gradient 0")
+    if name != "batch_all_triplet":
+        odd = z.clone()
+        odd[5, 0] = math.nan
+        yield Case("nan_row", x | {"embedding": odd}, reduction="none", library=False, why="a negative of every row: all are NaN")
 
 
 LOSSES["batch_all_triplet"] = Loss(
@@ -433,6 +449,9 @@ def center_loss_cases():
     yield Case("rate_one", x, {"rate": 1.0})
     yield Case("rate_zero", x, {"rate": 0.0}, why="centres stay")
     yield Case("one_class", x | {"label": ints([1] * 8)})
+    odd = x["embedding"].clone()
+    odd[3, 1] = math.nan
+    yield Case("nan_row", x | {"embedding": odd}, reduction="none", why="NaN in the centre of its class alone")
     yield Case("on_the_center", x | {"embedding": x["center"][x["label"]]})
     yield Case("one_row", x | {"embedding": x["embedding"][:1], "label": ints([3])})
     yield Case("no_rows", x | {"embedding": torch.zeros(0, 3).double(), "label": ints([])}, why="nothing kept: 0")
@@ -447,7 +466,8 @@ LOSSES["center_loss"] = Loss(
 
 
 def fastap(x, p, o):
-    u, e, n = unit_rows(x["embedding"]), x["edge"], len(x["label"])
+    u, n, bins = unit_rows(x["embedding"]), len(x["label"]), int(o["bins"])
+    e = torch.arange(bins + 1).to(u.dtype) * 4 / bins
     d = ((u[:, None] - u[None]) ** 2).sum(2)
     clear_of((d[..., None] - e).abs()[~torch.eye(n, dtype=torch.bool)], e[1] - e[0])
     pulse = torch.relu(1 - (d[..., None] - e).abs() / (e[1] - e[0]))
@@ -466,25 +486,22 @@ def fastap_library(x, p, o):
 
     if not positive_pairs(x["label"]).any():
         return None
-    bins = len(x["edge"]) - 1
-    assert torch.allclose(x["edge"], torch.linspace(0, 4, bins + 1).double())
-    values, at = pml_rows(losses.FastAPLoss(num_bins=bins), x["embedding"], x["label"])
+    values, at = pml_rows(losses.FastAPLoss(num_bins=int(o["bins"])), x["embedding"], x["label"])
     rows = torch.zeros(len(x["label"])).double().index_put((at,), values)
     return Library("pytorch_metric_learning.losses.FastAPLoss", rows)
 
 
 def fastap_cases():
     g = Draw("fastap")
-    ten = floats([4 * k / 10 for k in range(11)])
-    x = {"embedding": g.normal(9, 4), "label": ints([0, 1, 0, 2, 1, 3, 0, 2, 2]), "edge": ten}
+    x = {"embedding": g.normal(9, 4), "label": ints([0, 1, 0, 2, 1, 3, 0, 2, 2])}
     yield Case("default", x, why="row 5 has no positive")
     yield Case("sum", x, reduction="sum", grad_output=-2.0)
     yield Case("none", x, reduction="none", grad_output=flat(g.normal(9)))
     yield Case("row_weight", x, row_weight=flat(g.weight(9)), row_mask=[1, 1, 0, 1, 1, 1, 0, 1, 1])
     yield Case("denominator", x, denominator=3.0)
     yield Case("all_masked", x, row_mask=[0] * 9)
-    yield Case("four_bins", x | {"edge": floats([0.0, 1, 2, 3, 4])})
-    yield Case("sixteen_bins", x | {"edge": floats([k / 4 for k in range(17)])})
+    yield Case("four_bins", x, {}, {"bins": "4"})
+    yield Case("sixteen_bins", x, {}, {"bins": "16"})
     yield Case("no_positives", x | {"label": ints(list(range(9)))}, why="nothing kept: 0")
     yield Case("one_label", x | {"label": ints([5] * 9)})
     yield Case("one_row", x | {"embedding": x["embedding"][:1], "label": ints([0])}, why="nothing kept: 0")
@@ -492,7 +509,7 @@ def fastap_cases():
 
 LOSSES["fastap"] = Loss(
     "fastap", "pytorch-metric-learning FastAPLoss; catalogue/metric_learning.md fastap", fastap, fastap_library,
-    ["embedding"], {}, {}, list(fastap_cases()), ["pytorch-metric-learning"])
+    ["embedding"], {}, {"bins": ["10"]}, list(fastap_cases()), ["pytorch-metric-learning"])
 
 
 # ---- margin_loss -----------------------------------------------------------------------------------------------------
@@ -504,7 +521,8 @@ def margin_loss(x, p, o):
     b = lambda i: beta[y[i]] if beta.dim() else beta
     if o["pairs"] == "given":
         triplets = list(zip(*(x[k].tolist() for k in ("anchor", "positive", "negative"))))
-        hinges = [v for a, q, n in triplets for v in (p["margin"] + d[a, q] - b(a), p["margin"] + b(a) - d[a, n])]
+        hinges = [v for a, q, n in triplets for v in
+                  ((p["margin"] + d[a, q] - b(a),) + ((p["margin"] + b(a) - d[a, n],) if n >= 0 else ()))]
     else:
         pairs = [(i, j) for i in range(len(y)) for j in range(len(y)) if i != j]
         hinges = [p["margin"] + (d[i, j] - b(i) if y[i] == y[j] else b(i) - d[i, j]) for i, j in pairs]
@@ -517,7 +535,7 @@ def margin_loss(x, p, o):
 def margin_loss_library(x, p, o):
     from pytorch_metric_learning import distances as d, losses
 
-    if o["pairs"] != "given" or (p["nu"] and x["beta"].dim()):  # its mean of beta is over triplets
+    if o["pairs"] != "given" or (x["negative"] < 0).any() or (p["nu"] and x["beta"].dim()):  # its mean of beta is over triplets
         return None
     y = x["target" if "target" in x else "label"]
     loss = losses.MarginLoss(margin=p["margin"], nu=p["nu"], learn_beta=True, distance=d.LpDistance(),
@@ -545,6 +563,9 @@ def margin_loss_cases():
     yield Case("given", x | t, {}, given)
     yield Case("given_nu", x | t, {"nu": 0.5, "margin": 0.5}, given)
     yield Case("given_classes", c | t, {}, given)
+    none = {"negative": ints([1, -1, 3, 4, -1, 1, 2])}
+    yield Case("given_none", x | t | none, {"margin": 0.5}, given, why="-1: no push term, and none counted")
+    yield Case("given_none_classes", c | t | none, {"nu": 0.5}, given, why="-1: no push term, and none counted")
     yield Case("given_classes_nu", c | t, {"nu": 0.5}, given, why="the library's nu term is a mean over triplets")
     apart = {"embedding": floats([[0, 1], [0, 2], [1, -1], [0.5, -0.5]]), "label": ints([0, 0, 1, 1]), "beta": floats(1.25)}
     yield Case("no_terms", apart, {"nu": 0.5}, why="nu beta only")

@@ -10,7 +10,9 @@ LOSSC_LOSS(adaptive_log_softmax, "classification") {
                   "y in cluster k, at place r: L = -log softmax(z)_{S+k} - log softmax(U_k P_k x)_r",
       .edges = "Classes are numbered from the shortlist through the clusters, in order. Rows whose target is not one of "
                "them (a negative one, say) are dropped.",
-      .note = "torch's cutoffs are S, S + V1, S + V1 + V2, ...; its div_value makes E1 = D/4, E2 = D/16, ...",
+      .note = "torch's cutoffs are S, S + V1, S + V1 + V2, ...; its div_value makes E1 = D/4, E2 = D/16 and so on. "
+              "There are at most four clusters, and the tail of each is computed for all rows, not only those of its "
+              "classes.",
   });
   auto n = axis("N", "rows (tokens)").flat(), d = axis("D", "features");
   auto h = axis("H", "outputs of the head: classes of the shortlist, then one for each cluster");

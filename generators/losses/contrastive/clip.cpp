@@ -13,7 +13,8 @@ LOSSC_LOSS(clip, "contrastive") {
       .note = "negatives = gathered, for batches spread over devices: CE of image i over all_text, and of text i over "
               "all_image, the rows of every device, this one's among them. The devices' losses sum to the whole loss (means "
               "where each is given the number of all rows as denominator); its gradient by a row is that by the row itself "
-              "and what all devices have by its copies.",
+              "and what all devices have by its copies. M2-Encoder's mean over groups is the mean with row "
+              "weights 1 / (size of the row's group).",
   });
   auto [i, j] = batch_pair("N", "image-text pairs");
   auto d = axis("D", "features");

@@ -8,7 +8,8 @@ LOSSC_LOSS(margin_loss, "metric_learning") {
       .equation = "L = (sum_pos max(0, margin + D - beta) + sum_neg max(0, margin - D + beta)) / #{terms > 0} "
                   "+ nu mean beta, D = |u_i - u_j| of unit rows, beta that of the anchor's class",
       .edges = "Without a term above 0 the first part is 0; the number of terms is a constant of the gradient. Equal "
-               "embeddings are at distance 0 with gradient 0. A zero embedding stays zero, at distance 1 from unit rows.",
+               "embeddings are at distance 0 with gradient 0. A zero embedding stays zero, at distance 1 from unit "
+               "rows. A given triplet of negative -1 has its positive's term alone.",
       .note = "pairs = given takes one anchor, positive and negative per term, such as distance_weighted_miner draws.",
   });
   auto [i, j] = batch_pair("N", "items");
@@ -32,11 +33,11 @@ LOSSC_LOSS(margin_loss, "metric_learning") {
     hinges = sum(i, sum(j, hinge, i != j)), terms = sum(i, count(j, i != j && hinge != 0));
   } else {
     auto t = axis("T", "triplets");
-    auto row = [&](const char* name, const char* doc) { return labels(name, {t}, doc).in_range(i)(t); };
-    auto a = row("anchor", "row of each anchor"), p = row("positive", "row of each positive"),
-         n = row("negative", "row of each negative");
+    auto row = [&](const char* name, const char* doc) { return labels(name, {t}, doc).in_range(i); };
+    auto a = row("anchor", "row of each anchor")(t), p = row("positive", "row of each positive")(t),
+         n = row("negative", "row of each negative, -1: none").or_minus_one()(t);
     auto to = [&](Expr k) { return norm(d, at(u, i, a) - at(u, i, k)); };
-    auto pull = relu(margin + to(p) - b(a)), push = relu(margin + b(a) - to(n));
+    auto pull = relu(margin + to(p) - b(a)), push = select(n >= 0, relu(margin + b(a) - to(n)), 0);
     hinges = sum(t, pull + push), terms = count(t, pull != 0) + count(t, push != 0);
   }
   loss_total(hinges * none_if_0(terms) + nu * mean(c, beta(c)));

@@ -9,7 +9,10 @@ LOSSC_LOSS(cross_batch_memory, "mining") {
                   "itself} max(0, pos_margin - S_im) + sum_{m: other label} max(0, S_im - neg_margin)",
       .edges = "The queue is a constant of the gradient. Slots of label -1 are empty. The batch's rows meet each other in "
                "the queue, none itself. A batch longer than the queue leaves its last rows there.",
-      .note = "Any pair loss can take a queue so: as a second set of rows with labels.",
+      .note = "Another pair loss whose rows are its anchors takes a queue by concatenation: embedding and label are "
+              "the batch's and those of the filled slots before it enters, row_mask is 0 on the slots' rows, so that only "
+              "the batch's are anchors, and the slots' gradient is ignored. A batch row that another meets then has a "
+              "gradient of that, too.",
   });
   auto i = axis("N", "rows of the batch"), m = axis("M", "slots of the queue"), d = axis("D", "features");
   auto z = tensor("embedding", {i, d}, "one row per item; normalised here");

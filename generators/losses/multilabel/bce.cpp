@@ -9,7 +9,8 @@ LOSSC_LOSS(bce, "multilabel") {
                   "each log at least -100",
       .edges = "A label of exactly 0 or 1 drops the other term, whatever the logit. Probability form: the gradient is "
                "-(c y / p - (1-y) / (1-p)) with p (1-p) at least 1e-12, as in torch; p outside [0, 1] gives NaN.",
-      .note = "torch's `weight` is the row weight together with the number of elements as the denominator.",
+      .note = "torch's `weight` is the row weight together with the number of elements as the denominator. KL online "
+              "regression on perturbed predictions is logits = f + c_p * perturbation with soft targets.",
   });
   auto n = axis("N", "rows").flat(), c = axis("C", "labels");
   auto input = option("input", {"logits", "probability"}, "log-odds, or probabilities (less exact near 0 and 1)");

@@ -11,16 +11,21 @@ LOSSC_LOSS(generalised_cross_entropy, "robust_calibration") {
       .note = "The authors' loop holds `kept` fixed for some epochs, one flag per training sample, and then takes it "
               "anew from the output `above`.",
   });
-  auto n = axis("N", "rows"), c = axis("C", "classes"), s = axis("S", "training samples");
+  auto n = axis("N", "rows"), c = axis("C", "classes");
+  auto form = option("form", {"full", "truncated"}, "truncated: rows of a small p_y have a constant loss");
   auto logits = tensor("logits", {n, c}, "unnormalised log-probabilities; any real");
   auto target = labels("target", {n}, "class of each row, 0 to C - 1").in_range(c);
-  auto kept = mask("kept", {s}, "true: the sample is not truncated; p_y > k decides if absent").optional();
   auto q = param("q", 0.7, "exponent, above 0 to 1; small: like cross-entropy, 1: robust").positive();
-  auto k = param("k", 0, "probability up to which a row is truncated, 0 to 1 (authors: 0.5); 0: off").between(0, 1);
 
   auto x = logits(n, c);
-  auto log_p = at(x, c, target(n)) - logsumexp(c, x), log_k = log(k);
+  auto log_p = at(x, c, target(n)) - logsumexp(c, x);
   auto gce = [&](Expr log_p) { return -expm1(q * log_p) / q; };
+  if (form.is("full")) return loss_per(n, gce(log_p));
+  auto s = axis("S", "training samples");
+  auto kept = mask("kept", {s}, "true: the sample is not truncated; p_y > k decides if absent").optional();
+  auto k = param("k", 0.5, "probability up to which a row is truncated, 0 to 1").between(0, 1);
+
+  auto log_k = log(k);
   Expr cut = log_p <= log_k;
   if (kept.given()) cut = !kept(labels("sample", {n}, "which training sample the row is").in_range(s)(n));
   loss_per(n, select(cut, gce(log_k), gce(log_p)));

@@ -9,7 +9,8 @@ LOSSC_LOSS(swav, "self_supervised") {
                   "iterations times; L_n = mean over g, v != g of -sum_k Q_gk log softmax(S_v / T)_k",
       .edges = "Codes have no gradient. A view is not compared with its own codes; with no other view the loss is 0. Without "
                "iterations the codes are softmax(S / epsilon).",
-      .note = "Unit rows of embeddings and prototypes are expected. Give the queue once it is full.",
+      .note = "Unit rows of embeddings and prototypes are expected. new_queue exists only when a queue is given, "
+              "which then counts in the codes: filling it is the caller's.",
   });
   auto g = axis("G", "global views"), n = axis("N", "images"), d = axis("D", "features"),
        k = axis("K", "prototypes"), times = count_axis("iterations", 3, "of Sinkhorn's scaling");
