@@ -175,7 +175,7 @@ def similarities(a, b, size, p):
     for _ in a.shape[1:]:
         weight = weight[..., None] * line
     weight = weight / line.sum() ** a.dim()
-    c1, c2 = (0.01 * p["data_range"]) ** 2, (0.03 * p["data_range"]) ** 2
+    c1, c2 = (p["k1"] * p["data_range"]) ** 2, (p["k2"] * p["data_range"]) ** 2
     for corner in itertools.product(*(range(n - size + 1) for n in a.shape)):
         window = tuple(slice(i, i + size) for i in corner)
         u, v = a[window], b[window]
@@ -200,7 +200,7 @@ def ssim_library(x, p, o):
     from kornia import metrics
 
     axes = 3 if o["space"] == "volume" else 2
-    if o["border"] == "zero" or p["sigma"] != 1.5 or int(o["window"]) % 2 == 0 or x["input"].dim() != 2 + axes:
+    if o["border"] == "zero" or (p["sigma"], p["k1"], p["k2"]) != (1.5, 0.01, 0.03) or int(o["window"]) % 2 == 0 or x["input"].dim() != 2 + axes:
         return None
     name, padding = "ssim3d" if axes == 3 else "ssim", {"valid": "valid", "reflect": "same"}[o["border"]]
     likeness = getattr(metrics, name)(x["input"], x["target"], int(o["window"]), float(p["data_range"]), 0.0, padding)
@@ -224,6 +224,7 @@ def ssim_cases():
     yield Case("reflect_dssim", x, {}, {"border": "reflect", "form": "dssim"})
     yield Case("even_window", small, {}, {"window": "4"})
     yield Case("sigma", small, {"sigma": 0.75}, three)
+    yield Case("constants", small, {"k1": 0.25, "k2": 0.125}, three)
     yield Case("range", {k: 255 * v for k, v in small.items()}, {"data_range": 255.0}, three, why="kornia takes any range")
     yield Case("offset", {k: v + 4096 for k, v in small.items()}, {}, three, library=False, why="kornia: E x^2 - mu^2 cancels")
     yield Case("equal", {"input": small["input"], "target": small["input"]}, {}, three, why="0")
@@ -241,7 +242,7 @@ def ssim_cases():
 
 LOSSES["ssim"] = Loss(
     "ssim", "kornia ssim; catalogue/image_similarity.md ssim, window by window", ssim, ssim_library, ["input"],
-    {"sigma": 1.5, "data_range": 1}, {"space": ["image", "volume"], "border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
+    {"sigma": 1.5, "data_range": 1, "k1": 0.01, "k2": 0.03}, {"space": ["image", "volume"], "border": ["valid", "zero", "reflect"], "form": ["ssim", "dssim"], "window": ["11"]},
     list(ssim_cases()), ["kornia"])
 
 
@@ -257,7 +258,7 @@ def ms_ssim(x, p, o):
         for scale in range(1, int(o["scales"]) + 1):
             if scale > 1:
                 a, b = (F.avg_pool2d(v[None, None], 2)[0, 0] if min(v.shape) > 1 else v[:0, :0] for v in (a, b))
-            last = scale == int(o["scales"])
+            last = scale == int(o["scales"]) or min(a.shape) // 2 < size
             terms = [l * s if last else s for l, s in similarities(a, b, size, p)]
             if terms:
                 mean = torch.stack(terms).mean()
@@ -279,6 +280,7 @@ def ms_ssim_cases():
     yield Case("three_none", x, {}, three, "none", grad_output=flat(g.normal(2)))
     yield Case("two", x, {}, two)
     yield Case("one", less, {}, {"window": "3", "scales": "1"})
+    yield Case("constants", less, {"k1": 0.25, "k2": 0.125}, two)
     yield Case("sum", less, {}, two, "sum", grad_output=-2.0)
     yield Case("weights", x, {"weight_1": 0.5, "weight_2": 0.0, "weight_3": 1.5}, three)
     yield Case("row_weight", less, {}, two, row_weight=flat(g.weight(2)), row_mask=[1, 0])
@@ -286,7 +288,7 @@ def ms_ssim_cases():
     yield Case("range", {k: 255 * v for k, v in less.items()}, {"data_range": 255.0, "sigma": 0.75}, two)
     yield Case("channels", pair(2, 2, 6, 7), {}, two)
     yield Case("four_scales", pair(1, 16, 17), {}, {"window": "2", "scales": "4"})
-    yield Case("left_out", pair(2, 6, 9), {}, {"window": "3"}, why="no window at the last scales")
+    yield Case("left_out", pair(2, 6, 9), {}, {"window": "3"}, why="no window at the last three scales: as with two")
     yield Case("default_window", pair(1, 12, 12, apart=0.125), {})
     yield Case("equal", {"input": x["input"], "target": x["input"]}, {}, three, why="0")
     yield Case("negative", {"input": x["input"], "target": 1 - x["input"]}, {}, three, why="1 with gradient 0")
@@ -295,5 +297,5 @@ def ms_ssim_cases():
 
 LOSSES["ms_ssim"] = Loss(
     "ms_ssim", "Wang, Simoncelli and Bovik 2003, window by window; catalogue/image_similarity.md ms_ssim", ms_ssim, lambda x, p, o: None,
-    ["input"], {"sigma": 1.5, "data_range": 1, "weight_1": 0.0448, "weight_2": 0.2856, "weight_3": 0.3001, "weight_4": 0.2363,
+    ["input"], {"sigma": 1.5, "data_range": 1, "k1": 0.01, "k2": 0.03, "weight_1": 0.0448, "weight_2": 0.2856, "weight_3": 0.3001, "weight_4": 0.2363,
                 "weight_5": 0.1333}, {"scales": ["5", "4", "3", "2", "1"], "window": ["11"]}, list(ms_ssim_cases()), [])

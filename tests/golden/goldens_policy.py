@@ -80,13 +80,15 @@ def grpo(x, p, o):
             rho = step.exp()
             clipped = rho.clamp(1 - p["clip_low"], 1 + p["clip_high"])
             bounded = rho.clamp(max=p["delta"]) if p["delta"] else rho
-            d = x["reference_logp"][i, t] - x["logp"][i, t]
-            total = total - torch.minimum(bounded * a, clipped * a) + p["beta"] * (d.exp() - d - 1)
+            total = total - torch.minimum(bounded * a, clipped * a)
+            if "reference_logp" in x:
+                d = x["reference_logp"][i, t] - x["logp"][i, t]
+                total = total + p["beta"] * (d.exp() - d - 1)
         counts.append(len(tokens))
         if o["loss_type"] == "grpo":
             total = total / max(len(tokens), 1)
         if o["loss_type"] == "dr_grpo":
-            total = total / p["max_length"]
+            total = total / (p["max_length"] or x["mask"].shape[1])
         rows.append(total)
     if o["loss_type"] in ("bnpo", "dapo"):
         return Rows(torch.stack(rows), mean_weight=floats(counts))
@@ -105,6 +107,9 @@ def grpo_cases():
     yield Case("sum", x, reduction="sum", grad_output=0.5)
     yield Case("none", x, reduction="none", grad_output=flat(g.normal(5)))
     yield Case("beta_zero", x, {"beta": 0.0})
+    free = {k: v for k, v in x.items() if k != "reference_logp"}
+    yield Case("no_reference", free, why="no divergence")
+    yield Case("no_reference_dapo", free, {"clip_high": 0.28}, {"loss_type": "dapo"}, "none", row_weight=rw, row_mask=mask)
     yield Case("beta_large", x, {"beta": 1.0})
     yield Case("clip_narrow", x, {"clip_low": 0.0625, "clip_high": 0.125})
     yield Case("delta", x | {"old_logp": x["logp"] - g.normal(5, 6)}, {"delta": 1.5}, reduction="none")
@@ -117,6 +122,7 @@ def grpo_cases():
     yield Case("dapo", x, {"clip_high": 0.28, "beta": 0.0}, {"loss_type": "dapo"}, denominator=64.0)
     yield Case("dapo_local", x, {"clip_high": 0.28}, {"loss_type": "dapo"}, "none")
     yield Case("dr_grpo", x, {"max_length": 6.0}, {"loss_type": "dr_grpo"})
+    yield Case("dr_grpo_extent", short, {}, {"loss_type": "dr_grpo"})
     yield Case("dr_grpo_sum", short, {"max_length": 128.0, "beta": 0.0}, {"loss_type": "dr_grpo"}, "sum")
     yield Case("sequence", x, {}, sequence)
     yield Case("sequence_none", short, {"clip_low": 0.0625, "clip_high": 0.0625}, sequence, "none", grad_output=flat(g.normal(5)))
@@ -129,5 +135,5 @@ def grpo_cases():
 
 LOSSES["grpo"] = Loss(
     "grpo", "catalogue/reinforcement.md grpo", grpo, lambda x, p, o: None, ["logp"],
-    {"clip_low": 0.2, "clip_high": 0.2, "delta": 0, "beta": 0.04, "max_length": 1},
+    {"clip_low": 0.2, "clip_high": 0.2, "delta": 0, "beta": 0.04, "max_length": 0},
     {"loss_type": ["grpo", "bnpo", "dr_grpo", "dapo"], "importance": ["token", "sequence"]}, list(grpo_cases()), [])

@@ -12,7 +12,7 @@ from common import *
 
 
 def quantile_levels(x):
-    return x["quantile"] if "quantile" in x else floats([0.1, 0.5, 0.9])
+    return x["quantile"] if "quantile" in x else floats([0.1, 0.5, 0.9] if x["input"].shape[1] == 3 else [0.5])
 
 
 def pinball(x, p, o):
@@ -40,6 +40,7 @@ def pinball_cases():
     yield Case("quantiles", four)
     yield Case("quantiles_none", four, reduction="none", row_weight=flat(g.weight(5)), row_mask=[1, 0, 1, 1, 1])
     yield Case("median", {"input": x["input"][:, :1], "target": x["target"], "quantile": floats([0.5])})
+    yield Case("one_quantile", {"input": x["input"][:, 1:2], "target": x["target"]}, why="the median")
     yield Case("row_weight", x, row_weight=flat(g.weight(7)))
     yield Case("denominator", x, denominator=21.0)
     yield Case("kinks", {"input": floats([[1.0, 1.0, 1.0], [0.5, 1.0, 2.0]]), "target": floats([1.0, 1.0])}, reduction="none")
@@ -154,7 +155,10 @@ def vae_elbo(x, p, o):
     r = {"mse": (t - f) ** 2, "bce": -t * F.logsigmoid(f) - (1 - t) * F.logsigmoid(-f), "l1": (t - f).abs()}
     kl = 0.5 * (mu**2 + lv.exp() - lv - 1)
     if p["free_bits"]:
-        kl = torch.where(kl < p["free_bits"], p["free_bits"], kl)
+        held = kl.mean(0, keepdim=True) if o["free_bits_of"] == "batch" else kl
+        least = held.clamp(min=p["free_bits"]).expand(kl.shape)
+        kl = torch.where(held < p["free_bits"], p["free_bits"], kl)
+        assert torch.allclose(kl.mean(0), least.mean(0), 1e-14), "the mean over the rows is that of the maxima"
     return Rows(r[o["reconstruction"]].sum(1) + p["beta"] * kl.sum(1))
 
 
@@ -185,6 +189,10 @@ def vae_elbo_cases():
     yield Case("beta_zero", x, {"beta": 0.0})
     yield Case("free_bits", x, {"free_bits": 0.5})
     yield Case("free_bits_beta", x, {"free_bits": 1.0, "beta": 2.0}, bce, "sum")
+    batch = {"free_bits_of": "batch"}
+    yield Case("free_bits_of_batch", x, {"free_bits": 0.75}, batch)
+    yield Case("free_bits_of_batch_none", x, {"free_bits": 1.0, "beta": 2.0}, batch, "none", grad_output=flat(g.normal(4)))
+    yield Case("free_bits_of_batch_off", x, {}, batch)
     yield Case("row_weight", x, {"free_bits": 0.25}, row_weight=rw, row_mask=mask)
     yield Case("prior", x | {"mean": x["mean"] * 0, "log_variance": x["log_variance"] * 0}, why="KL and its gradient 0")
     yield Case("saturated", x | {"output": x["output"] * 256, "log_variance": x["log_variance"] * 8}, {}, bce)
@@ -194,7 +202,7 @@ def vae_elbo_cases():
 LOSSES["vae_elbo"] = Loss(
     "vae_elbo", "torch.distributions.kl_divergence; catalogue/generative.md vae_elbo",
     vae_elbo, vae_elbo_library, ["output", "mean", "log_variance"], {"beta": 1, "free_bits": 0},
-    {"reconstruction": ["mse", "bce", "l1"]}, list(vae_elbo_cases()), [])
+    {"reconstruction": ["mse", "bce", "l1"], "free_bits_of": ["sample", "batch"]}, list(vae_elbo_cases()), [])
 
 
 # ---- huber -----------------------------------------------------------------------------------------------------------

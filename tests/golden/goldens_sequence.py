@@ -92,7 +92,7 @@ LOSSES["ctc"] = Loss(
 def soft_dtw_table(c, gamma):
     t, s = c.shape
     if not t * s:
-        return floats(math.inf)
+        return floats(0.0)
     r = {}
     for i in range(t):
         for j in range(s):
@@ -114,7 +114,8 @@ def soft_dtw(x, p, o):
         of = lambda a, b: soft_dtw_table(((a[:, None] - b[None]) ** 2).sum(2), p["gamma"])
         rows.append(of(u, v) - (of(u, u) + of(v, v)) / 2 if o["form"] == "divergence" else of(u, v))
     every = x["cost_matrix"].sum() if given else x["x"].sum() + x["y"].sum()
-    return Rows(torch.stack(rows) + 0 * every)
+    kept = [bool(tb and sb) for tb, sb in zip(length("x_length", t), length("y_length", s))]
+    return Rows(torch.stack(rows) + 0 * every, valid=torch.tensor(kept))
 
 
 def soft_dtw_cases():
@@ -139,7 +140,10 @@ def soft_dtw_cases():
     yield Case("all_masked", x, row_mask=[0] * 3)
     yield Case("one_point", {"x": x["x"][:, :1], "y": x["y"][:, :1]})
     yield Case("row", {"x": x["x"][:, :1], "y": x["y"]}, {}, divergence)
-    yield Case("no_points", x | {"x_length": ints([5, 0, 3])}, reduction="none", why="+inf with gradient 0")
+    yield Case("no_points", x | {"x_length": ints([5, 0, 3])}, why="the pair is dropped")
+    yield Case("no_points_none", x | {"x_length": ints([5, 0, 3])}, reduction="none", why="0 with gradient 0")
+    yield Case("no_points_divergence", x | {"y_length": ints([2, 4, 0])}, {}, divergence)
+    yield Case("no_points_given", c | {"y_length": ints([0, 2, 4])}, {}, given)
     yield Case("ties", {"x": floats([[[0.0], [1.0], [1.0]]]), "y": floats([[[1.0], [1.0], [0.0]]])})
 
 
@@ -164,7 +168,8 @@ def sinkhorn_distance(x, p, o):
     b = x["y_weight"] if "y_weight" in x else torch.full((m,), 1 / max(m, 1), dtype=torch.float64)
     here, there = [i for i in range(n) if a[i] > 0], [j for j in range(m) if b[j] > 0]
     fixed, f, g, e = c.detach(), torch.zeros(n).double(), torch.zeros(m).double(), p["epsilon"]
-    temperature = lambda k: max(p["epsilon"], p["start"] * p["scaling"] ** k)
+    first = p["start"] or max((fixed[i, j].item() for i in here for j in there), default=0.0)
+    temperature = lambda k: p["epsilon"] if p["scaling"] == 1 else max(p["epsilon"], first * p["scaling"] ** k)
     stopped = False
     for k in range(int(o["iterations"])):
         if k > 0 and here and there and temperature(k - 1) == p["epsilon"]:
@@ -189,7 +194,7 @@ def sinkhorn_distance(x, p, o):
 def sinkhorn_cases():
     g = Draw("sinkhorn_distance")
     x = {"x": g.normal(4, 3), "y": g.normal(5, 3)}
-    few, wide = {"iterations": "3"}, {"epsilon": 1.0}
+    few, wide = {"iterations": "3"}, {"epsilon": 1.0, "scaling": 1.0}
     weights = {"x_weight": floats([0.125, 0.25, 0.5, 0.125]), "y_weight": floats([0.25, 0.25, 0.125, 0.25, 0.125])}
     c = {"cost_matrix": g.normal(4, 5).abs()}
     yield Case("default", x)
@@ -197,19 +202,23 @@ def sinkhorn_cases():
     yield Case("scaled", x, wide, few, grad_output=-2.0)
     yield Case("weight", x, wide, few, "sum", row_weight=[0.5])
     yield Case("masked", x, wide, few, row_mask=[0])
-    yield Case("distance", x, {"epsilon": 0.25}, {"cost": "distance", "iterations": "20"})
+    yield Case("distance", x, {"epsilon": 0.25, "scaling": 1.0}, {"cost": "distance", "iterations": "20"})
     yield Case("weights", x | weights, wide, {"iterations": "400"})
     yield Case("weights_distance", x | weights, wide, {"cost": "distance", "iterations": "400"})
     yield Case("weight_of_zero", x | {"x_weight": floats([0.5, 0.0, 0.25, 0.25])}, wide, {"iterations": "10"})
-    yield Case("given", c, {"epsilon": 0.25}, {"cost": "given", "iterations": "7"})
+    yield Case("given", c, {"epsilon": 0.25, "scaling": 1.0}, {"cost": "given", "iterations": "7"})
     yield Case("given_weights", c | weights, {"epsilon": 0.25}, {"cost": "given", "iterations": "7"})
     yield Case("annealed", x, {"epsilon": 0.125, "scaling": 0.5, "start": 8.0}, {"iterations": "12"})
     yield Case("annealed_too_short", x, {"epsilon": 0.125, "scaling": 0.5, "start": 8.0}, few)
+    yield Case("annealed_from_largest", x, {"epsilon": 0.125}, {"iterations": "12"})
+    yield Case("annealed_from_largest_kept", x | {"x_weight": floats([0.5, 0.0, 0.25, 0.25])}, {"epsilon": 0.5}, few)
+    yield Case("annealed_given", c, {"epsilon": 0.25, "scaling": 0.25}, {"cost": "given", "iterations": "5"})
+    yield Case("not_annealed", x, {"epsilon": 0.5, "scaling": 1.0, "start": 8.0}, few, why="scaling = 1: epsilon from the first on")
     yield Case("no_iterations", x, wide, {"iterations": "0"}, why="potentials 0")
     yield Case("equal_points", {"x": x["x"], "y": x["x"]}, wide, {"cost": "distance", "iterations": "5"}, why="distance 0: gradient 0")
-    yield Case("far", {"x": x["x"], "y": x["y"] + 64}, {"epsilon": 0.0625}, {"iterations": "10"})
+    yield Case("far", {"x": x["x"], "y": x["y"] + 64}, {"epsilon": 0.0625, "scaling": 1.0}, {"iterations": "10"})
     yield Case("one_point_each", {"x": x["x"][:1], "y": x["y"][:1]}, {}, few)
-    soon = {"epsilon": 1.0, "tolerance": 0.01}
+    soon = {"epsilon": 1.0, "scaling": 1.0, "tolerance": 0.01}
     yield Case("tolerance", x, soon)
     yield Case("tolerance_scaled", x | weights, soon, {"cost": "distance"}, grad_output=-2.0)
     yield Case("tolerance_given", c, {"epsilon": 0.25, "tolerance": 0.03125}, {"cost": "given"})
@@ -219,5 +228,5 @@ def sinkhorn_cases():
 
 LOSSES["sinkhorn_distance"] = Loss(
     "sinkhorn_distance", "Cuturi 2013 and Feydy et al. 2019, by loops; catalogue/transport_sequence.md sinkhorn_distance",
-    sinkhorn_distance, lambda x, p, o: None, ["x", "y", "cost_matrix"], {"epsilon": 0.05, "scaling": 1, "start": 0, "tolerance": 0},
+    sinkhorn_distance, lambda x, p, o: None, ["x", "y", "cost_matrix"], {"epsilon": 0.05, "scaling": 0.5, "start": 0, "tolerance": 0},
     {"cost": ["squared_distance", "distance", "given"], "iterations": ["50"]}, list(sinkhorn_cases()), [])

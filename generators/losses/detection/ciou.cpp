@@ -7,8 +7,8 @@ LOSSC_LOSS(ciou, "detection") {
       .paper = "Zheng et al. 2020 (Distance-IoU Loss), eqs. 7 to 12; iou_from: the journal version (Zheng et al. 2021)",
       .equation = "L = 1 - IoU + |c - c_g|^2 / diagonal^2 + alpha v; v = 4/pi^2 (atan(w_g/h_g) - atan(w/h))^2, "
                   "alpha = v / (1 - IoU + v), without gradient",
-      .edges = "eps is added to every divisor, so equal boxes have loss 0. A box without height has atan(w/h) = pi/2; "
-               "one without both sides has v = 0.",
+      .edges = "eps is added to every divisor: equal boxes have loss eps / (area + eps), about 0, but 1 without area. A box "
+               "without height has atan(w/h) = pi/2; one without both sides has v = 0.",
   });
   auto n = axis("N", "boxes"), k = axis("4", "x1, y1, x2, y2");
   auto gradient = option("gradient", {"exact", "paper"}, "of v; paper: the factor 1 / (w^2 + h^2) left out, as its code")

@@ -8,6 +8,7 @@ LOSSC_LOSS(jsd, "distillation") {
       .equation = "P, Q: softmax of the teacher's, student's logits / T; M = beta P + (1-beta) Q; "
                   "L = beta KL(P||M) + (1-beta) KL(Q||M); beta = 0: KL(P||Q); beta = 1: KL(Q||P)",
       .edges = "0 log 0 = 0. Rows whose label is ignore_index are dropped.",
+      .note = "Embeddings, their features taken as classes, go through the same inputs.",
   });
   auto n = axis("N", "rows").flat(), c = axis("C", "classes");
   auto student = tensor("student_logits", {n, c}, "unnormalised log-probabilities; any real");

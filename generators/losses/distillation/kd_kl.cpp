@@ -9,6 +9,7 @@ LOSSC_LOSS(kd_kl, "distillation") {
                   "L = T^2 KL, with labels alpha T^2 KL + (1 - alpha) (-log softmax(s)_y)",
       .edges = "A class of teacher probability 0 contributes 0. A row whose label is ignore_index has the KL part only. "
                "The mean divides by the rows (batchmean); for the mean over elements give N C as the denominator.",
+      .note = "For the mean of the label part over the labelled rows alone, add cross_entropy of those rows to this without labels.",
   });
   auto n = axis("N", "rows").flat(), c = axis("C", "classes");
   auto divergence = option("divergence", {"kl", "cross_entropy"}, "with the teacher's entropy taken off, or not").at_runtime();

@@ -6,7 +6,7 @@ LOSSC_LOSS(ssim, "image_similarity") {
       .title = "SSIM loss",
       .paper = "Wang et al. 2004 (Image Quality Assessment: From Error Visibility to Structural Similarity), eq. 13",
       .equation = "1 - mean SSIM, SSIM = (2 mu_x mu_y + C1) (2 s_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (s_x^2 + s_y^2 + C2)), moments "
-                  "under a Gaussian window, C1 = (0.01 R)^2, C2 = (0.03 R)^2",
+                  "under a Gaussian window, C1 = (k1 R)^2, C2 = (k2 R)^2, R = data_range",
       .edges = "Equal images give 0. Variances are sums of squared deviations, never below 0, exact under a large offset. border: "
                "valid = windows inside the image only; zero = pixels outside are 0; reflect = the image mirrored at its "
                "outermost pixels. Without a pixel the loss is 0.",
@@ -23,6 +23,7 @@ LOSSC_LOSS(ssim, "image_similarity") {
   auto y = (volume ? tensor("target", {n, z, h, w}, "volume to resemble") : tensor("target", {n, h, w}, "image to resemble")).constant();
   auto sigma = param("sigma", 1.5, "standard deviation of the window in pixels").positive();
   auto range = param("data_range", 1, "largest minus smallest value that a pixel may have").positive();
+  auto k1 = param("k1", 0.01, "C1 = (k1 R)^2; > 0").positive(), k2 = param("k2", 0.03, "C2 = (k2 R)^2; > 0").positive();
   require(border.is("valid") ? extent(k) >= 1 : extent(k) % 2 == 1, "a window with a place, and with a centre if it sees beyond the image");
   if (border.is("reflect"))
     require(extent(k) / 2 < min(extent(z), min(extent(h), extent(w))), "an image longer than half the window");
@@ -49,7 +50,7 @@ LOSSC_LOSS(ssim, "image_similarity") {
   auto u = volume ? x(n, z, h, w) : x(n, h, w), v = volume ? y(n, z, h, w) : y(n, h, w);
   auto a = moments(moments({u, v, number(0), number(0), number(0)}, w, q, k), h, p, l);
   if (volume) a = moments(a, z, r, m);
-  auto c1 = sq(0.01 * range), c2 = sq(0.03 * range);
+  auto c1 = sq(k1 * range), c2 = sq(k2 * range);
   auto likeness = (2 * a.x * a.y + c1) / (sq(a.x) + sq(a.y) + c1) * ((2 * a.xy + c2) / (a.xx + a.yy + c2));
   auto unlike = mean(p, mean(q, 1 - likeness));
   loss_per(n, select(form.chosen("dssim"), 0.5, 1) * (volume ? mean(r, unlike) : unlike));

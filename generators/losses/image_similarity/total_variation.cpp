@@ -8,6 +8,7 @@ LOSSC_LOSS(total_variation, "image_similarity") {
       .equation = "L = sum_{h,w} |x_{h+1,w} - x_{h,w}| + sum_{h,w} |x_{h,w+1} - x_{h,w}|, or the means of the two",
       .edges = "A kink's gradient is 0 where neighbours are equal. An image of one row or column has no differences "
                "in that direction: 0.",
+      .note = "Rows are channels of images: for the mean over images give their number as the denominator.",
   });
   auto n = axis("N", "images and their channels").flat(), h = axis("H", "height"), w = axis("W", "width");
   auto over = option("over", {"sum", "mean"}, "sums over the pixels of an image's channel, or means over the differences")

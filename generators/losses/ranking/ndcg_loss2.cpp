@@ -14,6 +14,7 @@ LOSSC_LOSS(ndcg_loss2, "ranking") {
       .edges =
           "Ranks and weights have no gradient; equal scores rank in the order of the input. A list whose relevances are all 0 "
           "has no DCG to gain and is dropped, as is one that the mask empties.",
+      .note = "Every place of a list counts: there is no cutoff. With the natural logarithm of the sigmoid the loss is ln 2 times this.",
   });
   auto b = axis("B", "lists"), i = axis("N", "items of a list"), j = twin(i, "j");
   auto form = option("form", {"loss2", "plus_plus"}, "the weights of NDCG-Loss2 or of NDCG-Loss2++");

@@ -13,7 +13,7 @@ LOSSC_LOSS(neural_ndcg, "ranking") {
       .edges = "A list whose gains are all 0 has no DCG to gain and is dropped, as is one that the mask empties. Items that the "
                "mask drops are not there. |s_j - s_k| has slope 0 at ties.",
       .note = "With noise (Gumbel, -log(-log u)) the scores are log(s - min s + 1e-10) + beta noise, or s + beta noise; for several "
-              "samples of a list, repeat it. Stopping by tolerance is up to each list.",
+              "samples of a list, repeat it. Stopping by tolerance is up to each list, and min s is the list's own (allRank: the batch's).",
   });
   auto b = axis("B", "lists"), i = axis("N", "items of a list"), j = twin(i, "j"), k = twin(i, "k"),
        times = count_axis("iterations", 50, "of Sinkhorn's scaling");

@@ -14,7 +14,7 @@ LOSSC_LOSS(ctc, "transport_sequence") {
       .edges =
           "A target that no alignment gives (longer than the input, counting a blank between equal labels) has loss +inf and "
           "gradient 0; with zero_infinity = on loss 0. Steps from input_length on do not count, nor labels from target_length "
-          "or from the first -1 on, whatever they hold. No steps and no labels: 0.",
+          "or from the first -1 on, whatever class they hold. No steps and no labels: 0.",
       .note = "The reduction 'mean' of PyTorch divides each loss by its target's length first: normalise = target_length.",
   });
   auto t = axis("T", "steps"), n = axis("N", "sequences"), c = axis("C", "classes"), s = axis("S", "labels of a target");
@@ -23,7 +23,7 @@ LOSSC_LOSS(ctc, "transport_sequence") {
   auto normalise = option("normalise", {"none", "target_length"}, "divide each loss by max(target length, 1)?").at_runtime();
   auto zero_infinity = option("zero_infinity", {"off", "on"}, "0 in place of +inf").at_runtime();
   auto x = tensor("input", {t, n, c}, "log-probabilities (<= 0), or logits: any real");
-  auto target = labels("target", {n, s}, "classes, without blanks; filled up with -1, or with anything beyond target_length").in_range(c).or_minus_one();
+  auto target = labels("target", {n, s}, "classes, without blanks; filled up with -1, beyond target_length with any class or -1").in_range(c).or_minus_one();
   auto input_length = labels("input_length", {n}, "steps that count; absent: T").up_to(t).optional();
   auto target_length = labels("target_length", {n}, "labels that count; absent: S").up_to(s).optional();
   auto blank = param("blank", 0, "class that stands for no label").integer().at_least(0);

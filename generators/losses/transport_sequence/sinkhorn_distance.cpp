@@ -1,4 +1,6 @@
 #include <lossc/loss.h>
+
+#include <limits>
 using namespace lossc;
 
 LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
@@ -13,7 +15,8 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
           "weight 0 are not there. If there are none on a side the loss is 0. Weights need not sum to 1, but on both sides to "
           "the same. Potentials stay as they are from the iteration on that finds sum_i |sum_j P_ij - a_i| < tolerance at "
           "the temperature epsilon; the iterations that are left cost what they did.",
-      .note = "With scaling < 1 iteration k has temperature max(epsilon, start scaling^k): start is the largest cost or so.",
+      .note = "Iteration k has temperature max(epsilon, start scaling^k); with scaling = 1 epsilon from the first on. GeomLoss has "
+              "epsilon = blur^p and scales the blur: its scaling of 0.5 is 0.5^p here.",
   });
   auto i = axis("N", "points of x"), j = axis("M", "points of y"), d = axis("D", "coordinates");
   auto k = count_axis("iterations", 50, "times that both potentials are updated");
@@ -21,8 +24,8 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
   auto a = tensor("x_weight", {i}, ">= 0; absent: 1 / N").optional().constant();
   auto b = tensor("y_weight", {j}, ">= 0; absent: 1 / M").optional().constant();
   auto epsilon = param("epsilon", 0.05, "temperature, in units of the cost").positive();
-  auto scaling = param("scaling", 1, "of the temperature from one iteration to the next").between(0, 1);
-  auto start = param("start", 0, "temperature of the first iteration; less than epsilon: that").at_least(0);
+  auto scaling = param("scaling", 0.5, "of the temperature from one iteration to the next; 1: it is epsilon always").between(0, 1);
+  auto start = param("start", 0, "temperature of the first iteration; less than epsilon: that; 0: the largest finite cost").at_least(0);
   auto tolerance = param("tolerance", 0, "error of the rows' sums of the plan, all together, below which iterations stop; 0: never")
                        .at_least(0);
 
@@ -32,7 +35,9 @@ LOSSC_LOSS(sinkhorn_distance, "transport_sequence") {
     return cost.is("distance") ? sqrt(sum(d, sq(x(i, d) - y(j, d)))) : 0.5 * sqdist(d, x(i, d), y(j, d));
   }();
   auto p = a.given() ? a(i) : 1.0 / number(extent(i)), q = b.given() ? b(j) : 1.0 / number(extent(j));
-  auto temperature = [&](Expr at) { return max(epsilon, start * pow(scaling, number(at))); };
+  auto largest = max(i, max(j, c, q > 0 && c < std::numeric_limits<double>::infinity()), p > 0);
+  auto first = select(scaling == 1, 0, select(start > 0, start, stop_gradient(max(largest, 0))));
+  auto temperature = [&](Expr at) { return max(epsilon, first * pow(scaling, number(at))); };
   auto e = temperature(k + 0);
   auto u = iterate(k, {{i, 0.0}, {j, 0.0}}, [&](const std::vector<Expr>& v) {
     auto f = -e * logsumexp(j, log(q) + (v[1] - c) / e, q > 0);

@@ -14,6 +14,7 @@ LOSSC_LOSS(sliced_wasserstein, "transport_sequence") {
           "The points of a set have equal weight. Directions come from outside (random unit vectors) and have no gradient. At "
           "distance 0 the gradient is 0. No direction or no point gives 0. On a sphere the shift s has no gradient, of equally "
           "good ones the least is taken; a point orthogonal to a plane has angle 0 there and gradient 0.",
+      .note = "Sets of unequal sizes on a sphere: repeat the points of each up to the least common multiple of the sizes.",
   });
   auto n = axis("N", "points of each set"), d = axis("D", "features"), k = axis("K", "directions");
   auto space = option("space", {"euclidean", "sphere"}, "points are sorted along lines, or round great circles of the unit sphere");

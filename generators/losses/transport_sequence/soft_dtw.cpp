@@ -11,8 +11,8 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
           "R_ij = c_ij + softmin(R_{i-1,j}, R_{i,j-1}, R_{i-1,j-1}), softmin(a) = -gamma log sum exp(-a / gamma), R_00 = c_00; "
           "L = R at the last pair; c_ij = |x_i - y_j|^2; divergence: L(x,y) - (L(x,x) + L(y,y)) / 2",
       .edges =
-          "Points from x_length or y_length on do not count, whatever they hold. A sequence without points has loss +inf "
-          "and gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences.",
+          "Points from x_length or y_length on do not count, whatever they hold. A pair of which one sequence has no "
+          "points is dropped: loss 0, gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences.",
   });
   auto n = axis("N", "pairs of sequences"), i = axis("T", "points of x"), j = axis("S", "points of y"), d = axis("D", "coordinates");
   auto cost = option("cost", {"squared_distance", "given"}, "of the points, or a tensor");
@@ -31,10 +31,11 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
       auto softmin = -gamma * log_add_exp({-v[0] / gamma, -left(v[0]) / gamma, -corner / gamma});
       return std::vector<Expr>{select(inside, c + softmin, never), v[0]};
     })[0];
-    return select(rows > 0 && columns > 0, at(at(r, on, rows + columns - 2), a, rows - 1), never);
+    return select(rows > 0 && columns > 0, at(at(r, on, rows + columns - 2), a, rows - 1), 0);
   };
   auto xy = derived_axis("T+S-1", extent(i) + extent(j) - 1, "diagonals");
-  if (cost.is("given")) return loss_per(n, dtw(xy, i, p, q, tensor("cost_matrix", {n, i, j}, "any real")(n, i, xy - i)));
+  auto some = p > 0 && q > 0;
+  if (cost.is("given")) return loss_per(n, dtw(xy, i, p, q, tensor("cost_matrix", {n, i, j}, "any real")(n, i, xy - i)), some);
   auto form = option("form", {"distance", "divergence"}, "L(x,y), or less the mean of L(x,x) and L(y,y)");
   auto x = tensor("x", {n, i, d}, "first sequence; any real"), y = tensor("y", {n, j, d}, "second sequence; any real");
   auto apart = [&](Tensor a, Index k, Tensor b, Expr l) { return sum(d, sq(a(n, k, d) - b(n, l, d))); };
@@ -42,7 +43,7 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
   if (form.is("divergence")) {
     auto xx = derived_axis("2T-1", 2 * extent(i) - 1, "diagonals"), yy = derived_axis("2S-1", 2 * extent(j) - 1, "diagonals");
     auto within = dtw(xx, i, p, p, apart(x, i, x, xx - i)) + dtw(yy, j, q, q, apart(y, j, y, yy - j));
-    loss = select(p > 0 && q > 0, loss - 0.5 * within, never);
+    loss = loss - 0.5 * within;
   }
-  loss_per(n, loss);
+  loss_per(n, loss, some);
 }
