@@ -40,6 +40,7 @@ Id Differentiator::slope(Id node, size_t operand) {
     case Op::Sigmoid: return mul(node, un(Op::Sigmoid, un(Op::Neg, x)));  // 1 - s would cancel near 1
     case Op::Softplus: return un(Op::Sigmoid, x);
     case Op::Erf: return mul(c(2 / std::sqrt(M_PI)), un(Op::Exp, un(Op::Neg, mul(x, x))));
+    case Op::Erfc: return mul(c(-2 / std::sqrt(M_PI)), un(Op::Exp, un(Op::Neg, mul(x, x))));
     case Op::Sin: return un(Op::Cos, x);
     case Op::Cos: return un(Op::Neg, un(Op::Sin, x));
     case Op::Acos: return un(Op::Neg, un(Op::ZeroRecip, un(Op::Sqrt, sub(c(1), mul(x, x)))));

@@ -30,7 +30,8 @@ enum class Op : uint8_t {
   Const, Param, Index, Extent, Load,
   // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty. Sqrt of an
   // integer, in the length of an axis alone, is rounded down.
-  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Sin, Cos, Acos, Asin, Lgamma, Digamma, Trigamma,
+  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Erfc, Sin, Cos, Acos, Asin, Lgamma, Digamma,
+  Trigamma,
   // ToInt(x) is floor(x) as an integer; beyond +-2^30 that, for NaN -1 (no position).
   Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, ToInt, StopGradient,
   // Two operands. Div and Mod of integers are the floor forms. Max and Min propagate NaN.

@@ -372,6 +372,7 @@ Expr sigmoid(Arg a) { return unary(Op::Sigmoid, a); }
 Expr softplus(Arg a) { return unary(Op::Softplus, a); }
 Expr log_sigmoid(Arg a) { return -softplus(-Expr{B().as_float(a)}); }
 Expr erf(Arg a) { return unary(Op::Erf, a); }
+Expr erfc(Arg a) { return unary(Op::Erfc, a); }
 Expr sin(Arg a) { return unary(Op::Sin, a); }
 Expr cos(Arg a) { return unary(Op::Cos, a); }
 Expr acos(Arg a) { return unary(Op::Acos, a); }

@@ -71,6 +71,8 @@ bool unary(Nest& nest, const Instruction& i, int64_t n) {
       return map(softplus);
     case Op::Erf:
       return map([](double x) { return std::erf(x); });
+    case Op::Erfc:
+      return map([](double x) { return std::erfc(x); });
     case Op::Sin:
       return map([](double x) { return std::sin(x); });
     case Op::Cos:

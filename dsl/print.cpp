@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kOpNames[] = {
     "const",  "param",   "index",    "extent", "load",   "neg",      "abs",      "sign",   "exp",      "expm1",
-    "log",    "log1p",   "sqrt",     "tanh",   "sigmoid", "softplus", "erf",      "sin",    "cos",      "acos",
+    "log",    "log1p",   "sqrt",     "tanh",   "sigmoid", "softplus", "erf",      "erfc",   "sin",    "cos",      "acos",
     "asin",   "lgamma",  "digamma",  "trigamma", "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",  "int",
     "stop_gradient", "+", "-",       "*",      "/",      "mod",      "pow",      "atan2",  "max",      "min",
     "<",      "<=",      "==",       "!=",     "&&",     "||",       "select",   "reduce", "straight_through", "at",

@@ -96,6 +96,7 @@ TEST(ByHand, KeepsNanAndInfinities) {
   expect([](HalideOperands v) { return exp(v[0]); }, {0, std::exp(-1), 1, M_E, kInf, kNaN});
   expect([](HalideOperands v) { return lossc::erf(v[0]) + log1p(abs(v[0])); },
          {kInf, std::log(2) - std::erf(1), 0, std::log(2) + std::erf(1), kInf, kNaN});
+  expect([](HalideOperands v) { return erfc(v[0]); }, {2, std::erfc(-1), 1, std::erfc(1), 0, kNaN});
 }
 
 TEST(ByHand, WrongDerivativeShows) {
@@ -295,7 +296,7 @@ TEST(ByHand, KernelsAgreeWithTheOracle) {
       Halide::Expr sum = exp(small) + log(positive) + sqrt(positive) + tanh(x) + sin(small) * cos(small) + tan(small);
       sum = sum + asin(small) + acos(small) + atan(x) + atan2(x, positive) + pow(positive, small) + floor(x) + ceil(x) + trunc(x);
       sum = sum + sinh(small) + cosh(small) + asinh(x) + acosh(1 + positive) + atanh(small) + round(x);
-      sum = sum + expm1(small) + log1p(positive) + sigmoid(x) + softplus(x) + lossc::erf(x) + lgamma(positive) + digamma(1 + positive) + trigamma(1 + positive);
+      sum = sum + expm1(small) + log1p(positive) + sigmoid(x) + softplus(x) + lossc::erf(x) + erfc(x) + lgamma(positive) + digamma(1 + positive) + trigamma(1 + positive);
       sum = sum + select(is_nan(x) || is_inf(x) || !is_finite(x), literal(2, x), literal(3, x));
       sum = sum + min(x, 1) - max(x, small) + clamp(x, -1, 1) + select(x >= 0 && x != 1, x, -x) + select(x < small, x, small);
       return select(v[1] % 2 == 0, sum, sum * x - 1);

@@ -39,6 +39,7 @@ const Unary kUnary[] = {
     {"softplus", [](Arg x) { return softplus(x); }, -4, 4},
     {"log_sigmoid", [](Arg x) { return log_sigmoid(x); }, -4, 4},
     {"erf", [](Arg x) { return erf(x); }, -2, 2},
+    {"erfc", [](Arg x) { return erfc(x); }, -2, 4},
     {"sin", [](Arg x) { return sin(x); }, -2, 2},
     {"cos", [](Arg x) { return cos(x); }, -2, 2},
     {"acos", [](Arg x) { return acos(x); }, -0.8, 0.8},

@@ -70,6 +70,11 @@ std::vector<Word> elementwise() {
        .means = "Error function: the probability that a normal value of variance 1/2 lies within +-a.",
        .derivative = "2 / sqrt(pi) exp(-a^2)", .example = VALUE(erf(x(c))), .shown = {{kPlaces, {}, {-1, -0.99532, -0.5205, 0, 0.5205, 0.99532, 1, kNaN}, {0, 0.020667, 0.87878, 1.1284, 0.87878, 0.020667, 0, kNaN}}},
        .forms = {FORM('f', "f", "", Nothing, erf(a[0]))}, .cost = kTranscendental},
+      {.name = "erfc", .group = &kElementwise, .takes = "erfc(a)",
+       .means = "Complementary error function: 1 - erf(a), to the last digits also where that is small. What lies between a and b far "
+                "above 0 is erfc(a) - erfc(b); of erf(b) - erf(a) rounding leaves nothing there.",
+       .derivative = "-2 / sqrt(pi) exp(-a^2)", .example = VALUE(erfc(x(c))), .shown = {{kPlaces, {}, {2, 1.9953, 1.5205, 1, 0.4795, 0.0046777, 0, kNaN}, {0, -0.020667, -0.87878, -1.1284, -0.87878, -0.020667, 0, kNaN}}},
+       .forms = {FORM('f', "f", "", Nothing, erfc(a[0]))}, .cost = "some twenty multiply-adds and a division an element"},
       {.name = "sin", .group = &kElementwise, .takes = "sin(a)", .means = "Sine of radians, of at most 1e5; beyond, something in [-1, 1]. NaN at infinity.",
        .derivative = "cos(a)", .example = VALUE(sin(x(c))), .shown = {{kPlaces, {}, {kNaN, -0.9093, -0.47943, 0, 0.47943, 0.9093, kNaN, kNaN}, {kNaN, -0.41615, 0.87758, 1, 0.87758, -0.41615, kNaN, kNaN}}},
        .forms = {FORM('f', "f", "", Nothing, sin(a[0]))}, .cost = kTranscendental},

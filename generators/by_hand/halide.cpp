@@ -267,6 +267,7 @@ Halide::Expr log1p(const Halide::Expr& x) { return function("log1p", x); }
 Halide::Expr sigmoid(const Halide::Expr& x) { return function("sigmoid", x); }
 Halide::Expr softplus(const Halide::Expr& x) { return function("softplus", x); }
 Halide::Expr erf(const Halide::Expr& x) { return function("erf", x); }
+Halide::Expr erfc(const Halide::Expr& x) { return function("erfc", x); }
 Halide::Expr lgamma(const Halide::Expr& x) { return function("lgamma", x); }
 Halide::Expr digamma(const Halide::Expr& x) { return function("digamma", x); }
 Halide::Expr trigamma(const Halide::Expr& x) { return function("trigamma", x); }

@@ -32,6 +32,7 @@ const std::map<std::string, Function>& functions() {
       {"lossc_expm1_f64", [](double x) { return std::expm1(x); }},
       {"lossc_log1p_f64", [](double x) { return std::log1p(x); }},
       {"lossc_erf_f64", [](double x) { return std::erf(x); }},
+      {"lossc_erfc_f64", [](double x) { return std::erfc(x); }},
       {"lossc_sigmoid_f64", sigmoid}, {"lossc_softplus_f64", softplus}, {"lossc_lgamma_f64", lgamma},
       {"lossc_digamma_f64", oracle::digamma}, {"lossc_trigamma_f64", oracle::trigamma},
       {"lossc_round", round_one}};

@@ -42,6 +42,7 @@ const std::map<std::string, Build>& functions() {
       {"lossc_sigmoid", [](Args x, math::Env env) { return math::sigmoid(x[0], env); }},
       {"lossc_softplus", [](Args x, math::Env env) { return math::softplus(x[0], env); }},
       {"lossc_erf", [](Args x, math::Env env) { return math::erf(x[0], env); }},
+      {"lossc_erfc", [](Args x, math::Env env) { return math::erfc(x[0], env); }},
       {"lossc_lgamma", [](Args x, math::Env) { return math::lgamma(x[0]); }},
       {"lossc_digamma", [](Args x, math::Env) { return math::digamma(x[0]); }},
       {"lossc_trigamma", [](Args x, math::Env) { return math::trigamma(x[0]); }}};

@@ -19,7 +19,7 @@ std::vector<Word> words() {
                 "functions of a list of Halide expressions, one for each operand, a float as wide as the kernel computes, an int32 or "
                 "a truth value. They are made of these alone, read no Func, and obey the rules of kernels: nothing is reordered, NaN "
                 "and infinity are data, min, max and clamp keep NaN, exp and the like are lossc's own; expm1, log1p, sigmoid, "
-                "softplus, lossc::erf, lgamma, digamma and trigamma are there, too. literal(0.1, v[0]) is a constant in the operands' type.",
+                "softplus, lossc::erf, erfc, lgamma, digamma and trigamma are there, too. literal(0.1, v[0]) is a constant in the operands' type.",
        .derivative = "as given, one for each operand (Halide::Expr() for one that is no float), times what flows back; differences check "
                      "it. Of that in turn none, unless a fifth argument has the rows of second derivatives",
        .example = VALUE(halide_expr("cube", {x(c)}, [](HalideOperands v) { return v[0] * v[0] * v[0]; }, [](HalideOperands v) -> std::vector<Halide::Expr> { return {3 * v[0] * v[0]}; })),

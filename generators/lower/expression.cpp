@@ -363,6 +363,7 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Sigmoid: return math::sigmoid(x, env);
     case Op::Softplus: return math::softplus(x, env);
     case Op::Erf: return math::erf(x, env);
+    case Op::Erfc: return math::erfc(x, env);
     case Op::Sin: return math::sin(x);
     case Op::Cos: return math::cos(x);
     case Op::Acos: return math::acos(x);

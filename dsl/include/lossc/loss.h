@@ -174,6 +174,7 @@ Expr sigmoid(Arg a);
 Expr softplus(Arg a);
 Expr log_sigmoid(Arg a);
 Expr erf(Arg a);
+Expr erfc(Arg a);     // 1 - erf(a), also where that is small
 Expr sin(Arg a);
 Expr cos(Arg a);
 Expr acos(Arg a);

@@ -80,6 +80,7 @@ Halide::Expr log1p(const Halide::Expr& x);
 Halide::Expr sigmoid(const Halide::Expr& x);
 Halide::Expr softplus(const Halide::Expr& x);
 Halide::Expr erf(const Halide::Expr& x);
+Halide::Expr erfc(const Halide::Expr& x);
 Halide::Expr lgamma(const Halide::Expr& x);
 Halide::Expr digamma(const Halide::Expr& x);
 Halide::Expr trigamma(const Halide::Expr& x);
