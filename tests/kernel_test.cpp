@@ -188,6 +188,26 @@ TEST_P(Kernels, ReductionsModesAndMemory) {
     }
 }
 
+// A probability far from the target is small, not wrong: within the tolerance of sums it could as well be 0.
+TEST(HlGauss, TheTailsOfTheHistogramKeepTheirDigits) {
+  if (!lossc_loss_find("hl_gauss")) GTEST_SKIP() << "hl_gauss is not in the library";
+  const Program p = build_all(definition_of("hl_gauss")).front();
+  Case exact = sample(p, {.extents = {{"M", 11}}, .extent = 3, .vary_params = false});
+  exact.inputs.at("target").data = {0.3, -0.9, 1};
+  const Case c = check::rounded(exact, 32);
+  const std::vector<double> want = check::expectation(p, c, 32).value.outputs.at("target_probability");
+  for (int32_t isa : levels()) {
+    const std::vector<double> got = check::run_kernel(p, c, {.isa = isa}).outputs.at("target_probability");
+    ASSERT_EQ(got.size(), 33u);
+    size_t tails = 0;
+    for (size_t k = 0; k < got.size(); k++) {
+      EXPECT_NEAR(got[k], want[k], 1e-4 * want[k] + 1e-36) << "isa " << isa << ", element " << k;
+      tails += want[k] > 1e-30 && want[k] < 1e-8;
+    }
+    EXPECT_GT(tails, 5u);
+  }
+}
+
 std::vector<const Definition*> linked() {
   std::vector<const Definition*> list;
   for (const Definition& d : definitions()) list.push_back(&d);
