@@ -101,7 +101,7 @@ __attribute__((target("avx2,fma"))) void avx2(const void* from, void* to, size_t
   loop<From, To>(from, to, n);
 }
 template <class From, class To>
-__attribute__((target("avx512f,avx512cd,avx512vl,avx512bw,avx512dq"))) void avx512(
+__attribute__((target(LOSSC_TARGET_AVX512))) void avx512(
     const void* from, void* to, size_t n) {
   loop<From, To>(from, to, n);
 }

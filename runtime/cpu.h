@@ -11,7 +11,9 @@ inline constexpr uint8_t kCpuAvx = 2;
 inline constexpr uint8_t kCpuAvx2 = 4;
 inline constexpr uint8_t kCpuFma = 8;
 inline constexpr uint8_t kCpuF16c = 16;
-inline constexpr uint8_t kCpuAvx512 = 32;  // f, cd, vl, bw, dq: Skylake-SP and later
+inline constexpr uint8_t kCpuAvx512 = 32;  // Skylake-SP and later
+// What that is, as a function's __attribute__((target(...))) has it.
+#define LOSSC_TARGET_AVX512 "avx512f,avx512cd,avx512vl,avx512bw,avx512dq"
 
 // What each level of table.h's Isa needs.
 inline constexpr uint8_t kNeedsSse41 = kCpuSse41;

@@ -77,7 +77,7 @@ struct Test {
 }
 bool plain(const int32_t* from, int64_t n, const Test& test) { return all_pass(from, n, test); }
 __attribute__((target("avx2"))) bool avx2(const int32_t* from, int64_t n, const Test& test) { return all_pass(from, n, test); }
-__attribute__((target("avx512f,avx512cd,avx512vl,avx512bw,avx512dq,prefer-vector-width=512"))) bool avx512(
+__attribute__((target(LOSSC_TARGET_AVX512 ",prefer-vector-width=512"))) bool avx512(
     const int32_t* from, int64_t n, const Test& test) {
   return all_pass(from, n, test);
 }

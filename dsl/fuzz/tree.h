@@ -48,6 +48,9 @@ std::string text(const Tree& tree);  // as a file with one definition
 Definition definition(const Tree& tree);
 // All its forms: one. Throws DefinitionError where the tree, as a shrunk one may be, is not well formed.
 Program program(const Tree& tree);
+// Is this what program() may say of a generated tree? The generator knows types and scopes, but not that a gather cannot
+// look through a reduction over its own key, nor how many tensors recurrences within recurrences come to.
+bool expected(const DefinitionError& refusal);
 
 // The smallest tree found for which `fails` still holds, by leaving parts out; it is asked at most `tries` times.
 Tree shrink(Tree tree, const std::function<bool(const Tree&)>& fails, int tries = 2000);
