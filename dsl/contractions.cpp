@@ -30,7 +30,8 @@ void flatten(const ir::Graph& g, Id node, bool inverse, IndexSet k, Factors& out
     return flatten(g, n.args[0], inverse, k, out);
   }
   // The mask moves to one factor. A dropped element then multiplies 0 by the other factor: the same unless that is not
-  // finite, and then the features of a whole row are not.
+  // finite, and then the features of a whole row are not. To keep exactly such pairs out, every product would be a loop with
+  // a test in it; what the mask says of one index alone is kept out (share_masks), and the rest is said in the README.
   if (mixed && n.op == Op::Select && !inverse && g.is_const(n.args[2], 0)) {
     out.masks.push_back(n.args[0]);
     return flatten(g, n.args[1], inverse, k, out);

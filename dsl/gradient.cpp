@@ -88,15 +88,37 @@ Id Differentiator::all_of(const std::vector<Id>& list) {
   return m;
 }
 
+// Whether `what` holds wherever all of `given` do, so far as their form tells: both sides of an And, one of an Or, and of an
+// any(i, q) that q holds at the i at hand.
+bool Differentiator::implied(const std::vector<Id>& given, Id what) const {
+  if (std::binary_search(given.begin(), given.end(), what)) return true;
+  const ir::Node& n = g_.at(what);
+  const auto holds = [&](Id a) { return implied(given, a); };
+  if (n.op == Op::And) return std::all_of(n.args.begin(), n.args.end(), holds);
+  if (n.op == Op::Or) return std::any_of(n.args.begin(), n.args.end(), holds);
+  return n.op == Op::Reduce && n.kind == ir::ReduceKind::Any && holds(n.args[0]);
+}
+
+// What every term's mask asks for, in so many words or because it follows from what it says: so a class without rows is
+// seen to be out of a sum over its rows and of one over the others, where the one is asked to have a row, any(i, y(i) == c),
+// and the other has one at hand, y(i) == c.
+std::vector<Id> Differentiator::asked_by_all(const std::vector<Flow>& terms) {
+  std::vector<std::vector<Id>> own;
+  std::set<Id> asked;
+  for (const Flow& t : terms) {
+    own.push_back(conjuncts(t.mask));
+    asked.insert(own.back().begin(), own.back().end());
+  }
+  std::vector<Id> common;
+  for (Id m : asked)
+    if (std::all_of(own.begin(), own.end(), [&](const std::vector<Id>& mask) { return implied(mask, m); })) common.push_back(m);
+  return common;
+}
+
 Flow Differentiator::combined(Id node) {
   // What every term's mask asks for stays a mask; only the rest of each is folded into its value.
   const std::vector<Flow>& terms = terms_[node];
-  std::vector<Id> common = conjuncts(terms[0].mask);
-  for (const Flow& t : terms) {
-    std::vector<Id> both, own = conjuncts(t.mask);
-    std::set_intersection(common.begin(), common.end(), own.begin(), own.end(), std::back_inserter(both));
-    common = both;
-  }
+  const std::vector<Id> common = asked_by_all(terms);
   Flow sum{all_of(common), kNone};
   Id some = kNone;  // where at least one of them counts; kNone: everywhere
   bool everywhere = false;

@@ -27,6 +27,8 @@ class Differentiator {
   ir::Id masked(const Flow& a);
   std::vector<ir::Id> conjuncts(ir::Id mask);
   ir::Id all_of(const std::vector<ir::Id>& list);
+  bool implied(const std::vector<ir::Id>& given, ir::Id what) const;
+  std::vector<ir::Id> asked_by_all(const std::vector<Flow>& terms);
   Flow combined(ir::Id node);
   ir::Id sum_over(ir::IndexSet set, ir::Id v);
   void give(ir::Id child, Flow a, ir::IndexSet domain);

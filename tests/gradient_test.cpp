@@ -538,6 +538,25 @@ TEST(Select, KeepsTheMaskOfARowThroughASum) {
       sum_of({{"x", array({1, kNan})}, {"w", array({2, 3})}, {"keep", array({1, 0})}}));
   expect_exactly(out.gradient.at("x"), {5, 0});
 }
+
+// Of a class without rows nothing counts: no row is its own, and what the others are to it is left out in so many words.
+void two_sums_of_classes_with_rows() {
+  auto i = axis("N"), c = axis("C"), d = axis("D");
+  auto x = input("x", {i, d}), w = input("w", {c, d});
+  auto own = labels("y", {i}, "-").in_range(c)(i) == c, present = any(i, own);
+  auto s = cosine(d, x(i, d), w(c, d));
+  loss_total(sum(c, softplus(logsumexp(i, -s, own))) + sum(c, softplus(logsumexp(i, s, (present || extent(d) < 0) && !own))));
+}
+TEST(Select, KeepsWhatFollowsFromTheMaskOfEach) {
+  Case c = sum_of({{"x", uniform({3, 2}, -1, 1, 1)}, {"w", uniform({3, 2}, -1, 1, 2)}, {"y", array({0, 2, 0})}});
+  const Values want = check(two_sums_of_classes_with_rows, c).gradient.at("x");
+  c.inputs.at("w").data[2] = kNan;  // of class 1
+  const Outcome out = evaluate(two_sums_of_classes_with_rows, c);
+  expect_exactly(out.gradient.at("x"), want);
+  const Values& g = out.gradient.at("w");
+  expect_exactly({g[2], g[3]}, {0, 0});
+  EXPECT_TRUE(std::isfinite(g[0] + g[1] + g[4] + g[5]));
+}
 TEST(Rows, DroppedOnesContributeNothingWhateverTheyHold) {
   auto body = [] {
     auto i = axis("N"), c = axis("C");

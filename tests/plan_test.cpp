@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "dsl/fuzz/tree.h"
 #include "lossc/halide.h"
 #include "tests/support/by_hand_words.h"
@@ -64,6 +67,37 @@ TEST(Plan, GradientThroughASortOfProjections) {
     auto x = input("x", {n, d}), theta = input("theta", {k, d});
     loss_per(n, sum(k, number(k) * sort(k, dot(d, x(n, d), theta(k, d)))));
   });
+}
+
+// Matrix products multiply what they leave out by 0, which is 0 only if the other factor is a number: so what a mask says of one
+// index alone is kept out of both factors, and of the result. Two terms meet in the mask of these products, and that a class
+// without rows is in neither follows from both.
+TEST(Plan, AProductKeepsOutWhatTakesPartInNoTerm) {
+  const auto body = [] {
+    auto i = axis("N"), c = axis("C"), d = axis("D");
+    auto x = input("x", {i, d}), w = input("w", {c, d});
+    auto own = labels("y", {i}, "-").in_range(c)(i) == c, present = any(i, own);
+    auto s = dot(d, x(i, d), w(c, d));
+    loss_total(sum(c, softplus(logsumexp(i, -s, own))) + sum(c, softplus(logsumexp(i, s, present && !own))));
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  Case c = sum_of({{"x", uniform({3, 2}, -1, 1, 1)}, {"w", uniform({3, 2}, -1, 1, 2)}, {"y", array({0, 2, 0})}});
+  Program p = program_for(definition(body), c);
+  std::vector<ir::Id> roots;
+  for (const Gradient& g : p.gradients) roots.push_back(g.node);
+  roots = plan::normalise_contractions(p.graph, roots);
+  const auto gradient = [&](size_t of) {
+    Oracle oracle(p.graph, oracle_inputs(p, c));
+    return oracle.evaluate(roots[of], p.graph.tensors[p.gradients[of].tensor].dims).data;
+  };
+  const std::vector<double> of_x = gradient(0);
+  c.inputs.at("w").data[2] = nan;  // of class 1, which has no rows
+  EXPECT_EQ(gradient(0), of_x);
+  c.inputs.at("x").data[0] = nan;
+  const std::vector<double> of_w = gradient(1);
+  EXPECT_EQ(of_w[2], 0);
+  EXPECT_EQ(of_w[3], 0);
+  EXPECT_TRUE(std::isnan(of_w[0]));  // takes part
 }
 
 // Clusters of which each row chooses one: the wide loops are over the clusters, but they cannot be cut into panels.
