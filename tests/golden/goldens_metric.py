@@ -150,19 +150,20 @@ def proxy_anchor(x, p, o):
     n, c = s.shape
     pull = lambda pairs: log_one_plus([-a * (s[i, k] - d) for i, k in pairs if y[i] == k])
     push = lambda pairs: log_one_plus([a * (s[i, k] + d) for i, k in pairs if y[i] != k])
-    by_proxy = [[(i, k) for i in range(n)] for k in range(c)]
-    by_row = [[(i, k) for k in range(c)] for i in range(n)]
+    taken = sorted(set(y)) if o["proxies"] == "in_batch" else range(c)
+    by_proxy = [[(i, k) for i in range(n)] for k in taken]
+    by_row = [[(i, k) for k in taken] for i in range(n)]
     mean = lambda f, sets, count: sum(map(f, sets)) / count if count else floats(0.0)
     if o["direction"] == "proxies":
         return Rows(mean(pull, by_row, n) + mean(push, by_row, n), outputs=outputs)
-    present = len(set(y)) if o["positive_norm"] == "present" else c
-    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, c), outputs=outputs)
+    present = len(set(y)) if o["positive_norm"] == "present" else len(taken)
+    return Rows(mean(pull, by_proxy, present) + mean(push, by_proxy, len(taken)), outputs=outputs)
 
 
 def proxy_anchor_library(x, p, o):
     from pytorch_metric_learning import losses
 
-    if o != {"direction": "batch", "positive_norm": "present"} or "container" in x or len(x["label"]) == 0:
+    if o != {"direction": "batch", "positive_norm": "present", "proxies": "all"} or "container" in x or len(x["label"]) == 0:
         return None
     loss = losses.ProxyAnchorLoss(*x["proxy"].shape, margin=p["delta"], alpha=p["alpha"])
     del loss.proxies
@@ -173,7 +174,7 @@ def proxy_anchor_library(x, p, o):
 def proxy_anchor_cases():
     g = Draw("proxy_anchor")
     x = {"embedding": g.normal(8, 4), "proxy": g.normal(5, 4), "label": ints([0, 3, 0, 1, 1, 3, 0, 3])}
-    everything, nca = {"positive_norm": "all"}, {"direction": "proxies"}
+    everything, nca, inside = {"positive_norm": "all"}, {"direction": "proxies"}, {"proxies": "in_batch"}
     yield Case("default", x, why="classes 2 and 4 are absent")
     yield Case("scaled", x, grad_output=-2.0)
     yield Case("weight", x, reduction="sum", row_weight=[0.5])
@@ -186,6 +187,11 @@ def proxy_anchor_cases():
     yield Case("container", both)
     yield Case("container_all", both, {"container_weight": 0.25}, everything)
     yield Case("container_proxies", both, {"container_weight": 0.75}, nca)
+    yield Case("in_batch", x, {"alpha": 8.0}, inside, why="classes 2 and 4 have no proxy")
+    yield Case("in_batch_all", x, {}, everything | inside, why="all that take part: as in_batch", grad_output=0.5)
+    yield Case("in_batch_proxies", x, {"alpha": 4.0}, nca | inside)
+    yield Case("in_batch_container", both, {"container_weight": 0.25}, inside)
+    yield Case("in_batch_one_class", x | {"label": ints([2] * 8)}, {}, inside, why="no negatives")
     mixed = both | {"semantic": g.normal(8, 4)}
     yield Case("semantic", mixed, why="the containers of classes 2 and 4 stay")
     yield Case("semantic_momentum", mixed, {"container_momentum": 0.25, "alpha": 4.0}, everything, grad_output=0.5)
@@ -200,14 +206,16 @@ def proxy_anchor_cases():
     zero[1] = 0
     yield Case("zero_vector", x | {"embedding": zero}, library=False, why="gradient 0 there")
     yield Case("aligned", x | {"embedding": x["proxy"][[0, 3, 0, 1, 1, 3, 0, 3]]})
-    yield Case("no_rows", {"embedding": torch.zeros(0, 4).double(), "proxy": x["proxy"], "label": ints([])})
+    none = {"embedding": torch.zeros(0, 4).double(), "proxy": x["proxy"], "label": ints([])}
+    yield Case("no_rows", none)
+    yield Case("no_rows_in_batch", none, {}, inside, why="no proxy takes part: 0")
 
 
 LOSSES["proxy_anchor"] = Loss(
     "proxy_anchor", "pytorch-metric-learning ProxyAnchorLoss; catalogue/metric_learning.md proxy_anchor",
     proxy_anchor, proxy_anchor_library, ["embedding", "proxy", "semantic"],
     {"alpha": 32, "delta": 0.1, "container_weight": 0.5, "container_momentum": 0.8},
-    {"direction": ["batch", "proxies"], "positive_norm": ["present", "all"]}, list(proxy_anchor_cases()),
+    {"direction": ["batch", "proxies"], "positive_norm": ["present", "all"], "proxies": ["all", "in_batch"]}, list(proxy_anchor_cases()),
     ["pytorch-metric-learning"])
 
 
