@@ -60,6 +60,8 @@ class Planner {
   bool boundary(const Kernel& k, Id node) const;
 
   // How: steps and their buffers (planner_build.cpp).
+  static constexpr int kForAll = -1;
+  int made_for(Id node, Storage storage, int pass) const;
   int require(Id node, int pass, const Layout* want = nullptr);
   int add_buffer(Buffer b);
   int input(Id tensor);
@@ -113,7 +115,7 @@ class Planner {
   std::vector<char> root_rows_;                   // per root: does its tensor have the row index?
   std::set<Id> whole_;                            // looked up at other rows: stored whole
   std::map<ir::IndexSet, Layout> tiles_;          // index pairs kept in tiles
-  std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, pass or -1) -> buffer
+  std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, made_for) -> buffer
   std::map<Id, int> inputs_;
   uint64_t at_once_ = 0;                          // carried tensors of recurrences that go through all rows together
   std::map<Id, Id> scan_index_;                   // carried tensor -> index along which it is carried

@@ -35,12 +35,19 @@ int Planner::input(Id tensor) {
   return it->second;
 }
 
+// Where a value serves: what is kept of a panel, in its pass; what a step of a recurrence makes, in the loop at hand, for
+// another pass may go through the same recurrence again; all else everywhere.
+int Planner::made_for(Id node, Storage storage, int pass) const {
+  const int loop = loop_of(node);
+  return loop >= 0 ? kForAll - 1 - loop : storage == Storage::Panel ? pass : kForAll;
+}
+
 // The buffer that holds `node` for a step of `pass`, made if need be (its own operands first, so that the lists of
 // steps come out in order).
 int Planner::require(Id node, int pass, const Layout* want) {
   const Storage storage = storage_of(node);
   const Layout layout = want ? *want : default_layout(node);
-  const int key_pass = storage == Storage::Panel ? pass : -1;
+  const int key_pass = made_for(node, storage, pass);
   auto key = std::make_tuple(node, layout.order, layout.tiled, key_pass);
   if (auto it = made_.find(key); it != made_.end()) return it->second;
   if (!want)  // a reader takes whatever layout exists
@@ -54,7 +61,7 @@ int Planner::require(Id node, int pass, const Layout* want) {
   if (copy && storage == Storage::Accumulator) b.storage = Storage::Whole;  // of what is complete
   const int id = add_buffer(b);
   made_[key] = id;
-  const int at = storage == Storage::Panel ? pass : b.storage == Storage::Accumulator ? pass_of(node) - 1 : pass_of(node);
+  const int at = key_pass != kForAll ? pass : b.storage == Storage::Accumulator ? pass_of(node) - 1 : pass_of(node);
   if (copy)
     build_copy(node, id, at, written);
   else

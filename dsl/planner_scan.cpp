@@ -110,15 +110,15 @@ void Planner::build_scan(Id node, int buffer, int pass) {
     plan_.steps[loop].places = plan_.steps[around.loop].places;
     plan_.steps[loop].places.push_back(plan_.steps[around.loop].over);
   }
-  const bool panel = plan_.buffers[buffer].storage == Storage::Panel;
+  const Storage storage = plan_.buffers[buffer].storage;
   std::vector<int> after;
   for (size_t k = 0; k < n; k++) {
     const Id value = g_.after(scan, s.sym2 + static_cast<Id>(k));
     pass_.try_emplace(value, pass_.at(node));
     const Layout layout = default_layout(value);
-    auto [it, fresh] = made_.try_emplace(std::make_tuple(value, layout.order, false, panel ? pass : -1), -1);
+    auto [it, fresh] = made_.try_emplace(std::make_tuple(value, layout.order, false, made_for(value, storage, pass)), -1);
     if (fresh)
-      it->second = add_buffer({.name = fmt::format("b{}", plan_.buffers.size()), .storage = plan_.buffers[buffer].storage,
+      it->second = add_buffer({.name = fmt::format("b{}", plan_.buffers.size()), .storage = storage,
                                .node = value, .layout = layout});
     after.push_back(it->second);
   }

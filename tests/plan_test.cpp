@@ -175,6 +175,16 @@ TEST(Plan, Recurrences) {
   }
 }
 
+// What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
+TEST(Plan, EachPassHasTheValuesOfItsRecurrence) {
+  expect_sound([] {
+    auto n = axis("N"), m = twin(n, "m"), c = axis("C");
+    auto x = input("x", {n, c});
+    const Expr share = scan(c, {{{n, m}, exp(x(n, 0) * x(m, 0))}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{u[0] / sum(m, u[0])}; })[0];
+    loss_per(n, sum(c, sum(m, share)));
+  });
+}
+
 // A recurrence over all rows reads what is made in the panels of them only when all are: also what it looks up, in an input or
 // in memory, at places that are made there.
 TEST(Plan, ARecurrenceOverAllRowsWaitsForThePlacesItReads) {
