@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "plan.h"
+#include "planner.h"
 
 namespace lossc::plan {
 namespace {
@@ -63,6 +63,9 @@ class Walker {
   std::set<int> looked_up(const Step& step) const {
     std::set<int> found;
     each_node(step, [&](Id node) {
+      if (carried_of_other_rows(p_.graph, node, p_.row))
+        for (int b : step.reads)
+          if (p_.buffers[b].node == kNone && p_.buffers[b].tensor == p_.graph.at(node).sym) found.insert(b);
       for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0])
         if (p_.graph.at(at).sym == p_.row) found.insert(p_.find(step, looked_up_in(p_.graph, node)));
     });

@@ -15,6 +15,9 @@ bool leaf(ir::Op op);
 // Brings lookups into the form in which each stays within the memory that it reads (lookups.cpp).
 std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots);
 
+// Is this what a recurrence carries, read at a row that is not the one at hand?
+bool carried_of_other_rows(const ir::Graph& graph, Id node, Id row);
+
 class Planner {
  public:
   // `shared`: per pass, wide expensive nodes that several steps use and that are therefore stored in the panel.

@@ -28,10 +28,19 @@ void Planner::nest_scans(const std::vector<Id>& order) {
   }
 }
 
+bool carried_of_other_rows(const ir::Graph& g, Id node, Id row) {
+  const ir::Node& n = g.at(node);
+  if (n.op != Op::Load || g.tensors[n.sym].role != ir::TensorRole::Carried) return false;
+  const std::vector<Id>& dims = g.tensors[n.sym].dims;
+  const auto at = std::find(dims.begin(), dims.end(), row);
+  return at != dims.end() && g.plain_index(n.args[static_cast<size_t>(at - dims.begin())]) != row;
+}
+
 // Which recurrences a node keeps from running row by row, as bits of ir::Node::carried: those around one that goes along the
 // rows, sums over them or looks them up; and of a Scan its own, if one of them is so kept or has no rows.
 uint64_t Planner::kept_together(Id node) const {
   const ir::Node& n = g_.at(node);
+  if (carried_of_other_rows(g_, node, plan_.row)) return n.carried;
   const bool into_rows = n.op == Op::Scatter && n.sym2 == plan_.row;
   if (n.op != Op::Scan) return (ir::binds_index(n.op) && n.sym == plan_.row) || into_rows ? n.carried : 0;
   const uint64_t all = g_.carries_of(n) | n.carried;

@@ -175,6 +175,19 @@ TEST(Plan, Recurrences) {
   }
 }
 
+// What another row has come to is there when all rows have gone as far: also where it is read under a twin's name.
+TEST(Plan, ARecurrenceThatReadsOtherRowsGoesThroughAllTogether) {
+  for (const bool at_twin : {true, false})
+    expect_sound([=] {
+      auto n = axis("N"), m = twin(n, "m"), c = axis("C");
+      auto x = input("x", {n, c});
+      loss_per(n, sum(c, scan(c, {{{n}, 1.0}}, [&](const std::vector<Expr>& u) {
+        const Expr other = at_twin ? logsumexp(m, at(u[0], n, m) * x(n, 0)) : at(u[0], n, extent(n) - 1 - n);
+        return std::vector<Expr>{x(n, c) - other};
+      })[0]));
+    });
+}
+
 // What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
 TEST(Plan, EachPassHasTheValuesOfItsRecurrence) {
   expect_sound([] {
