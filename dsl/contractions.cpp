@@ -57,7 +57,9 @@ class Normaliser {
     std::vector<Id> args;
     for (Id a : n.args) args.push_back(rewrite(a));
     Id result = args == n.args ? node : g_.with_args(n, args);
-    if (g_.at(result).op == Op::Reduce && g_.at(result).kind == ir::ReduceKind::Sum) result = product_form(result);
+    const ir::Node& r = g_.at(result);
+    // In the step of a recurrence a sum is a loop, not a product of matrices (Planner::product): it stays as it is written.
+    if (r.op == Op::Reduce && r.kind == ir::ReduceKind::Sum && !r.carried) result = product_form(result);
     return done_[node] = result;
   }
 

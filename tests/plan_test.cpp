@@ -100,6 +100,29 @@ TEST(Plan, AProductKeepsOutWhatTakesPartInNoTerm) {
   EXPECT_TRUE(std::isnan(of_w[0]));  // takes part
 }
 
+// The step of a recurrence has no matrix products, and sums as it is written: a factor before a sum would make inf what
+// is NaN in one of its terms, inf * 0.
+TEST(Plan, ARecurrenceSumsAsItIsWritten) {
+  Program p = build(definition([] {
+    auto n = axis("N"), m = twin(n, "m"), c = axis("C");
+    auto x = input("x", {n, c}), w = input("w", {n});
+    loss_per(n, sum(c, scan(c, {{{n}, 0.5}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{sum(m, exp(w(n) * w(m)) * x(m, c) * at(u[0], n, m))};
+    })[0]));
+  }), {});
+  const auto scans = [&](const std::vector<ir::Id>& roots) {
+    std::vector<ir::Id> found;
+    for (ir::Id node : ir::topological(p.graph, roots))
+      if (p.graph.at(node).op == ir::Op::Scan) found.push_back(node);
+    return found;
+  };
+  std::vector<ir::Id> roots;
+  for (const Gradient& g : p.gradients) roots.push_back(g.node);
+  const std::vector<ir::Id> written = scans(roots);
+  EXPECT_EQ(written.size(), 2u);
+  EXPECT_EQ(scans(plan::normalise_contractions(p.graph, roots)), written);
+}
+
 // Clusters of which each row chooses one: the wide loops are over the clusters, but they cannot be cut into panels.
 TEST(Plan, ATotalOfWhatWasSelected) {
   expect_sound([] {

@@ -26,15 +26,16 @@ std::string place(const Program& p, const std::string& what) {
   return form.empty() ? what : fmt::format("{} ({})", what, form);
 }
 
-// Where these values are NaN anything may stand.
-void forgive_nan(const check::Results& values, check::Results& slack) {
-  const auto forgive = [](const std::vector<double>& from, std::vector<double>& to) {
-    for (size_t k = 0; k < from.size(); k++)
-      if (std::isnan(from[k])) to[k] = -1;
+// Where `undetermined` holds of what came and what was wanted, anything may stand.
+template <class Undetermined>
+void forgive(const check::Results& got, check::Expectation& want, Undetermined undetermined) {
+  const auto look = [&](const std::vector<double>& came, const std::vector<double>& wanted, std::vector<double>& slack) {
+    for (size_t k = 0; k < came.size(); k++)
+      if (undetermined(came[k], wanted[k])) slack[k] = -1;
   };
-  forgive(values.loss, slack.loss);
-  for (const auto& [name, from] : values.gradients) forgive(from, slack.gradients.at(name));
-  for (const auto& [name, from] : values.outputs) forgive(from, slack.outputs.at(name));
+  look(got.loss, want.value.loss, want.slack.loss);
+  for (const auto& [name, came] : got.gradients) look(came, want.value.gradients.at(name), want.slack.gradients.at(name));
+  for (const auto& [name, came] : got.outputs) look(came, want.value.outputs.at(name), want.slack.outputs.at(name));
 }
 
 bool agree(const check::Results& got, const check::Expectation& want, const Dtype& dtype) {
@@ -48,12 +49,16 @@ bool agree(const check::Results& got, const check::Expectation& want, const Dtyp
 }
 
 // In a matrix product a dropped element is 0 times what it meets (dsl/contractions.cpp): NaN where that is not finite,
-// though the definition says 0. Then other elements of the row are not finite, either.
+// though the definition says 0. Then other elements of the row are not finite, either. And what all its terms have in common
+// multiplies their sum: an infinity, where inf * 0 in one of the terms is NaN; exp overflows to one also of finite inputs.
 void forgive_products(const Case& c, const check::Results& got, check::Expectation& want) {
   const auto finite = [](const auto& input) {
     return std::all_of(input.second.data.begin(), input.second.data.end(), [](double v) { return std::isfinite(v); });
   };
-  if (!std::all_of(c.inputs.begin(), c.inputs.end(), finite)) forgive_nan(got, want.slack);
+  const bool all_finite = std::all_of(c.inputs.begin(), c.inputs.end(), finite);
+  forgive(got, want, [&](double came, double wanted) {
+    return (std::isnan(came) && !all_finite) || (std::isinf(came) && std::isnan(wanted));
+  });
 }
 
 // "[i=3, c=2]": the k-th element of those over the indices; of the loss, rows.
