@@ -51,8 +51,7 @@ IndexSet free_indices(const Graph& g, const Node& n) {
 }
 
 uint64_t carried_values(const Graph& g, const Node& n) {
-  if (n.op == Op::Load && g.tensors[n.sym].role == TensorRole::Carried) return uint64_t{1} << n.sym;
-  uint64_t carried = 0;
+  uint64_t carried = n.op == Op::Load && g.tensors[n.sym].role == TensorRole::Carried ? uint64_t{1} << n.sym : 0;
   for (Id a : n.args) carried |= g.at(a).carried;
   return n.op == Op::Scan ? carried & ~g.carries_of(n) : carried;
 }

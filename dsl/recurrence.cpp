@@ -26,10 +26,11 @@ void check_step(Id node, Id along, uint64_t own, std::vector<char>& seen) {
   if ((ir::binds_index(n.op) && n.sym == along) || (ir::makes_index(n.op) && n.sym2 == along))
     B().fail(fmt::format("scan: `{}` wants what is carried at other places of '{}' than the one before", B().show(node),
                          G().indices[along].name));
-  const bool carried = n.op == Op::Load && G().tensors[n.sym].role == ir::TensorRole::Carried;
+  const bool carried = n.op == Op::Load && (own >> n.sym & 1);
   if (carried && G().plain_index(n.args[0]) != along)
-    B().fail(fmt::format("scan: `{}` looks what is carried up at another place of '{}' than the one before", B().show(node),
-                         G().indices[along].name));
+    B().fail(fmt::format("scan: `{}` reads what is carried along '{}' at '{}', where only the values of the place before are there; carry "
+                         "what is wanted of other places as well, with an index for them, or read the result, outside of the step",
+                         B().show(node), G().indices[along].name, B().show(n.args[0])));
   for (Id a : n.args) check_step(a, along, own, seen);
 }
 

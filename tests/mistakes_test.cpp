@@ -46,6 +46,29 @@ TEST(Mistake, ATwinThatIsLeft) {
     HERE; loss_per(i, x(i) - x(j));
   });
 }
+// What a recurrence carries, read in the step of one inside: at other places than the one before, and at places that the inner
+// one says.
+TEST(Mistake, AnInnerRecurrenceThatReadsTheOuterOneAtItsOwnPlaces) {
+  expect_told("scan: `carried1(e, n)` reads what is carried along 't' at 'e', where only the values of the place before are there; carry what is "
+              "wanted of other places as well, with an index for them, or read the result, outside of the step", [] {
+    auto n = axis("N"), t = axis("T"), e = twin(t, "e");
+    auto x = tensor("x", {n, t}, "scores");
+    HERE; loss_per(n, sum(t, scan(t, {{{n}, 0.0}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{sum(e, scan(e, {{{n}, 0.0}}, [&](const std::vector<Expr>& v) { return std::vector<Expr>{v[0] + at(u[0], t, e) * x(n, e)}; })[0])};
+    })[0]));
+  });
+}
+TEST(Mistake, AnInnerRecurrenceThatReadsTheOuterOneWhereItSaysItself) {
+  expect_told("scan: the recurrence along 'e' reads what the one around it carries, along 't', at places that depend on what it carries itself: "
+              "that has no derivative here; read it at places that follow from the indices", [] {
+    auto n = axis("N"), t = axis("T"), c = axis("C"), e = twin(c, "e");
+    auto x = tensor("x", {n, t, c}, "scores");
+    loss_per(n, sum(t, sum(c, scan(t, {{{n, c}, 0.0}}, [&](const std::vector<Expr>& u) {
+      HERE; const Expr v = scan(e, {{{n}, 0.0}}, [&](const std::vector<Expr>& w) { return std::vector<Expr>{at(u[0], c, to_int(w[0])) + x(n, t, e)}; })[0];
+      return std::vector<Expr>{0.5 * u[0] + at(v, e, c)};
+    })[0])));
+  });
+}
 TEST(Mistake, IndicesInTheWrongOrder) {
   expect_told("`x(c, n)`: index 'c' runs over axis C, but dimension 1 of tensor 'x' over axis N; it is declared as x(n, c)", [] {
     auto n = axis("N"), c = axis("C");

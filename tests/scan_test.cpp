@@ -253,7 +253,7 @@ TEST(Scan, RefusesWhatIsNotThereYet) {
     };
   };
   expect_refused("at other places of 't' than the one before", with([](Index t, Index, Expr e) { return sum(t, e); }));
-  expect_refused("at another place of 't' than the one before", with([](Index t, Index, Expr e) { return at(sin(e), t, t - 1); }));
+  expect_refused("where only the values of the place before are there", with([](Index t, Index, Expr e) { return at(sin(e), t, t - 1); }));
   expect_refused("at other places of 't' than the one before", with([](Index t, Index, Expr e) { return cumsum(t, e); }));
   expect_refused("stop_gradient of what a scan carries", with([](Index, Index, Expr e) { return stop_gradient(e); }));
   expect_refused("what changes from place to place has no fixed point", [] {
