@@ -44,21 +44,61 @@ void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std
   if (fast.empty()) f.unroll(x);
 }
 
+// Which other one alone reads each: it is computed for a block of that one's loop. Of a sum that is divided by, the division
+// of a block then goes on beside the sum of the next; in a loop of its own, nothing would be done beside the divisions.
+std::vector<int> only_readers(const std::vector<Chunked>& inner, const Func& consumer) {
+  std::vector<int> out(inner.size(), -1);
+  const auto by_consumer = Halide::Internal::find_direct_calls(consumer.function());
+  for (size_t k = 0; k < inner.size(); k++) {
+    std::vector<int> readers;
+    for (size_t r = 0; r < inner.size(); r++)
+      if (r != k && Halide::Internal::find_direct_calls(inner[r].f.function()).count(inner[k].f.name())) readers.push_back(static_cast<int>(r));
+    if (readers.size() != 1 || by_consumer.count(inner[k].f.name())) continue;
+    const Chunked &own = inner[k], &reader = inner[static_cast<size_t>(readers[0])];
+    const bool alike = own.along && reader.along && own.every == reader.every && own.f.args().size() == reader.f.args().size();
+    if (alike && !reader.f.has_update_definition()) out[k] = readers[0];
+  }
+  return out;
+}
+
 // Whole chunks, so that their loops have a known length and registers; what a chunk reads past the end of the caller's
 // memory is clamped (Lowering::past_end). On the stack, too, what is as long as a walk: Halide then takes the memory once
 // a call, not once a chunk.
-Func per_chunk(const Chunked& c, int chunk, int block, int lanes, const std::vector<Expr>& fast) {
-  Func g = c.f;
-  g.store_in(MemoryType::Stack);
-  if (!c.along) return g;
-  const Var x = g.args()[0];
-  g.bound_storage(x, chunk).bound_extent(x, chunk);
-  Var xo("xo"), xi("xi"), uo("uo"), ui("ui");
-  vectorise(g.split(x, xo, xi, block), xi, lanes, {xo}, fast);
-  // Accumulators in registers: the walk inside.
-  if (g.has_update_definition()) vectorise(g.update().split(x, uo, ui, block).reorder(ui, g.rvars()[0], uo), ui, lanes, {uo}, fast);
-  return g;
-}
+class PerChunk {
+ public:
+  PerChunk(const std::vector<Chunked>& inner, const Func& consumer, int chunk, int block, int lanes)
+      : inner_(inner), reader_(only_readers(inner, consumer)), chunk_(chunk), block_(block), lanes_(lanes) {}
+
+  // All of them: `place` says where one that is not inside another is computed.
+  template <typename Place, typename Cases>
+  void schedule(Place place, Cases cases) {
+    for (size_t k = 0; k < inner_.size(); k++) {
+      Func g = inner_[k].f;
+      g.store_in(MemoryType::Stack);
+      if (inner_[k].along) loops(k, cases(inner_[k]));
+      if (reader_[k] < 0)
+        place(inner_[k]);
+      else
+        g.compute_at(inner_[static_cast<size_t>(reader_[k])].f, xo_);
+    }
+  }
+
+ private:
+  void loops(size_t k, const std::vector<Expr>& fast) {
+    Func g = inner_[k].f;
+    const Var x = g.args()[0];
+    const int length = reader_[k] < 0 ? chunk_ : block_;
+    g.bound_storage(x, length).bound_extent(x, length);
+    Var xi("xi"), uo("uo"), ui("ui");
+    vectorise(g.split(x, xo_, xi, block_), xi, lanes_, {xo_}, fast);
+    // Accumulators in registers: the walk inside.
+    if (g.has_update_definition()) vectorise(g.update().split(x, uo, ui, block_).reorder(ui, g.rvars()[0], uo), ui, lanes_, {uo}, fast);
+  }
+  const std::vector<Chunked>& inner_;
+  std::vector<int> reader_;
+  int chunk_, block_, lanes_;
+  Var xo_{"xo"};
+};
 
 }  // namespace
 
@@ -80,8 +120,9 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const ChunkLoop& loop) {
   };
   for (const Expr& c : loop.fast) loops(f.specialize(c), true);
   loops(f, loop.fast.empty());
-  for (const Chunked& c : loop.inner)
-    per_chunk(c, loop.chunk, loop.block, loop.lanes, loop.fast).compute_at(f, c.every && walked == 2 ? vars[1] : xo);
+  PerChunk(loop.inner, f, loop.chunk, loop.block, loop.lanes)
+      .schedule([&](const Chunked& c) { Func(c.f).compute_at(f, c.every && walked == 2 ? vars[1] : xo); },
+                [&](const Chunked&) { return loop.fast; });
 }
 
 void inner_reduction(Func inner, Func consumer, Var at, int lanes) {
@@ -155,10 +196,13 @@ void scratch_lanes(LaneSum& s) {
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
     vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.tiles[u]}, cases(s, u));
   }
-  for (const Chunked& c : s.inner) {
-    Func g = per_chunk(c, s.chunk, s.block, s.lanes, cases(s, c.update));
-    c.every ? g.compute_at(s.part, s.outer[0]) : g.compute_at(s.part, s.loops[c.update]);
-  }
+  PerChunk(s.inner, s.part, s.chunk, s.block, s.lanes)
+      .schedule(
+          [&](const Chunked& c) {
+            Func g = c.f;
+            c.every ? g.compute_at(s.part, s.outer[0]) : g.compute_at(s.part, s.loops[c.update]);
+          },
+          [&](const Chunked& c) { return cases(s, c.update); });
   fold_at(s, s.outer[0]);
 }
 
@@ -190,7 +234,8 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
   vectorise(sum.update().reorder(order), v, lanes, {}, fast);
-  for (const Chunked& c : inner) per_chunk(c, chunk, block, lanes, fast).compute_at(sum, r);
+  PerChunk(inner, sum, chunk, block, lanes)
+      .schedule([&](const Chunked& c) { Func(c.f).compute_at(sum, r); }, [&](const Chunked&) { return fast; });
 }
 
 void scatter_loop(Func f, const std::vector<Var>& vars, RVar rows, bool row_dense, int lanes) {
