@@ -122,14 +122,23 @@ Flow Differentiator::combined(Id node) {
   Flow sum{all_of(common), kNone};
   Id some = kNone;  // where at least one of them counts; kNone: everywhere
   bool everywhere = false;
+  std::vector<Flow> optional;  // an option or a parameter says whether they count
   for (const Flow& t : terms) {
     std::vector<Id> rest, own = conjuncts(t.mask);
     std::set_difference(own.begin(), own.end(), common.begin(), common.end(), std::back_inserter(rest));
-    const Id mask = all_of(rest), v = masked({mask, t.value});
-    sum.value = sum.value == kNone ? v : g_.binary(Op::Add, sum.value, v);
+    const Id mask = all_of(rest);
     everywhere |= mask == kNone;
     if (!everywhere) some = some == kNone ? mask : g_.binary(Op::Or, some, mask);
+    if (mask != kNone && g_.free(mask) == 0) {
+      optional.push_back({mask, t.value});
+      continue;
+    }
+    const Id v = masked({mask, t.value});
+    sum.value = sum.value == kNone ? v : g_.binary(Op::Add, sum.value, v);
   }
+  // Chosen between with and without, so that no element is added a 0 where the choice is known.
+  for (const Flow& t : optional)
+    sum.value = sum.value == kNone ? masked(t) : g_.select(t.mask, g_.binary(Op::Add, sum.value, t.value), sum.value);
   if (!everywhere) sum.mask = sum.mask == kNone ? some : g_.binary(Op::And, sum.mask, some);
   return sum;
 }

@@ -125,6 +125,10 @@ void Differentiator::propagate(Id node, const Flow& a) {
       if (active_.count(n.args[1])) give(n.args[1], {a.mask, g_.binary(Op::Mul, a.value, slope(node, 1))}, n.free);
       return;
     case Op::Log: return give(n.args[0], {a.mask, g_.binary(Op::Div, a.value, n.args[0])}, n.free);
+    case Op::Mul:
+      if (n.args[0] == n.args[1])  // of a square once, not half of it twice
+        return give(n.args[0], {a.mask, g_.binary(Op::Mul, g_.constant(2), g_.binary(Op::Mul, a.value, n.args[0]))}, n.free);
+      [[fallthrough]];
     default:
       for (size_t k = 0; k < n.args.size(); k++) {
         if (!active_.count(n.args[k])) continue;
