@@ -48,6 +48,10 @@ struct Buffer {
   Layout layout;
   ir::ReduceKind merge = ir::ReduceKind::Sum;  // Accumulator
   int slot = -1;          // Panel
+  // Panel: an output of the same layout, made of it in place by the step that reads it last. Where the caller wants that
+  // output and its rows are dense, this buffer is in its memory, too, which is fetched while the exponentials are made
+  // rather than when nothing else is to be done.
+  int lender = -1;
   Scratch scratch = Scratch::None;
   // What a recurrence has before each place (of carried tensor `tensor`): the memory of this buffer, which holds what is
   // there after each, one place earlier; with one more place for what the recurrence starts from.
@@ -107,6 +111,8 @@ struct Plan {
   int find(const Step& step, Id node) const;
   // Indices of a step's own rows: does it run inside the panel loop?
   bool in_panel(int step) const;
+  // Does the step write over what it reads? Elements computed twice would then be computed of what was written first.
+  bool in_place(const Step& step) const;
   // The steps of a list with those inside its loops, which follow them.
   std::vector<int> flat(const std::vector<int>& list) const;
 };

@@ -1,5 +1,5 @@
 // What is done to a plan once its steps are known: reductions over the same loop become one kernel, what nobody reads
-// is dropped, panel buffers are laid over each other.
+// is dropped, what is computed in several walks is kept a chunk at a time.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -185,75 +185,19 @@ void Planner::add_heaps() {
   }
 }
 
-// Does the step read the buffer at another place than the one it writes? Then it must not write over it.
-bool Planner::looked_up(const Step& step, int buffer) const {
-  bool found = false;
-  std::set<Id> seen;
-  std::function<void(Id)> visit = [&](Id node) {
-    if (!seen.insert(node).second) return;
-    const ir::Node& n = g_.at(node);
-    if (n.op == ir::Op::At) {
-      found |= plan_.find(step, looked_up_in(g_, node)) == buffer;
-      for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1]);
-      return;
-    }
-    if (plan_.find(step, node) >= 0) return;
-    for (Id a : n.args) visit(a);
-  };
-  for (Id node : step.nodes) visit(node);
-  return found;
-}
-
-// Panel buffers whose lifetimes do not meet share memory; an elementwise step writes over what it read last, so the
-// panel stays the size of one matrix and hot in the cache.
-void Planner::assign_slots() {
-  for (const Pass& pass : plan_.passes) {
-    for (const auto* list : {&pass.once, &pass.panel}) {
-      std::map<int, size_t> last;
-      for (size_t k = 0; k < list->size(); k++) {
-        const Step& s = plan_.steps[(*list)[k]];
-        for (const auto* bs : {&s.reads, &s.outputs, &s.scratch, &s.heap})
-          for (int b : *bs) last[b] = k;
-      }
-      std::vector<int> owner;  // of each slot, in this loop
-      auto place = [&](int b, size_t k, const Step& s, bool in_place_allowed) {
-        Buffer& buffer = plan_.buffers[b];
-        if (buffer.storage != Storage::Panel || buffer.slot >= 0 || buffer.continues >= 0) return;
-        for (size_t slot = 0; slot < owner.size() && buffer.slot < 0; slot++) {
-          const int o = owner[slot];
-          const bool read_here = std::find(s.reads.begin(), s.reads.end(), o) != s.reads.end();
-          const bool dead = o < 0 || last[o] < k;
-          const bool same = o >= 0 && last[o] == k && read_here && in_place_allowed && s.kind == StepKind::Map && !looked_up(s, o) &&
-                            plan_.buffers[o].layout == buffer.layout && plan_.buffers[o].elem == buffer.elem;
-          if (dead || same) buffer.slot = static_cast<int>(slot);
-        }
-        if (buffer.slot < 0) {
-          buffer.slot = static_cast<int>(owner.size());
-          owner.push_back(b);
-        }
-        owner[buffer.slot] = b;
-      };
-      for (size_t k = 0; k < list->size(); k++) {
-        const Step s = plan_.steps[(*list)[k]];
-        for (int b : s.outputs) place(b, k, s, true);
-        for (const auto* bs : {&s.scratch, &s.heap})
-          for (int b : *bs) place(b, k, s, false);
-      }
-      plan_.slots = std::max(plan_.slots, static_cast<int>(owner.size()));
-    }
-  }
-}
-
-// What a recurrence has before a place is in the same memory as what it has after one.
-void Planner::share_carried_slots() {
-  for (Buffer& b : plan_.buffers)
-    if (b.continues >= 0) b.slot = plan_.buffers[b.continues].slot;
-}
-
 int Plan::find(const Step& step, Id node) const {
   for (int b : step.reads)
     if (buffers[b].node == node && buffers[b].scratch == Scratch::None) return b;
   return -1;
+}
+
+bool Plan::in_place(const Step& step) const {
+  for (int out : step.outputs)
+    for (int in : step.reads) {
+      const bool slots = buffers[out].slot >= 0 && buffers[out].slot == buffers[in].slot;
+      if (slots || buffers[in].lender == out) return true;
+    }
+  return false;
 }
 
 bool Plan::in_panel(int step) const {
@@ -294,6 +238,7 @@ std::string describe(const Plan& p, int b) {
   const Buffer& buffer = p.buffers[b];
   std::string where = kStorage[static_cast<int>(buffer.storage)];
   if (buffer.slot >= 0) where += fmt::format(" {}", buffer.slot);
+  if (buffer.lender >= 0) where += " or " + p.buffers[buffer.lender].name;
   return fmt::format("{}[{}{}: {}]", buffer.name, where, buffer.layout.tiled ? ", tiled" : "", index_list(p, buffer.layout.order));
 }
 

@@ -118,6 +118,7 @@ class Walker {
     check_places(s);
     check_lookups(s);
     check_layouts(s);
+    check_lent(s);
     for (int b : step.outputs) {
       if (in_panel) here_.insert(b);
       else there_.insert(b);
@@ -127,6 +128,21 @@ class Walker {
         fail(s, b, "gets rows of other panels");
       if (p_.buffers[b].storage == Storage::Panel && !in_panel) fail(s, b, "is a panel's, outside of the loop");
     }
+  }
+
+  // What is in an output's memory is gone when that is written.
+  void check_lent(int s) {
+    const Step& step = p_.steps[s];
+    const std::set<int> elsewhere = looked_up(step);
+    for (int b : step.reads) {
+      const int lender = p_.buffers[b].lender;
+      if (lender < 0) continue;
+      if (written_.count(lender)) fail(s, b, "is read after the output that it shares memory with was written");
+      const bool writes = std::find(step.outputs.begin(), step.outputs.end(), lender) != step.outputs.end();
+      if (writes && elsewhere.count(b)) fail(s, b, "is written over where it is still to be read");
+      if (!(p_.buffers[lender].layout == p_.buffers[b].layout)) fail(s, b, "does not lie as the output whose memory it shares");
+    }
+    written_.insert(step.outputs.begin(), step.outputs.end());
   }
 
   // What is there for one place of a loop at a time is read in that loop, or is a sum that each place adds to.
@@ -184,6 +200,7 @@ class Walker {
   const Plan& p_;
   std::map<int, std::vector<int>> loops_;  // around each step, outermost first
   std::set<int> there_, here_;  // buffers that are complete; written in this loop
+  std::set<int> written_;       // in any
   std::string wrong_;
 };
 

@@ -56,6 +56,7 @@ Plan Planner::run() {
   sum_up_loops();
   assign_slots();
   share_carried_slots();
+  lend_outputs();
   return std::move(plan_);
 }
 

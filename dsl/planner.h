@@ -101,14 +101,17 @@ class Planner {
 
   // Afterwards (plan_passes.cpp).
   void merge_list(std::vector<int>& list);
-  bool looked_up(const Step& step, int buffer) const;
   void sum_up_loops();
   void add_heaps();
   std::vector<Id> worth_keeping(const Step& step) const;
   bool mergeable(const Step& a, const Step& b) const;
   void drop_unused();
+
+  // Which buffers share memory (planner_memory.cpp).
+  bool only_in_place(const Step& step, int buffer) const;
   void assign_slots();
   void share_carried_slots();
+  void lend_outputs();
 
   const Program& program_;
   Plan plan_;

@@ -64,7 +64,8 @@ struct Executor {
       for (int d = 0; d < buffer.ndim; ++d) dims[d].stride = stride[d];
       if (buffer.storage == Storage::Input) dims[slice.dim].extent = slice.end;
     }
-    if (buffer.storage == Storage::Panel) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
+    const bool own = buffer.storage == Storage::Panel && !view.lent;  // memory for a panel
+    if (own) out->host += static_cast<size_t>(call.worker) * run.form.panel_stride;
     if (call.partial != nullptr && call.partial->test(b)) out->host = copy_of_worker(b, call.worker);
     for (int k = 0; k < kMaxLoops; ++k) {
       const int d = arg.place_dim[k];
@@ -77,7 +78,7 @@ struct Executor {
     HalideDim& rows = dims[l.row_dim];
     rows.min = call.row0;
     rows.extent = call.row1 - call.row0;
-    if (buffer.storage != Storage::Panel) out->host += int64_t{rows.stride} * call.row0 * l.elem_bytes;
+    if (!own) out->host += int64_t{rows.stride} * call.row0 * l.elem_bytes;
   }
 
   // Rows that a contraction writes at a time; 1 elsewhere.

@@ -145,6 +145,7 @@ struct View {
   uint8_t* host;
   int32_t stride[kMostDims];
   bool local;  // host is worker 0's memory for its own rows
+  bool lent;   // a panel buffer, in an output's memory: host is that of row 0
 };
 
 // A tensor of the caller whose buffer is in the workspace, in the type that kernels compute in.

@@ -299,6 +299,7 @@ struct Runner {
     views[b].host = static_cast<uint8_t*>(args.workspace) + l.at;
     memcpy(views[b].stride, l.stride, sizeof l.stride);
     views[b].local = l.border == Border::Local;
+    views[b].lent = false;
   }
 
   void view_crossing(int b, const Bound& t, Float type) {
@@ -314,7 +315,7 @@ struct Runner {
     const BufferLayout& l = form->buffers[b];
     Float type;
     if (float_of(t.dtype, &type) && type != plan.real()) return view_crossing(b, t, type);
-    views[b].local = false;
+    views[b].local = views[b].lent = false;
     views[b].host = t.host;
     for (int d = 0; d < form->variant->buffers[b].ndim; ++d) {
       views[b].stride[d] = l.arg_dim[d] < 0 ? 0 : static_cast<int32_t>(t.stride[l.arg_dim[d]]);
@@ -330,7 +331,7 @@ struct Runner {
                                                      : kOneF32;
     views[b].host = static_cast<uint8_t*>(const_cast<void*>(one));
     for (int32_t& stride : views[b].stride) stride = 0;
-    views[b].local = false;
+    views[b].local = views[b].lent = false;
   }
 
   void view(int b) {
@@ -342,6 +343,15 @@ struct Runner {
     view_workspace(b);
     if (l.saved_at != kNowhere && args.saved != nullptr)
       views[b].host = static_cast<uint8_t*>(args.saved) + l.saved_at;
+  }
+
+  // After all others.
+  void view_lent(int b) {
+    const int lender = form->variant->buffers[b].lender;
+    const BufferLayout& l = form->buffers[lender];
+    if (!(asked >> form->variant->buffers[lender].tensor & 1) || l.border != Border::None || views[lender].stride[0] != 1) return;
+    views[b] = views[lender];
+    views[b].lent = true;
   }
 
   lossc_status run() {
@@ -357,6 +367,10 @@ struct Runner {
     }
     for (int b = 0; b < form->variant->n_buffers; ++b) {
       if (active->buffers.test(b)) view(b);
+    }
+    for (int b = 0; b < form->variant->n_buffers; ++b) {
+      const int lender = form->variant->buffers[b].lender;
+      if (lender >= 0 && active->buffers.test(b) && active->buffers.test(lender)) view_lent(b);
     }
     const void* floats = plan.shapes.dtype_bits == 64 ? static_cast<const void*>(params) : params_f32;
     int failed;

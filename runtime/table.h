@@ -32,8 +32,8 @@ enum class DimKind : uint8_t {
   Chunk,      // kChunkTiles tiles: what a kernel keeps of a walked axis at a time
   OrderWords, // kOrderWords: what an order keeps for each element
 };
-// A chunk is 1 KiB of one class at AVX-512: sequential enough for memory, and 40 classes of it fit L1. Half and twice as much
-// take as long (4 classes) and 6 % longer (4 and 64).
+// A chunk is 1 KiB of one class at AVX-512: sequential enough for memory, and 40 classes of it fit L1. Half as much takes
+// as long, twice as much 6 % longer (4 to 64 classes).
 inline constexpr int kChunkTiles = 8;
 inline constexpr int kOrderWords = 4;  // two Keyed of order.h, in elements of the float type
 struct Dim {
@@ -64,6 +64,9 @@ struct Buffer {
   int8_t place_dim = -1;
   bool backward = false;
   uint8_t rolling = 0;  // bit d: of dimension d, places of a recurrence, there is one at a time
+  // Panel: in the memory of this output, all rows of it, where the caller gave that with stride 1 and in the type computed
+  // in. -1: of no output. It lies as that does, and the step that writes that writes over it.
+  int16_t lender = -1;
 };
 
 // ---- steps -----------------------------------------------------------------------------------------------------

@@ -118,9 +118,9 @@ Rows buffer_rows(const Form& f) {
       dims.push_back(fmt::format("{{DimKind::{}, {}}}", name(r.dims[d].kind), r.dims[d].axis));
     rows.push_back(fmt::format(
         "{{.name = {}, .storage = Storage::{}, .elem = Elem::{}, .merge = Merge::{}, .ndim = {}, "
-        ".dims = {}, .tensor = {}, .slot = {}, .saved = {}, .continues = {}, .place_dim = {}, .backward = {}, .rolling = {}}}",
+        ".dims = {}, .tensor = {}, .slot = {}, .saved = {}, .continues = {}, .place_dim = {}, .backward = {}, .rolling = {}, .lender = {}}}",
         quote(b.name), name(r.storage), name(r.elem), name(r.merge), r.ndim, list(dims), r.tensor, r.slot, r.saved,
-        r.continues, r.place_dim, r.backward, r.rolling));
+        r.continues, r.place_dim, r.backward, r.rolling, r.lender));
   }
   return rows;
 }

@@ -126,6 +126,7 @@ class FormMaker {
       row.place_dim = dimension(static_cast<int>(&b - plan_.buffers.data()), plan_.graph.tensors[b.tensor].dims[0]);
       row.backward = goes_backward(b.continues);
     }
+    row.lender = static_cast<int16_t>(b.lender);
     form_.buffers.push_back({b.name, row});
   }
 

@@ -73,14 +73,6 @@ void prefetch_next_panel(Lowering& l, Func f) {
   for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride() * rows});
 }
 
-// Elements computed twice would then be computed of what was written the first time.
-bool writes_over_input(const StepReader& r) {
-  for (int out : r.step.outputs)
-    for (int in : r.step.reads)
-      if (const int slot = r.plan.buffers[out].slot; slot >= 0 && slot == r.plan.buffers[in].slot) return true;
-  return false;
-}
-
 std::vector<Expr> values(Lowering& l, const Positions& at) {
   std::vector<Expr> out;
   for (Id n : l.reader.step.nodes) out.push_back(l.stored(l.value(n, at)));
@@ -114,7 +106,7 @@ std::vector<Func> map_kernel(Lowering& l) {
   }
   Func f("map");
   l.past_end = true;  // only inner Funcs are computed for whole chunks
-  if (!domain.empty() && domain.back() != l.reader.plan.row && !writes_over_input(l.reader))
+  if (!domain.empty() && domain.back() != l.reader.plan.row && !l.reader.plan.in_place(l.reader.step))
     l.whole = l.has_chunk(domain.back());
   if (l.reader.step.outputs.size() == 1) l.written = {f.name()};  // a tuple's have names that Halide makes
   f(vars) = Halide::Tuple(values(l, at));

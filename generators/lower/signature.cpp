@@ -139,6 +139,7 @@ class Canonical {
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
     for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
+    if (r_.plan.in_place(r_.step)) out += "in place\n";
     return out;
   }
 
