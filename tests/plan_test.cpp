@@ -1,6 +1,7 @@
 // Plans as data: whatever the definition, every step finds what it reads, complete and in a layout that it can read.
 #include "dsl/plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -348,6 +349,32 @@ TEST(Plan, AnIndexLooksUpWithinAnotherAxis) {
     auto w = input("w", {k}), s = input("s", {i});
     loss_per(i, s(i) * at(exp(w(k)), k, i + 0) + at(w(k), k, i + 0), i < extent(k));
   });
+}
+
+// The exponentials of a softmax's rows are in the memory of the gradient that is made of them last: the one before must not
+// write over them.
+TEST(Plan, AnOutputLendsItsMemoryToWhatItIsMadeOf) {
+  const auto lent = [](const std::function<void()>& body) {
+    const Program p = build(definition(body), {});
+    const plan::Plan plan = plan::make_plan(p);
+    EXPECT_EQ(plan::unsound(plan), "") << plan::print(plan);
+    std::string names;
+    for (const plan::Buffer& b : plan.buffers)
+      if (b.lender >= 0) names += fmt::format("{} by {}; ", ir::print(p.graph, b.node, 1), plan.buffers[b.lender].name);
+    return names;
+  };
+  EXPECT_EQ(lent([] {
+              auto i = axis("N"), c = axis("C");
+              auto x = input("x", {i, c});
+              loss_per(i, logsumexp(c, x(i, c)));
+            }),
+            "exp(...) by d_x; ");
+  EXPECT_EQ(lent([] {
+              auto i = axis("N"), c = axis("C");
+              auto x = input("x", {i, c}), y = input("y", {i, c});
+              loss_per(i, sum(c, softmax(c, x(i, c)) * y(i, c)));
+            }),
+            "exp(...) by d_y; ");
 }
 
 }  // namespace
