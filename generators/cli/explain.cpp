@@ -67,6 +67,8 @@ Json buffers_json(const plan::Plan& p, const PlanCost& cost) {
                        {"over", index_list(p, b.layout.order)},
                        {"tiled", b.layout.tiled},
                        {"bytes", c.bytes}});
+    // In that output's memory instead, where the caller wants it with dense rows.
+    if (b.lender >= 0) buffers.back()["shares_with"] = p.buffers[b.lender].name;
   }
   return buffers;
 }
@@ -184,9 +186,11 @@ void print_steps(const Json& steps) {
 
 void print_memory(const Json& r) {
   fmt::print("\nstored (a panel holds a share of this for each thread)\n");
-  for (const Json& b : r["buffers"])
-    fmt::print("  {:<24} {:<16} ({}){}  {}\n", b["name"].get<std::string>(), b["storage"].get<std::string>(),
+  for (const Json& b : r["buffers"]) {
+    const std::string shared = b.contains("shares_with") ? ", in " + b["shares_with"].get<std::string>() + " if dense" : "";
+    fmt::print("  {:<24} {:<16} ({}){}  {}\n", b["name"].get<std::string>(), b["storage"].get<std::string>() + shared,
                b["over"].get<std::string>(), b["tiled"].get<bool>() ? " in tiles" : "", amount(b["bytes"], "B"));
+  }
   if (!r["recomputed"].empty()) fmt::print("computed again rather than stored\n");
   for (const Json& n : r["recomputed"])
     fmt::print("  in {} steps: {}\n", n["steps"].get<int>(), n["expression"].get<std::string>());
