@@ -120,7 +120,7 @@ std::vector<Func> map_kernel(Lowering& l) {
     for (const Expr& c : fast) cases.push_back(l.whole.defined() ? c && l.whole : c);
     // Loops over whole chunks are for where there is one, also if nothing is the caller's and so any stride known.
     if (fast.empty() && l.whole.defined()) cases.push_back(l.whole);
-    schedules::chunk_loop(f, vars, {l.chunked(), l.chunk, l.pair(), l.lanes, cases, l.whole.defined()});
+    schedules::chunk_loop(f, vars, {l.chunked(), l.chunk, l.several(), l.lanes, cases, l.whole.defined()});
     return {f};
   }
   // Any other stride goes element by element: as vectors it would be gathers, hardly faster, and a third of the time that

@@ -162,7 +162,7 @@ std::vector<Func> sum_lanes(Lowering& l) {
   const int width = step.tiled || scratch ? l.tile : l.block;
   Var lane("lane");
   Func part("part"), out("reduce");
-  schedules::LaneSum s{.out = out, .part = part, .lane = lane, .outer = outer, .width = width, .lanes = l.lanes, .chunk = l.chunk, .block = l.pair()};
+  schedules::LaneSum s{.out = out, .part = part, .lane = lane, .outer = outer, .width = width, .lanes = l.lanes, .chunk = l.chunk, .block = l.several()};
   define_lanes(l, acc, at, scratch ? rt::kChunkTiles : 1, &s);
   Func total = fold_lanes(acc, part, width, outer, s.folds);
   std::vector<Expr> value = acc.results(acc.read(total, with(Expr(0), exprs(outer))));
@@ -220,7 +220,7 @@ std::vector<Func> sum_outside(Lowering& l) {
     for (size_t k = 0; k < target.layout.order.size(); k++)
       if (target.layout.order[target.layout.order.size() - 1 - k] == inner) v = k;
   schedules::outside_sum(out, sum, vars, v, target.layout.tiled, r.x, l.chunked(), chunk,
-                         std::min(chunk, l.pair()), l.lanes, l.fast_cases(inner));
+                         std::min(chunk, l.several()), l.lanes, l.fast_cases(inner));
   return {out};
 }
 
