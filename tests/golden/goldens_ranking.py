@@ -25,8 +25,8 @@ def by_descending(values):
     return sorted(range(len(values)), key=lambda i: -values[i].item())  # stable
 
 
-def max_dcg(y):
-    return sum((2 ** y[i].item() - 1) / math.log2(2 + k) for k, i in enumerate(by_descending(y)))
+def max_dcg(y, places=None):
+    return sum((2 ** y[i].item() - 1) / math.log2(2 + k) for k, i in enumerate(by_descending(y)[:places]))
 
 
 def list_cases(name):
@@ -87,11 +87,13 @@ LOSSES["listmle"] = Loss(
 def ndcg_loss2(x, p, o):
     def value(s, y):
         place = {i: 1 + k for k, i in enumerate(by_descending(s))}
-        best, total = max_dcg(y), (s * 0).sum()
+        most = int(p["cutoff"]) or len(s)
+        best, total = max_dcg(y, most), (s * 0).sum()
         discount = lambda r: 1 / math.log2(1 + r)
         for i in range(len(s)):
             for j in range(len(s)):
-                if not y[i] > y[j]:
+                within = min if o["truncation"] == "either" else max
+                if not y[i] > y[j] or within(place[i], place[j]) > most:
                     continue
                 far = abs(place[i] - place[j])
                 weight = abs(discount(far) - discount(far + 1))
@@ -116,11 +118,19 @@ def ndcg_loss2_cases():
     yield Case("plus_plus_mu", x, {"mu": 0.5, "sigma": 0.5}, plus)
     yield Case("plus_plus_mu_zero", x, {"mu": 0.0}, plus, why="LambdaRank")
     yield Case("plus_plus_equal_scores", x | {"scores": x["scores"] * 0}, {}, plus)
+    both = {"truncation": "both"}
+    yield Case("cutoff", x, {"cutoff": 3}, reduction="none", why="of the items present")
+    yield Case("cutoff_both", x, {"cutoff": 3}, both, "none")
+    yield Case("cutoff_plus_plus", x, {"cutoff": 2}, plus, row_weight=flat(g.weight(3)))
+    yield Case("cutoff_plus_plus_both", x, {"cutoff": 4}, plus | both)
+    yield Case("cutoff_equal_scores", x | {"scores": x["scores"] * 0}, {"cutoff": 3}, why="the first in the list")
+    yield Case("cutoff_one_both", x, {"cutoff": 1}, both, why="0: no pair")
+    yield Case("cutoff_beyond", x, {"cutoff": 20}, plus)
 
 
 LOSSES["ndcg_loss2"] = Loss(
     "ndcg_loss2", "catalogue/ranking.md ndcg_loss2", ndcg_loss2, lambda x, p, o: None, ["scores"],
-    {"sigma": 1, "mu": 10}, {"form": ["loss2", "plus_plus"]}, list(ndcg_loss2_cases()), [])
+    {"sigma": 1, "mu": 10, "cutoff": 0}, {"form": ["loss2", "plus_plus"], "truncation": ["either", "both"]}, list(ndcg_loss2_cases()), [])
 
 
 # ---- approx_ndcg -----------------------------------------------------------------------------------------------------
