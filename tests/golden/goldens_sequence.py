@@ -89,6 +89,10 @@ LOSSES["ctc"] = Loss(
 # ---- soft_dtw --------------------------------------------------------------------------------------------------------
 
 
+def softmin(a, gamma):
+    return -gamma * torch.logsumexp(-a / gamma, 0) if gamma else a.amin()  # amin shares its slope among ties
+
+
 def soft_dtw_table(c, gamma):
     t, s = c.shape
     if not t * s:
@@ -97,7 +101,7 @@ def soft_dtw_table(c, gamma):
     for i in range(t):
         for j in range(s):
             before = [r[k] for k in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if k in r]
-            r[i, j] = c[i, j] + (-gamma * torch.logsumexp(-torch.stack(before) / gamma, 0) if before else 0)
+            r[i, j] = c[i, j] + (softmin(torch.stack(before), gamma) if before else 0)
     return r[t - 1, s - 1]
 
 
@@ -145,6 +149,11 @@ def soft_dtw_cases():
     yield Case("no_points_divergence", x | {"y_length": ints([2, 4, 0])}, {}, divergence)
     yield Case("no_points_given", c | {"y_length": ints([0, 2, 4])}, {}, given)
     yield Case("ties", {"x": floats([[[0.0], [1.0], [1.0]]]), "y": floats([[[1.0], [1.0], [0.0]]])})
+    yield Case("dtw", x, {"gamma": 0.0}, reduction="none", grad_output=flat(g.normal(3)))
+    yield Case("dtw_lengths", lengths, {"gamma": 0.0})
+    yield Case("dtw_divergence", x, {"gamma": 0.0}, divergence)
+    yield Case("dtw_given", c, {"gamma": 0.0}, given)
+    yield Case("dtw_no_points", x | {"x_length": ints([5, 0, 3])}, {"gamma": 0.0})
 
 
 LOSSES["soft_dtw"] = Loss(

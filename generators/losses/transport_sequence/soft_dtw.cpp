@@ -9,16 +9,17 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
       .paper = "Cuturi and Blondel 2017 (Soft-DTW), section 2.2, algorithm 1; divergence: Blondel, Mensch and Vert 2021, eq. 7",
       .equation =
           "R_ij = c_ij + softmin(R_{i-1,j}, R_{i,j-1}, R_{i-1,j-1}), softmin(a) = -gamma log sum exp(-a / gamma), R_00 = c_00; "
-          "L = R at the last pair; c_ij = |x_i - y_j|^2; divergence: L(x,y) - (L(x,x) + L(y,y)) / 2",
+          "gamma = 0: min(a); L = R at the last pair; c_ij = |x_i - y_j|^2; divergence: L(x,y) - (L(x,x) + L(y,y)) / 2",
       .edges =
           "Points from x_length or y_length on do not count, whatever they hold. A pair of which one sequence has no "
-          "points is dropped: loss 0, gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences.",
+          "points is dropped: loss 0, gradient 0. The loss may be negative; the divergence is not, and 0 for equal sequences. With "
+          "gamma = 0 (DTW) paths of equal cost share the gradient.",
   });
   auto n = axis("N", "pairs of sequences"), i = axis("T", "points of x"), j = axis("S", "points of y"), d = axis("D", "coordinates");
   auto cost = option("cost", {"squared_distance", "given"}, "of the points, or a tensor");
   auto x_length = labels("x_length", {n}, "points of x that count; absent: T").up_to(i).optional();
   auto y_length = labels("y_length", {n}, "points of y that count; absent: S").up_to(j).optional();
-  auto gamma = param("gamma", 1, "temperature of the minimum, in units of the cost").positive();
+  auto gamma = param("gamma", 1, "temperature of the minimum, in units of the cost; 0: the minimum itself").at_least(0);
 
   const double never = std::numeric_limits<double>::infinity();
   auto p = x_length.given() ? x_length(n) : extent(i) + 0, q = y_length.given() ? y_length(n) : extent(j) + 0;
@@ -27,8 +28,9 @@ LOSSC_LOSS(soft_dtw, "transport_sequence") {
     auto inside = a < rows && a <= on && on - a < columns;
     auto r = scan(on, {{{n, a}, never}, {{n, a}, never}}, [&](const std::vector<Expr>& v) {
       auto left = [&](Expr e) { return select(a > 0, at(e, a, a - 1), never); };
-      auto corner = select(on == 0, 0.0, left(v[1]));
-      auto softmin = -gamma * log_add_exp({-v[0] / gamma, -left(v[0]) / gamma, -corner / gamma});
+      auto up = v[0], side = left(v[0]), corner = select(on == 0, 0.0, left(v[1]));
+      auto soft = -gamma * log_add_exp({-up / gamma, -side / gamma, -corner / gamma});
+      auto softmin = select(gamma > 0, soft, min(min(up, side), corner));
       return std::vector<Expr>{select(inside, c + softmin, never), v[0]};
     })[0];
     return select(rows > 0 && columns > 0, at(at(r, on, rows + columns - 2), a, rows - 1), 0);
