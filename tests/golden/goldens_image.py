@@ -51,8 +51,37 @@ LOSSES["total_variation"] = Loss(
 # ---- boundary --------------------------------------------------------------------------------------------------------
 
 
+def generalised_dice(s, g, smooth):
+    """Of one image, class by class: probabilities and one-hot targets are [C, P]."""
+    sizes = g.sum(1).tolist()
+    present = [1 / size**2 for size in sizes if size > 0]
+    above = below = smooth
+    for size, sc, gc in zip(sizes, s, g):
+        w = 1 / size**2 if size > 0 else max(present)
+        above, below = above + 2 * w * (sc * gc).sum(), below + w * (sc + gc).sum()
+    return 1 - above / below
+
+
+def one_hot(x):
+    return F.one_hot(x["target"].long(), x["probability"].shape[1]).movedim(-1, 1).double()
+
+
 def boundary(x, p, o):
-    return Rows(p["scale"] * torch.einsum("ncp,ncp->nc", x["distance"], x["probability"]) / x["distance"].shape[2])
+    rows = p["scale"] * torch.einsum("ncp,ncp->nc", x["distance"], x["probability"]) / x["distance"].shape[2]
+    if o["region"] == "none":
+        return Rows(rows)
+    dice = [generalised_dice(s, g, p["smooth"]) for s, g in zip(x["probability"], one_hot(x))]
+    return Rows(p["region_scale"] * torch.stack(dice) + rows.mean(1))
+
+
+def boundary_library(x, p, o):
+    from monai.losses import GeneralizedDiceLoss
+
+    if o["region"] == "none" or p["scale"]:
+        return None
+    loss = GeneralizedDiceLoss(smooth_nr=p["smooth"], smooth_dr=p["smooth"], reduction="none")
+    loss.w_func = lambda pixels: torch.reciprocal(pixels.double() ** 2)  # its own are float32
+    return Library("monai.losses.GeneralizedDiceLoss", p["region_scale"] * loss(x["probability"], one_hot(x)).flatten())
 
 
 def boundary_cases():
@@ -67,11 +96,22 @@ def boundary_cases():
     yield Case("row_weight", x, row_weight=flat(g.weight(2, 3)))
     yield Case("class_absent", x | {"distance": x["distance"] * floats([1, 0, 1])[:, None]}, reduction="none")
     yield Case("one_pixel", {"probability": g.unit(2, 2, 1), "distance": g.normal(2, 2, 1)})
+    dice, alone = {"region": "generalised_dice"}, {"scale": 0.0}
+    y = x | {"target": ints([[0, 1, 2, 2, 1, 2], [2, 0, 0, 1, 0, 0]])}
+    absent = y | {"target": ints([[0, 2, 2, 2, 0, 2], [1] * 6])}
+    yield Case("generalised_dice", y, {"scale": 0.25, "region_scale": 0.75}, dice)
+    yield Case("generalised_dice_alone", y, alone, dice)
+    yield Case("generalised_dice_none", y, {"smooth": 0.5}, dice, "none", row_weight=flat(g.weight(2)), row_mask=[1, 1], grad_output=flat(g.normal(2)))
+    yield Case("generalised_dice_absent", absent, alone, dice, "none")
+    yield Case("generalised_dice_absent_sum", absent, {}, dice, "sum")
+    yield Case("generalised_dice_exact", y, alone | {"smooth": 0.0}, dice)
+    yield Case("generalised_dice_no_overlap", y | {"probability": 1 - one_hot(y)}, alone, dice)
+    yield Case("generalised_dice_equal", y | {"probability": one_hot(y)}, alone, dice, why="0")
 
 
 LOSSES["boundary"] = Loss(
-    "boundary", "catalogue/segmentation.md boundary", boundary, lambda x, p, o: None, ["probability"], {"scale": 1}, {},
-    list(boundary_cases()), [])
+    "boundary", "MONAI GeneralizedDiceLoss; catalogue/segmentation.md boundary, generalised_dice", boundary, boundary_library, ["probability"],
+    {"scale": 1, "region_scale": 1, "smooth": 1e-5}, {"region": ["none", "generalised_dice"]}, list(boundary_cases()), ["monai"])
 
 
 # ---- ciou ------------------------------------------------------------------------------------------------------------
