@@ -80,17 +80,9 @@ Index add_axis(const char* name, const char* doc, bool optional, Where where) {
   return {static_cast<Id>(G().indices.size() - 1)};
 }
 
-void check_of_extents(const char* word, Id whole, Id node) {
-  const ir::Node& n = G().at(node);
-  switch (n.op) {
-    case Op::Const: case Op::Extent: case Op::Neg: case Op::Not: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div:
-    case Op::Mod: case Op::Max: case Op::Min: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And: case Op::Or:
-      if (n.type != Type::Float) break;
-      [[fallthrough]];
-    default:
-      B().fail(fmt::format("{}: `{}` is not of extents and integers alone, but holds `{}`", word, B().show(whole), B().show(node)));
-  }
-  for (Id a : n.args) check_of_extents(word, whole, a);
+void check_of_extents(const char* word, Id node) {
+  if (const Id other = other_than_extents(G(), node); other != ir::kNone)
+    B().fail(fmt::format("{}: `{}` is not of extents and integers alone, but holds `{}`", word, B().show(node), B().show(other)));
 }
 
 }  // namespace
@@ -110,7 +102,7 @@ Index axis(const char* name, const char* doc, Where w) { return add_axis(name, d
 Index derived_axis(const char* name, Arg length, const char* doc, Where w) {
   B().locate(w);
   const Id node = B().as_int(length);
-  check_of_extents("derived_axis", node, node);
+  check_of_extents("derived_axis", node);
   const Index index = add_axis(name, doc, false, w);
   G().axes[G().indices[index.id].axis].length = node;
   return index;
@@ -318,7 +310,7 @@ Expr Option::chosen(const char* choice, Where w) const {
 void require(Arg condition, const char* text, Where w) {
   B().locate(w);
   const Id node = B().as_bool(condition);
-  check_of_extents("require", node, node);
+  check_of_extents("require", node);
   if (!*text) B().fail("require: say in words what is wanted");
   B().program.requirements.push_back({node, text});
 }

@@ -75,10 +75,16 @@ enum class Reduction : int { None = 0, Sum = 1, Mean = 2 };
 // Whether a param is the writer's, and not one that the compiler made: reduction, denominator, choices at run time.
 bool is_declared(const Program& program, ir::Id param);
 
+bool meets(const Program& program, const Requirement& requirement, const std::vector<int64_t>& extents);
 // The first requirement that the extents (by axis) do not meet; nullptr: they meet all.
 const Requirement* unmet(const Program& program, const std::vector<int64_t>& extents);
-// The axes whose extents a requirement is about, in order of appearance.
+// The axes whose extents decide a requirement, in order of appearance: of those that follow from others, the others.
 std::vector<ir::Id> axes_of(const Program& program, const Requirement& requirement);
+
+// The first node under this one that is not made of extents, integers and truth values alone; kNone: there is none.
+ir::Id other_than_extents(const ir::Graph& graph, ir::Id node);
+// Positive lengths, ascending, that the definition compares elements of an index tensor with: where it tells them apart.
+std::vector<int64_t> lengths_met_by(const Program& program, ir::Id tensor, const std::vector<int64_t>& extents);
 
 // All compiled forms of a definition: one Program per combination of structural choices it asks about, the default
 // first. Throws DefinitionError.

@@ -1,6 +1,7 @@
 // Extents: those that follow from others, and whether they meet what a loss requires.
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include "program.h"
@@ -43,6 +44,7 @@ int64_t value(const ir::Graph& g, Id node, const std::vector<int64_t>& extents, 
 
 void add_axes(const ir::Graph& g, Id node, std::vector<Id>* axes) {
   const ir::Node& n = g.at(node);
+  if (n.op == Op::Extent && g.axes[n.sym].length != ir::kNone) return add_axes(g, g.axes[n.sym].length, axes);
   if (n.op == Op::Extent && std::find(axes->begin(), axes->end(), n.sym) == axes->end()) axes->push_back(n.sym);
   for (Id a : n.args) add_axes(g, a, axes);
 }
@@ -72,10 +74,40 @@ bool never_longer(const ir::Graph& g, Id axis, Id other, bool parts) {
   return axis == other || (g.axes[axis].length != ir::kNone && at_most(g, g.axes[axis].length, other, parts));
 }
 
+bool meets(const Program& p, const Requirement& r, const std::vector<int64_t>& extents) { return value(p.graph, r.node, extents) != 0; }
+
 const Requirement* unmet(const Program& p, const std::vector<int64_t>& extents) {
   for (const Requirement& r : p.requirements)
-    if (value(p.graph, r.node, extents) == 0) return &r;
+    if (!meets(p, r, extents)) return &r;
   return nullptr;
+}
+
+ir::Id other_than_extents(const ir::Graph& g, Id node) {
+  const ir::Node& n = g.at(node);
+  switch (n.op) {
+    case Op::Const: case Op::Extent: case Op::Neg: case Op::Not: case Op::Add: case Op::Sub: case Op::Mul: case Op::Div:
+    case Op::Mod: case Op::Max: case Op::Min: case Op::Lt: case Op::Le: case Op::Eq: case Op::Ne: case Op::And: case Op::Or:
+      if (n.type != ir::Type::Float) break;
+      [[fallthrough]];
+    default: return node;
+  }
+  for (Id a : n.args)
+    if (const Id other = other_than_extents(g, a); other != ir::kNone) return other;
+  return ir::kNone;
+}
+
+std::vector<int64_t> lengths_met_by(const Program& p, Id tensor, const std::vector<int64_t>& extents) {
+  const ir::Graph& g = p.graph;
+  const auto is_label = [&](Id node) { return g.at(node).op == Op::Load && g.at(node).sym == tensor; };
+  std::set<int64_t> found;
+  for (const ir::Node& n : g.nodes) {
+    if (n.op != Op::Lt && n.op != Op::Le) continue;
+    for (const size_t k : {0, 1}) {
+      if (!is_label(n.args[k]) || other_than_extents(g, n.args[1 - k]) != ir::kNone) continue;
+      if (const int64_t length = value(g, n.args[1 - k], extents); length > 0) found.insert(length);
+    }
+  }
+  return {found.begin(), found.end()};
 }
 
 std::vector<Id> axes_of(const Program& p, const Requirement& r) {

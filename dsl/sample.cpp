@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 
 namespace lossc {
@@ -132,7 +133,7 @@ class Sampler {
     } else if (info.type == ir::Type::Bool) {
       for (double& v : a.data) v = o_.stress != Stress::Ignored && random_.chance(0.75);
     } else {
-      keys(a, info);
+      keys(a, t);
     }
     return a;
   }
@@ -141,10 +142,11 @@ class Sampler {
     const size_t width = a.shape.empty() ? 1 : std::max<size_t>(static_cast<size_t>(a.shape.back()), 1);
     for (double& v : a.data) v = domain == Domain::Normal ? random_.normal() : random_.uniform(0.02, 0.98);
     stress(a, width, domain);
-    if (domain != Domain::Simplex) return;
     for (size_t row = 0; row + width <= a.data.size(); row += width) {
-      double total = 0;
-      for (size_t k = 0; k < width; k++) total += a.data[row + k];
+      const auto begin = a.data.begin() + static_cast<long>(row), end = begin + static_cast<long>(width);
+      if (o_.stress == Stress::Ascending) std::sort(begin, end);
+      if (domain != Domain::Simplex) continue;
+      const double total = std::accumulate(begin, end, 0.0);
       for (size_t k = 0; k < width && total != 0; k++) a.data[row + k] /= total;
     }
   }
@@ -189,13 +191,16 @@ class Sampler {
     }
   }
 
-  // Index tensors within their range; labels without a range are names of a few classes.
-  void keys(Array& a, const ir::Tensor& info) {
-    int64_t range = std::max<int64_t>(2, static_cast<int64_t>(a.data.size()) / 3);
+  // Index tensors within their range; labels without a range are names of a few classes, or, where the definition compares
+  // them with lengths, of each part between those, and beyond, in turn.
+  void keys(Array& a, Id t) {
+    const ir::Tensor& info = p_.graph.tensors[t];
+    const std::vector<int64_t> ends = info.range_axis == ir::kNone ? lengths_met_by(p_, t, extents_) : std::vector<int64_t>();
+    int64_t range = !ends.empty() ? ends.back() : std::max<int64_t>(2, static_cast<int64_t>(a.data.size()) / 3);
     if (info.range_axis != ir::kNone) range = extent(first_index(info.range_axis)) + info.range_inclusive;
     for (size_t k = 0; k < a.data.size(); k++) {
       const int64_t different = info.range_axis == ir::kNone ? int64_t(k) : int64_t(k) % std::max<int64_t>(range, 1);
-      double v = static_cast<double>(random_.below(range));
+      double v = static_cast<double>(ends.empty() ? random_.below(range) : in_part(ends, (o_.seed + k) % (ends.size() + 1)));
       // Lengths are mostly nearly whole: a target does not fit into hardly any steps.
       if (info.range_inclusive && !info.ascending) v = static_cast<double>(range - 1 - random_.below((range - 1) / 4 + 1));
       if (o_.stress == Stress::OneClass) v = 0;
@@ -208,6 +213,10 @@ class Sampler {
       a.data[k] = v;
     }
     if (info.ascending && !a.data.empty()) ascend(a, range - 1);
+  }
+  int64_t in_part(const std::vector<int64_t>& ends, size_t part) {
+    const int64_t first = part == 0 ? 0 : ends[part - 1], end = part == ends.size() ? first + 1 : ends[part];
+    return first + random_.below(end - first);
   }
   // Mostly from the first place to the last.
   void ascend(Array& a, int64_t last) {
@@ -245,23 +254,30 @@ class Sampler {
   Case c_;
 };
 
-// Options whose extents meet the requirements of the loss.
+// Lengthens the axes that a requirement is about until it is met: one alone after the other, else all together.
+bool grow(const Program& p, const Requirement& r, SampleOptions* o) {
+  constexpr int64_t kMost = 256;
+  const SampleOptions short_of_it = *o;
+  const std::vector<int64_t> was = extents_for(p, *o);
+  std::vector<std::vector<Id>> groups;
+  for (Id axis : axes_of(p, r)) groups.push_back({axis});
+  groups.push_back(axes_of(p, r));
+  for (const std::vector<Id>& group : groups) {
+    for (int64_t more = 1; more <= kMost; more++) {
+      for (Id axis : group) o->extents[p.graph.axes[axis].name] = was[axis] + more;
+      if (meets(p, r, extents_for(p, *o))) return true;
+    }
+    *o = short_of_it;
+  }
+  return false;
+}
+
+// Options whose extents meet the requirements of the loss. One that is met may be lost to another: a few rounds.
 SampleOptions that_fit(const Program& p, const SampleOptions& wanted) {
-  constexpr int64_t kMost = 64;
   SampleOptions o = wanted;
-  std::vector<int64_t> extents;
-  const auto look = [&] {
-    extents = extents_for(p, o);
-    return unmet(p, extents);
-  };
-  for (int64_t tries = 0; const Requirement* r = look(); tries++) {
-    const std::vector<Id> axes = axes_of(p, *r);
-    if (tries == kMost * static_cast<int64_t>(axes.size()))
-      throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
-    // One axis after the other, each from where it was.
-    const Id axis = axes[static_cast<size_t>(tries / kMost)];
-    if (tries > 0 && tries % kMost == 0) o.extents = wanted.extents;
-    o.extents[p.graph.axes[axis].name] = extents[axis] + 1;
+  size_t rounds = 1 + p.requirements.size() * p.requirements.size();
+  while (const Requirement* r = unmet(p, extents_for(p, o))) {
+    if (rounds-- == 0 || !grow(p, *r, &o)) throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
   }
   return o;
 }
@@ -310,14 +326,14 @@ std::vector<Domain> choose_domains(const Program& p, SampleOptions o) {
 const char* name(Stress stress) {
   constexpr const char* kNames[] = {"none",           "ties", "equal",     "duplicates",   "zero_vectors",
                                     "large",          "tiny", "one_class", "no_positives", "ignored",
-                                    "minus_infinity", "nan",  "infinity"};
+                                    "minus_infinity", "nan",  "infinity",  "ascending"};
   return kNames[static_cast<int>(stress)];
 }
 
 const std::vector<Stress>& all_stresses() {
   static const std::vector<Stress> all = [] {
     std::vector<Stress> list;
-    for (int k = 0; k <= static_cast<int>(Stress::Infinity); k++) list.push_back(static_cast<Stress>(k));
+    for (int k = 0; k <= static_cast<int>(Stress::Ascending); k++) list.push_back(static_cast<Stress>(k));
     return list;
   }();
   return all;

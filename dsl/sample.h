@@ -23,6 +23,7 @@ enum class Stress {
   MinusInfinity,  // a quarter of the elements are -inf, as masked logits are
   Nan,            // one element of each float tensor is NaN
   Infinity,       // one element of each float tensor is +inf
+  Ascending,      // rows are in order, as the corners of a box are: then most boxes overlap
 };
 const char* name(Stress stress);
 const std::vector<Stress>& all_stresses();
