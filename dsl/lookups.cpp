@@ -109,6 +109,12 @@ class Settler {
 
 }  // namespace
 
+std::vector<Id> lookups_of(const ir::Graph& g, Id at) {
+  std::vector<Id> out;
+  for (; g.at(at).op == Op::At; at = g.at(at).args[0]) out.push_back(at);
+  return out;
+}
+
 std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots) {
   Settler settler(graph);
   std::vector<Id> out;

@@ -154,7 +154,7 @@ std::vector<Id> Planner::worth_keeping(const Step& step) const {
       if (plan_.find(step, node) >= 0 || !seen.insert({node, walk}).second) return;
       const ir::Node& n = g_.at(node);
       if (n.op == ir::Op::At) {
-        for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1], walk);
+        for (Id at : lookups_of(g_, node)) visit(g_.at(at).args[1], walk);
         return;
       }
       const bool here = !(n.free & ~set_of(step.domain));  // or it belongs to an index that an inner reduction runs over

@@ -50,7 +50,7 @@ class Walker {
       const ir::Node& n = p_.graph.at(node);
       if (n.op == Op::At) {
         visit(node);
-        for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0]) walk(p_.graph.at(at).args[1]);
+        for (Id at : lookups_of(p_.graph, node)) walk(p_.graph.at(at).args[1]);
         return;
       }
       visit(node);
@@ -66,7 +66,7 @@ class Walker {
       if (carried_of_other_rows(p_.graph, node, p_.row))
         for (int b : step.reads)
           if (p_.buffers[b].node == kNone && p_.buffers[b].tensor == p_.graph.at(node).sym) found.insert(b);
-      for (Id at = node; p_.graph.at(at).op == Op::At; at = p_.graph.at(at).args[0])
+      for (Id at : lookups_of(p_.graph, node))
         if (p_.graph.at(at).sym == p_.row) found.insert(p_.find(step, looked_up_in(p_.graph, node)));
     });
     if (step.kind == StepKind::Walk && step.over == p_.row) found.insert(step.reads[0]);
@@ -86,7 +86,7 @@ class Walker {
         for (size_t k = 0; k < n.args.size(); k++)
           if (too_long(n.args[k], g.tensors[n.sym].dims[k])) fail(s, g.tensors[n.sym].name, "is read by an index of another axis");
       ir::IndexSet bound = 0, within = 0;
-      for (Id at = node; g.at(at).op == Op::At; at = g.at(at).args[0]) {
+      for (Id at : lookups_of(g, node)) {
         const Id place = g.at(at).args[1], index = g.at(at).sym;
         const int memory = p_.find(p_.steps[s], looked_up_in(g, node));
         if (memory < 0) return fail(s, "a lookup", "is in no memory that the step reads");

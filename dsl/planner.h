@@ -14,6 +14,8 @@ using ir::set_of;
 bool leaf(ir::Op op);
 // Brings lookups into the form in which each stays within the memory that it reads (lookups.cpp).
 std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots);
+// A lookup, and those in one another that it is made of: all but the value that is looked up (looked_up_in).
+std::vector<Id> lookups_of(const ir::Graph& graph, Id at);
 
 // Is this what a recurrence carries, read at a row that is not the one at hand?
 bool carried_of_other_rows(const ir::Graph& graph, Id node, Id row);

@@ -270,7 +270,7 @@ void Planner::find_reads(Kernel& k, Id node, bool root) {
   if (!root && boundary(k, node)) return in_memory(node);
   if (n.op == Op::Load) read(k, input(n.sym));
   if (n.op == Op::At) {
-    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) find_reads(k, g_.at(at).args[1], false);
+    for (Id at : lookups_of(g_, node)) find_reads(k, g_.at(at).args[1], false);
     return in_memory(looked_up_in(g_, node));
   }
   if (n.op == Op::WholeByHand) {

@@ -136,7 +136,7 @@ bool Planner::of_all_rows(Id node) const {
   const auto operands = [&] { return std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_all_rows(a); }); };
   if (n.op == Op::At) {
     bool places = true;
-    for (Id at = node; g_.at(at).op == Op::At; at = g_.at(at).args[0]) places = places && of_all_rows(g_.at(at).args[1]);
+    for (Id at : lookups_of(g_, node)) places = places && of_all_rows(g_.at(at).args[1]);
     return places && storage_of(looked_up_in(g_, node)) != Storage::Panel;
   }
   if (n.op == Op::Reduce && chunk_inline(node)) return storage_of(node) != Storage::Panel && operands();

@@ -18,7 +18,7 @@ bool Planner::only_in_place(const Step& step, int buffer) const {
     const ir::Node& n = g_.at(node);
     if (n.op == ir::Op::At) {
       elsewhere |= plan_.find(step, looked_up_in(g_, node)) == buffer;
-      for (Id at = node; g_.at(at).op == ir::Op::At; at = g_.at(at).args[0]) visit(g_.at(at).args[1], reduced);
+      for (Id at : lookups_of(g_, node)) visit(g_.at(at).args[1], reduced);
       return;
     }
     if (const int b = plan_.find(step, node); b >= 0) {
