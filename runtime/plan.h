@@ -7,9 +7,7 @@
 
 namespace lossc::rt {
 
-// Limits of what the compiler may emit, so that a run keeps its state on the stack. Checked when a plan is made.
-inline constexpr int kMaxBuffers = 512, kMaxSteps = 512, kMaxStepArgs = 128, kMaxParams = 64, kMaxOutputs = 32,
-                     kMaxInputs = 32;
+inline constexpr int kMaxParams = 64, kMaxOutputs = 32, kMaxInputs = 32;
 
 struct Bits {
   uint64_t words[kMaxBuffers / 64] = {};

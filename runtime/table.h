@@ -43,6 +43,8 @@ struct Dim {
 
 enum class Merge : uint8_t { None, Sum, Max, Min, Prod, Or, And };
 
+// Of a form and of a step of it: a run keeps its state on the stack.
+inline constexpr int kMaxBuffers = 512, kMaxSteps = 512, kMaxStepArgs = 128;
 // Of an argument, as a loss declares it.
 inline constexpr int kMaxDims = 6;
 // Of a buffer, and loops of a step: a window over a volume, and its derivative, loop over the places of both at once.

@@ -76,10 +76,21 @@ class FormMaker {
     std::string identity = form_.text;
     for (int k : form_.kernels) identity += "\n" + kernels_.list()[k].name;
     form_.digest = hash64(identity);
+    check_limits();
     return std::move(form_);
   }
 
  private:
+  void check_limits() const {
+    const auto at_most = [&](const char* what, size_t n, int most) {
+      if (n > static_cast<size_t>(most))
+        throw DefinitionError(fmt::format("loss '{}': a form of it has {} {}, more than {}; not supported yet", loss_, n, what, most));
+    };
+    at_most("buffers", form_.buffers.size(), rt::kMaxBuffers);
+    at_most("steps", form_.steps.size(), rt::kMaxSteps);
+    for (const Step& s : form_.steps) at_most("arguments of a step", s.row.n_args, rt::kMaxStepArgs);
+  }
+
   int8_t axis_of(ir::Id index) const { return static_cast<int8_t>(ids_.axes[plan_.graph.indices[index].axis]); }
 
   rt::Dim dim(ir::Id index) const {

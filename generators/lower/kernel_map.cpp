@@ -106,7 +106,7 @@ std::vector<Func> map_kernel(Lowering& l) {
   }
   Func f("map");
   l.past_end = true;  // only inner Funcs are computed for whole chunks
-  if (!domain.empty() && domain.back() != l.reader.plan.row && !l.reader.plan.in_place(l.reader.step))
+  if (!domain.empty() && domain.back() != l.reader.plan.row && !l.reader.careful())
     l.whole = l.has_chunk(domain.back());
   if (l.reader.step.outputs.size() == 1) l.written = {f.name()};  // a tuple's have names that Halide makes
   f(vars) = Halide::Tuple(values(l, at));

@@ -42,6 +42,13 @@ void StepReader::walk(const std::function<void(Id)>& visit) const {
   for (Id e : expressions()) walk(e, seen, visit);
 }
 
+bool StepReader::careful() const {
+  if (step.kind != StepKind::Map || step.tiled || !plan.in_place(step)) return false;
+  bool chunks = step.domain.size() >= 3 || !step.kept.empty();
+  walk([&](Id node) { chunks |= buffer_of(node) < 0 && g.at(node).op == Op::Reduce; });
+  return chunks;
+}
+
 int StepReader::buffer_of_tensor(Id tensor) const {
   for (int b : step.reads)
     if ((plan.buffers[b].storage == Storage::Input || plan.buffers[b].continues >= 0) && plan.buffers[b].tensor == tensor) return b;
@@ -139,7 +146,7 @@ class Canonical {
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
     for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
-    if (r_.plan.in_place(r_.step)) out += "in place\n";
+    if (r_.careful()) out += "in place\n";
     return out;
   }
 

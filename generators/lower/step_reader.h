@@ -35,6 +35,8 @@ class StepReader {
   Uses uses() const;
   // Calls `visit` for every node evaluated inside the step, operands before users.
   void walk(const std::function<void(ir::Id)>& visit) const;
+  // Does it write over what it reads, in loops that compute some elements twice where that is not so (map_kernel)?
+  bool careful() const;
   bool reads_old() const { return step.kind == plan::StepKind::Reduce && step.accumulates; }
   std::vector<KernelArg> args() const;
 
