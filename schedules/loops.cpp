@@ -36,10 +36,15 @@ void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
 
 namespace {
 
-// Unrolled in the cases of `fast` only: with other strides vectors are gathers, which are long.
+// Unrolled in the first case of `fast` only: with other strides vectors are gathers, which are long, and each further case
+// would be as much code again.
 void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std::vector<Halide::VarOrRVar>& along,
                const std::vector<Expr>& fast) {
-  for (const Expr& c : fast) only_along(f.specialize(c).vectorize(x, lanes).unroll(x), along);
+  for (size_t k = 0; k < fast.size(); k++) {
+    Halide::Stage s = f.specialize(fast[k]).vectorize(x, lanes);
+    if (k == 0) s.unroll(x);
+    only_along(s, along);
+  }
   only_along(f.vectorize(x, lanes), along);
   if (fast.empty()) f.unroll(x);
 }
@@ -110,16 +115,16 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const ChunkLoop& loop) {
   if (walked == 2) order.emplace_back(vars[1]);
   order.emplace_back(xo);
   for (size_t k = walked; k < vars.size(); k++) order.emplace_back(vars[k]);
-  auto loops = [&](Halide::Stage s, bool fast) {
+  auto loops = [&](Halide::Stage s, bool fast, bool unrolled) {
     s.split(vars[0], xo, xc, loop.chunk, fast && loop.whole ? TailStrategy::ShiftInwards : TailStrategy::GuardWithIf)
         .split(xc, xm, xi, loop.block)
         .reorder(order)
         .vectorize(xi, loop.lanes);
-    if (fast) s.unroll(xi);
+    if (unrolled) s.unroll(xi);
     only_along(s, !fast && loop.whole ? std::vector<Halide::VarOrRVar>() : std::vector<Halide::VarOrRVar>{xo, xm});
   };
-  for (const Expr& c : loop.fast) loops(f.specialize(c), true);
-  loops(f, loop.fast.empty());
+  for (size_t k = 0; k < loop.fast.size(); k++) loops(f.specialize(loop.fast[k]), true, k == 0);
+  loops(f, loop.fast.empty(), loop.fast.empty());
   PerChunk(loop.inner, f, loop.chunk, loop.block, loop.lanes)
       .schedule([&](const Chunked& c) { Func(c.f).compute_at(f, c.every && walked == 2 ? vars[1] : xo); },
                 [&](const Chunked&) { return loop.fast; });
