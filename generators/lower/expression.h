@@ -33,8 +33,8 @@ class Lowering {
   const int block;  // elements that a loop over dense memory computes at a time
 
   // Elements that a loop over a chunk computes at a time: in short code one vector; four where registers are 32, two where they
-  // are 16. Two take dice 5 % longer at AVX-512, and eight as long as four; at AVX2 four would save it 8 %, and be an eighth
-  // of cross_entropy's code, which is to stay below 1 MB.
+  // are 16. Two take dice 5 % longer at AVX-512, and eight as long as four; at AVX2 four would save it 8 %, and make
+  // cross_entropy's code an eighth longer, which is above 1 MB as it is.
   int several() const { return lanes * (code == Code::Small ? 1 : isa.vector_bytes == 64 ? 4 : 2); }
 
   Halide::Expr value(ir::Id node, const Positions& at);
