@@ -61,6 +61,7 @@ class Differentiator {
   };
   // What a step reads of other tensors at places that depend on what it carries: tensor, and what flows back to it.
   std::vector<std::pair<ir::Id, ir::Id>> read_at_carried_places(const ir::Node& scan) const;
+  std::string place_of(const ir::Node& n) const;
   [[noreturn]] void refuse_carried_places(const ir::Node& scan, ir::Id tensor) const;
   std::vector<Target> step_backward(const ir::Node& scan, const std::set<ir::Id>& outside, ir::Id mask, const std::vector<ir::Id>& flows);
   ir::Id common_mask(ir::Id scan);

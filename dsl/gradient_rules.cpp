@@ -67,6 +67,12 @@ Id Differentiator::slope(Id node, size_t operand) {
   }
 }
 
+// The line that the writer wrote it in.
+std::string Differentiator::place_of(const ir::Node& n) const {
+  const std::string& file = g_.files[static_cast<size_t>(n.file)];
+  return fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), n.line);
+}
+
 // The writer's own derivative; of that in turn only if it was given, too.
 Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand, Id flow) {
   const std::shared_ptr<const ir::ByHand> code = g_.by_hand[static_cast<size_t>(n.sym)];
@@ -85,10 +91,9 @@ Id Differentiator::slope_by_hand(const ir::Node& n, size_t operand, Id flow) {
     g_.line = line, g_.file = file;
     return made;
   }
-  const std::string& file = g_.files[static_cast<size_t>(n.file)];
-  throw DefinitionError(fmt::format("{}:{}: loss '{}': `{}` has no derivative by its operand {}: the step was given without; a second "
+  throw DefinitionError(fmt::format("{}: loss '{}': `{}` has no derivative by its operand {}: the step was given without; a second "
                                     "derivative comes after the first in halide_expr(name, operands, value, derivatives, second), and halide_step has none",
-                                    file.substr(file.find_last_of('/') + 1), n.line, p_.name, code->name, operand));
+                                    place_of(n), p_.name, code->name, operand));
 }
 
 void Differentiator::through_whole(const ir::Node& n, const Flow& a) {

@@ -88,11 +88,9 @@ std::vector<std::pair<Id, Id>> Differentiator::read_at_carried_places(const ir::
 
 // What flows back to them would be scattered within the step of the outer recurrence, place by place of this one.
 void Differentiator::refuse_carried_places(const ir::Node& scan, Id tensor) const {
-  const std::string& file = g_.files[static_cast<size_t>(scan.file)];
-  throw DefinitionError(fmt::format("{}:{}: loss '{}': scan: the recurrence along '{}' reads what the one around it carries, along '{}', at places "
+  throw DefinitionError(fmt::format("{}: loss '{}': scan: the recurrence along '{}' reads what the one around it carries, along '{}', at places "
                                     "that depend on what it carries itself: that has no derivative here; read it at places that follow from the indices",
-                                    file.substr(file.find_last_of('/') + 1), scan.line, p_.name, g_.indices[scan.sym].name,
-                                    g_.indices[g_.tensors[tensor].dims[0]].name));
+                                    place_of(scan), p_.name, g_.indices[scan.sym].name, g_.indices[g_.tensors[tensor].dims[0]].name));
 }
 
 // What the recurrence has in `tensor` before the place, at these positions, as an expression for outside of its step: its

@@ -110,7 +110,7 @@ class Planner {
   void drop_unused();
 
   // Which buffers share memory (planner_memory.cpp).
-  bool only_in_place(const Step& step, int buffer) const;
+  bool may_write_over(const Step& step, int buffer, const Buffer& out) const;
   void assign_slots();
   void share_carried_slots();
   void lend_outputs();

@@ -8,9 +8,12 @@
 
 namespace lossc::plan {
 
-// Does the step read the buffer at no other place than the one it writes? Otherwise it must not write over it. What a
-// reduction inside reads may be read again after it was written over.
-bool Planner::only_in_place(const Step& step, int buffer) const {
+// May the step, which reads `buffer` last, have its output `out` in the same memory? It must read it at no other place than
+// the one it writes; and what a reduction inside reads may be read again after it was written over.
+bool Planner::may_write_over(const Step& step, int buffer, const Buffer& out) const {
+  const Buffer& in = plan_.buffers[buffer];
+  const bool read = std::find(step.reads.begin(), step.reads.end(), buffer) != step.reads.end();
+  if (!read || step.kind != StepKind::Map || !(in.layout == out.layout) || in.elem != out.elem) return false;
   bool elsewhere = false;
   std::set<std::pair<Id, bool>> seen;
   std::function<void(Id, bool)> visit = [&](Id node, bool reduced) {
@@ -48,10 +51,8 @@ void Planner::assign_slots() {
         if (buffer.storage != Storage::Panel || buffer.slot >= 0 || buffer.continues >= 0) return;
         for (size_t slot = 0; slot < owner.size() && buffer.slot < 0; slot++) {
           const int o = owner[slot];
-          const bool read_here = std::find(s.reads.begin(), s.reads.end(), o) != s.reads.end();
           const bool dead = o < 0 || last[o] < k;
-          const bool same = o >= 0 && last[o] == k && read_here && in_place_allowed && s.kind == StepKind::Map && only_in_place(s, o) &&
-                            plan_.buffers[o].layout == buffer.layout && plan_.buffers[o].elem == buffer.elem;
+          const bool same = o >= 0 && last[o] == k && in_place_allowed && may_write_over(s, o, buffer);
           if (dead || same) buffer.slot = static_cast<int>(slot);
         }
         if (buffer.slot < 0) {
@@ -91,15 +92,15 @@ void Planner::lend_outputs() {
     }
     for (size_t k = 0; k < pass.panel.size(); k++) {
       const Step& step = plan_.steps[pass.panel[k]];
-      if (step.kind != StepKind::Map || step.outputs.size() != 1) continue;
+      if (step.outputs.size() != 1) continue;
       const int out = step.outputs[0];
       const Buffer& target = plan_.buffers[out];
       const bool rows = set_of(target.layout.order) & ir::bit(plan_.row);
       if (target.storage != Storage::Output || target.layout.order.size() < 2 || !rows) continue;
       for (int b : step.reads) {
         Buffer& of = plan_.buffers[b];
-        const bool alike = of.storage == Storage::Panel && of.scratch == Scratch::None && of.layout == target.layout && of.elem == target.elem;
-        if (!alike || of.continues >= 0 || last.at(b) != k || inside.count(b) || !only_in_place(step, b)) continue;
+        const bool panel = of.storage == Storage::Panel && of.scratch == Scratch::None && of.continues < 0 && !inside.count(b);
+        if (!panel || last.at(b) != k || !may_write_over(step, b, target)) continue;
         of.lender = out;
         break;
       }
