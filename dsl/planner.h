@@ -55,6 +55,7 @@ class Planner {
   bool reaches_buffer(Id node) const;
   bool of_positions(Id node) const;
   bool chunk_inline(Id reduce) const;
+  bool sums_walks(const ir::Node& reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
   Layout walk_layout(Id node, Id index) const;
@@ -122,6 +123,7 @@ class Planner {
   std::map<Id, int> pass_;
   std::vector<char> root_rows_;                   // per root: does its tensor have the row index?
   std::set<Id> whole_;                            // looked up at other rows: stored whole
+  std::set<Id> summed_;                           // stored to be summed (sums_walks)
   std::map<ir::IndexSet, Layout> tiles_;          // index pairs kept in tiles
   std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, made_for) -> buffer
   std::map<Id, int> inputs_;

@@ -197,7 +197,8 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
   const bool in_loop = plan_.row != kNone && (domain & ir::bit(plan_.row)) && in_panels;
   const bool accumulates = n.sym == plan_.row && in_panels;
   // What is selected of all rows is made in a loop over them that is over by then, whatever it is.
-  const bool from_memory = of_all_rows && row_bound(n.args[0]) && !as_given(n.args[0]);
+  const bool from_memory = (of_all_rows && row_bound(n.args[0]) && !as_given(n.args[0])) || sums_walks(n);
+  if (from_memory) summed_.insert(n.args[0]);
   Kernel k;
   auto tile = n.carried ? tiles_.end() : tiles_.find(domain);
   // Into tiles the columns of the result are what is vectorised.

@@ -50,6 +50,18 @@ bool Planner::chunk_inline(Id reduce) const {
   return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
 }
 
+// A sum of what takes a walk of its own for each element (the loss of all pixels, each with its softmax): there is no loop
+// over chunks in it in which the walk would be done for many at once, as there is in a map. So it reads a map's results.
+bool Planner::sums_walks(const ir::Node& reduce) const {
+  const IndexSet domain = reduce.free | ir::bit(reduce.sym);
+  if (members(domain).size() != 2) return false;
+  const auto walks = [&](Id node) {
+    return g_.at(node).op == Op::Reduce && !(g_.free(node) & ~domain) && chunk_inline(node);
+  };
+  const auto nodes = ir::topological(g_, {reduce.args[0]});
+  return std::any_of(nodes.begin(), nodes.end(), walks);
+}
+
 // Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration.
 std::vector<Id> Planner::natural_order(IndexSet set) const {
   const std::vector<Id> all = members(set);
@@ -151,7 +163,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   const bool all_rows = at_once(k.step.nodes[0]) || (k.loop >= 0 && !k.in_loop);
   if (n.op == Op::Load || n.op == Op::At) return all_rows && whole_.count(node) && !of_all_rows(node);
   if (leaf(n.op)) return false;
-  if (ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand || whole_.count(node))
+  if (ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand || whole_.count(node) || summed_.count(node))
     return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     if (k.step.kind == StepKind::Scatter) return true;  // it goes row by row, in whatever order the keys are
