@@ -179,8 +179,7 @@ struct Variant {
   uint16_t n_kernels;
   uint16_t n_slots;
   bool contracts;        // has contract steps: the panel is sized for them
-  const char* text;      // the plan as text
-  uint64_t digest;
+  uint64_t digest;       // of the plan
   const Requirement* requirements;  // of the extents
   uint16_t n_requirements;
   // The axes of a row, outermost first: an option may change what a row is. -1: those of outputs[1].
@@ -281,7 +280,7 @@ struct Registry {
   const Loss* const* hessians;  // named, and so linked, wherever all losses are
   uint16_t n_hessians;
 };
-inline constexpr uint32_t kRegistryVersion = 7;
+inline constexpr uint32_t kRegistryVersion = 8;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one, without its Hessian products (lossc_hvp_<id>); only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

@@ -193,11 +193,11 @@ class LossPrinter {
     return fmt::format(
         "{{.dtype_bits = {}, .facts = {}, .n_facts = {}, .buffers = {}, .n_buffers = {}, .steps = {}, .n_steps = {}, "
         ".args = {}, .passes = {}, .n_passes = {}, .kernels = {}, .n_kernels = {}, .n_slots = {}, .contracts = {}, "
-        ".text = {}, .digest = {:#x}ull, .requirements = {}, .n_requirements = {}, .n_rows = {}, .rows = {}}}",
+        ".digest = {:#x}ull, .requirements = {}, .n_requirements = {}, .n_rows = {}, .rows = {}}}",
         bits, d_.array("Fact", "facts", fact_rows(f)), f.facts.size(), d_.array("Buffer", "buffers", buffer_rows(f)),
         f.buffers.size(), d_.array("Step", "steps", step_rows(f)), f.steps.size(), d_.array("Arg", "args", arg_rows(f)),
         d_.array("Pass", "passes", pass_rows(f)), f.passes.size(), d_.array("Kernel* const", "kernels", kernels),
-        kernels.size(), f.slots, f.contracts, d_.define("char {}[]", "text", quote(f.text)), f.digest,
+        kernels.size(), f.slots, f.contracts, f.digest,
         d_.array("Requirement", "requirements", requirement_rows(f)), f.requirements.size(),
         f.rows.size(), list(f.rows));
   }

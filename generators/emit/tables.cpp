@@ -72,8 +72,7 @@ class FormMaker {
     form_.slots = plan_.slots;
     form_.contracts = plan_.contracts;
     for (ir::Id i : plan_.program->rows) form_.rows.push_back(axis_of(i));
-    form_.text = plan::print(plan_);
-    std::string identity = form_.text;
+    std::string identity = plan::print(plan_);
     for (int k : form_.kernels) identity += "\n" + kernels_.list()[k].name;
     form_.digest = hash64(identity);
     check_limits();

@@ -32,8 +32,7 @@ struct Form {
   int slots = 0;
   bool contracts = false;
   std::vector<int> rows;  // axes of a row, outermost first
-  std::string text;     // the plan
-  uint64_t digest = 0;  // of the text and the kernels' names
+  uint64_t digest = 0;  // of the plan and the kernels' names
 };
 
 struct LossTables {
