@@ -410,10 +410,14 @@ Expr Lowering::binary(Op op, Expr a, Expr b) {
 
 // ---- once a chunk ----------------------------------------------------------------------------------------------
 
-// Kernels that walk one index several times for each chunk of the next (the last): see Step::kept.
+// Kernels that walk one index several times for each chunk of the next (the last): see Step::kept. Maps also do so for what
+// they reduce themselves.
 bool Lowering::chunks() const {
   const plan::Step& s = reader.step;
-  return s.domain.size() >= 3 && !s.tiled && (s.over == kNone || s.over == s.domain.back());
+  if (s.tiled || (s.over != kNone && s.over != s.domain.back())) return false;
+  if (s.domain.size() >= 3) return true;
+  const auto walk = [&](const auto& known) { return known.second && reader.g.at(known.first).op == Op::Reduce; };
+  return s.domain.size() == 2 && s.over == kNone && std::any_of(reduces_.begin(), reduces_.end(), walk);
 }
 
 // A value that a walk does not change although it comes out of one: 1 / sum over the classes, for the pixel.
