@@ -304,6 +304,25 @@ TEST(Plan, KeepsForItsWalksWhatTheyAlonePassOver) {
   }
   EXPECT_EQ(steps, 1) << "both sums are in the loop over x";
 }
+// Of pixels with a softmax each, what is summed over the pixels is made by a map, where classes are walked for a chunk of
+// pixels at a time. Inside the sum, the maximum over the classes was sought again for every class.
+TEST(Plan, NoSumWalksForEachOfItsElements) {
+  for (const Definition& d : definitions())
+    for (const Program& program : build_all(d)) {
+      const plan::Plan p = plan::make_plan(program);
+      for (const plan::Step& step : p.steps) {
+        if (step.kind != plan::StepKind::Reduce || step.domain.size() != 2) continue;
+        std::vector<ir::Id> inside{p.graph.at(step.nodes[0]).args[0]};
+        for (size_t k = 0; k < inside.size(); k++) {
+          const ir::Node& n = p.graph.at(inside[k]);
+          if (p.find(step, inside[k]) >= 0 || n.op == ir::Op::At) continue;
+          EXPECT_NE(n.op, ir::Op::Reduce) << p.program->name << ": " << step.text;
+          inside.insert(inside.end(), n.args.begin(), n.args.end());
+        }
+      }
+    }
+}
+
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");
