@@ -93,11 +93,12 @@ class PerChunk {
     Func g = inner_[k].f;
     const Var x = g.args()[0];
     const int length = reader_[k] < 0 ? chunk_ : block_;
-    g.bound_storage(x, length).bound_extent(x, length);
+    g.bound_storage(x, length);
+    if (reader_[k] >= 0) g.bound_extent(x, length);
     Var xi("xi"), uo("uo"), ui("ui");
-    vectorise(g.split(x, xo_, xi, block_), xi, lanes_, {xo_}, fast);
+    vectorise(g.split(x, xo_, xi, block_, TailStrategy::RoundUp), xi, lanes_, {xo_}, fast);
     // Accumulators in registers: the walk inside.
-    if (g.has_update_definition()) vectorise(g.update().split(x, uo, ui, block_).reorder(ui, g.rvars()[0], uo), ui, lanes_, {uo}, fast);
+    if (g.has_update_definition()) vectorise(g.update().split(x, uo, ui, block_, TailStrategy::RoundUp).reorder(ui, g.rvars()[0], uo), ui, lanes_, {uo}, fast);
   }
   const std::vector<Chunked>& inner_;
   std::vector<int> reader_;
