@@ -19,6 +19,7 @@ class Sharer {
 
   Id rewrite(Id node) {
     if (auto it = done_.find(node); it != done_.end()) return it->second;
+    if (const Id same = over_canonical(node); same != node) return done_[node] = rewrite(same);
     const ir::Node n = g_.at(node);
     Id result = lookup(node);
     if (result == ir::kNone) {
@@ -30,6 +31,15 @@ class Sharer {
   }
 
  private:
+  // A reduction over a twin of what has nothing of the other one is the same over that. What is reduced would be stored to be
+  // looked up: of the second filter of two (one along rows, one along columns), all places of all windows.
+  Id over_canonical(Id node) {
+    const ir::Node& n = g_.at(node);
+    if (n.op != Op::Reduce || n.carried || g_.canonical(n.sym) == n.sym) return node;
+    const Id c = g_.canonical(n.sym);
+    return g_.free(n.args[0]) & ir::bit(c) ? node : g_.swap_indices(node, n.sym, c);
+  }
+
   // The node as a lookup at(canonical form, i := j), or kNone where that would not help: leaves, integers and truth
   // values are cheaper to read or recompute than to store.
   Id lookup(Id node) {
