@@ -9,6 +9,46 @@ using ir::IndexSet;
 using ir::kNone;
 using ir::Op;
 
+namespace {
+
+// A value with index `k` at `place`, which solves target = +-k + rest. What changes with the place's other indices anyway (a
+// window's weight times what it weighs) is computed there: stored for all places of all windows, to be looked up, it would be as
+// large as the image is times the window. What does not is stored as it is, without them.
+struct Moved {
+  ir::Graph& g;
+  Id k, place, target, rest;
+  int sign;
+  std::map<Id, Id> done;
+
+  Id take(Id v) {
+    if (!(g.free(v) & ir::bit(k))) return v;
+    if (auto it = done.find(v); it != done.end()) return it->second;
+    return done[v] = taken(v);
+  }
+
+  Id taken(Id v) {
+    const ir::Node n = g.at(v);
+    if (n.op == Op::Index) return place;
+    if (adds_up(n)) return target;
+    const bool stored = n.op == Op::Reduce || n.op == Op::After || n.op == Op::Scan || n.op == Op::WholeByHand || ir::makes_index(n.op);
+    const bool along = n.op == Op::Load || n.type != ir::Type::Float || (g.free(v) & g.free(place) & ~ir::bit(k));
+    const bool captures = n.op == Op::At && (n.sym == k || g.free(place) & ir::bit(n.sym));
+    if (stored || !along || (captures && n.sym != k && g.free(n.args[0]) & ir::bit(k))) return g.at_index(v, k, place);
+    std::vector<Id> args = n.args;
+    for (size_t a = 0; a < args.size(); a++)
+      if (!(captures && a == 0)) args[a] = take(args[a]);
+    return g.with_args(n, args);
+  }
+
+  // +-k + rest itself, which comes to the target.
+  bool adds_up(const ir::Node& n) const {
+    if (n.op != Op::Add || n.type != ir::Type::Int || sign < 0 || rest == kNone) return false;
+    return (g.plain_index(n.args[0]) == k && n.args[1] == rest) || (g.plain_index(n.args[1]) == k && n.args[0] == rest);
+  }
+};
+
+}  // namespace
+
 // e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
 void Differentiator::through_lookup(const ir::Node& n, const Flow& a) {
   const Id key = n.args[1];
@@ -61,9 +101,12 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
   IndexSet left = lost;
   if (const Id moved = strided(v, key, target, &left); moved != kNone) return sum_over(left, moved);
-  for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
-    if (const Id moved = (lost & ir::bit(k)) ? shifted(v, key, k, target) : kNone; moved != kNone)
-      return sum_over(lost & ~ir::bit(k), moved);
+  // The one index that is solved for is the longer one, if that can be told: the sum goes over a window's places, not over all
+  // windows that there are.
+  std::vector<Id> longest_first = ir::members(lost);
+  std::stable_sort(longest_first.begin(), longest_first.end(), [&](Id a, Id b) { return !short_axis(a) && short_axis(b); });
+  for (Id k : longest_first)
+    if (const Id moved = shifted(v, key, k, target); moved != kNone) return sum_over(lost & ~ir::bit(k), moved);
   Id first = kNone;
   for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
     if (lost & ir::bit(k)) first = k;
@@ -139,7 +182,15 @@ Id Differentiator::shifted(Id v, Id key, Id k, Id target) {
   if (rest == kNone && sign < 0) place = g_.unary(Op::Neg, t);
   const Id zero = g_.constant(0, ir::Type::Int), length = g_.extent(g_.indices[k].axis);
   const Id inside = g_.binary(Op::And, g_.binary(Op::Le, zero, place), g_.binary(Op::Lt, place, length));
-  return g_.select(inside, g_.at_index(v, k, place), g_.constant(0));
+  return g_.select(inside, Moved{g_, k, place, t, rest, sign, {}}.take(v), g_.constant(0));
+}
+
+// Is its length a number, or what the caller says it is, and not that of a tensor?
+bool Differentiator::short_axis(Id index) const {
+  const Id length = g_.axes[g_.indices[index].axis].length;
+  if (length == kNone) return false;
+  const auto nodes = ir::topological(g_, {length});
+  return std::none_of(nodes.begin(), nodes.end(), [&](Id n) { return g_.at(n).op == Op::Extent; });
 }
 
 }  // namespace lossc
