@@ -38,7 +38,6 @@ class Differentiator {
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);
   ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);
-  bool short_axis(ir::Id index) const;
   ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);
   void into_tensor(ir::Id node, const Flow& a);
   void add_to_tensor(ir::Id tensor, ir::Id v);

@@ -104,7 +104,7 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
   // The one index that is solved for is the longer one, if that can be told: the sum goes over a window's places, not over all
   // windows that there are.
   std::vector<Id> longest_first = ir::members(lost);
-  std::stable_sort(longest_first.begin(), longest_first.end(), [&](Id a, Id b) { return !short_axis(a) && short_axis(b); });
+  std::stable_sort(longest_first.begin(), longest_first.end(), [&](Id a, Id b) { return !g_.short_axis(a) && g_.short_axis(b); });
   for (Id k : longest_first)
     if (const Id moved = shifted(v, key, k, target); moved != kNone) return sum_over(lost & ~ir::bit(k), moved);
   Id first = kNone;
@@ -183,14 +183,6 @@ Id Differentiator::shifted(Id v, Id key, Id k, Id target) {
   const Id zero = g_.constant(0, ir::Type::Int), length = g_.extent(g_.indices[k].axis);
   const Id inside = g_.binary(Op::And, g_.binary(Op::Le, zero, place), g_.binary(Op::Lt, place, length));
   return g_.select(inside, Moved{g_, k, place, t, rest, sign, {}}.take(v), g_.constant(0));
-}
-
-// Is its length a number, or what the caller says it is, and not that of a tensor?
-bool Differentiator::short_axis(Id index) const {
-  const Id length = g_.axes[g_.indices[index].axis].length;
-  if (length == kNone) return false;
-  const auto nodes = ir::topological(g_, {length});
-  return std::none_of(nodes.begin(), nodes.end(), [&](Id n) { return g_.at(n).op == Op::Extent; });
 }
 
 }  // namespace lossc

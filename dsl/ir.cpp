@@ -284,6 +284,13 @@ Id Graph::swap_indices(Id node, Id a, Id b) {
   return result;
 }
 
+bool Graph::short_axis(Id index) const {
+  const Id length = axes[indices[index].axis].length;
+  if (length == kNone) return false;
+  const std::vector<Id> of = topological(*this, {length});
+  return std::none_of(of.begin(), of.end(), [&](Id n) { return at(n).op == Op::Extent; });
+}
+
 // A recurrence's values, and those of a step by hand, keep the indices they were declared over; under other names they are
 // looked up.
 Id Graph::look_up_swapped(Id node, Id a, Id b) {

@@ -180,6 +180,9 @@ class Graph {
   // The first index made over the axis of this one: the one that stands for all its twins in stored values.
   Id canonical(Id index) const;
 
+  // Is the length of its axis a number, or what the caller says it is, rather than a tensor's?
+  bool short_axis(Id index) const;
+
   // The same expression with two indices exchanged everywhere. Exchanging (not replacing) names cannot capture, so
   // for an expression in which `b` is not free this is "a replaced by b".
   Id swap_indices(Id node, Id a, Id b);
