@@ -201,7 +201,7 @@ inline const Kernel* const kernel_list[] = {&kernels<T>[0], &kernels<T>[1], &ker
 template <class T>
 inline constexpr Variant variant(uint64_t digest) {
   return {8 * sizeof(T), nullptr,        0, buffers, count(buffers), steps, count(steps), args, passes,
-          count(passes), kernel_list<T>, 8, 1,       false,          "",    digest};
+          count(passes), kernel_list<T>, 8, 1,       false,          digest};
 }
 inline const Variant variants[] = {variant<float>(11), variant<double>(12)};
 inline const lossc::rt::Axis axes[] = {{"N", "rows", 0, 0}, {"D", "features", 0, 0}};
@@ -371,7 +371,7 @@ inline const Kernel kernels[] = {{"pack_transposed", functions[0]}, {"pack", fun
 inline const Kernel* const kernel_list[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3],
                                             &kernels[4], &kernels[5], &kernels[6], &kernels[7]};
 inline const Variant variants[] = {{32, nullptr, 0, buffers, count(buffers), steps, count(steps), args, passes,
-                                    count(passes), kernel_list, 8, 2, true, "", 21}};
+                                    count(passes), kernel_list, 8, 2, true, 21}};
 inline const lossc::rt::Axis axes[] = {{"N", "rows", 0, 0}, {"M", "columns", 0, 0}, {"D", "features", 0, 0}};
 inline const Argument inputs[] = {
     {"x", "[N, D]", "f32", "", Role::Input, 1, 0, 0, 0, 0, 0, 0, 0, 2, {0, 2}, -1, -1, false},
@@ -475,11 +475,10 @@ inline const Fact shifted_facts[] = {
 inline const Fact zero_facts[] = {{FactKind::Option, 0, 1}, {FactKind::ParamZero, 0, 1}, {FactKind::InputGiven, 2, 0}};
 inline const Fact mask_facts[] = {{FactKind::Option, 0, 0}, {FactKind::InputGiven, 2, 1}};
 inline const Variant variants[] = {
-    {32, plain_facts, 2, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, "", 31},
-    {32, shifted_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<1>, 3, 0, false, "",
-     32},
-    {32, zero_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, "", 33},
-    {32, mask_facts, 2, buffers, count(buffers), mask_steps, 3, args, passes, 2, kernel_list<2>, 3, 0, false, "", 34},
+    {32, plain_facts, 2, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, 31},
+    {32, shifted_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<1>, 3, 0, false, 32},
+    {32, zero_facts, 3, buffers, count(buffers), plain_steps, 3, args, passes, 2, kernel_list<0>, 3, 0, false, 33},
+    {32, mask_facts, 2, buffers, count(buffers), mask_steps, 3, args, passes, 2, kernel_list<2>, 3, 0, false, 34},
 };
 inline const lossc::rt::Axis axes[] = {{"N", "rows", 0, 0}, {"C", "classes", 0, 0}, {"S", "places", 0, 1}};
 inline const Argument inputs[] = {

@@ -323,6 +323,28 @@ TEST(Plan, NoSumWalksForEachOfItsElements) {
     }
 }
 
+// Two filters, along rows and along columns, and what flows back through them: nothing is kept of all places of all windows.
+TEST(Plan, FiltersKeepNoWindows) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W");
+    auto k = count_axis("window", 11, "places"), l = twin(k, "l");
+    auto x = input("x", {n, h, w});
+    auto weight = [](Index i) { return exp(-sq(number(i))); };
+    auto down = derived_axis("H-K+1", extent(h) - extent(k) + 1, "windows down"), across = derived_axis("W-K+1", extent(w) - extent(k) + 1, "windows across");
+    auto rows = sum(k, weight(k) * at(x(n, h, w), w, across + k));
+    auto mean_of = sum(l, weight(l) * at(rows, h, down + l));
+    loss_per(n, sum(down, sum(across, sum(l, weight(l) * sq(at(rows, h, down + l) - mean_of)))));
+  }), {});
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  for (const plan::Buffer& b : plan.buffers) {
+    const auto is_short = [&](ir::Id k) { return plan.graph.short_axis(k); };
+    if (std::any_of(b.layout.order.begin(), b.layout.order.end(), is_short)) EXPECT_LE(b.layout.order.size(), 2u) << plan::print(plan);
+  }
+  for (const plan::Step& s : plan.steps)
+    if (s.domain.size() > 2) EXPECT_FALSE(plan.graph.short_axis(s.domain.back())) << s.text;
+}
+
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");

@@ -10,14 +10,15 @@
 namespace lossc::tests {
 namespace {
 
-// Two sums inside one another, with the axes declared in either order.
+// Two sums inside one another in one step, for each place, with the axes declared in either order.
 void nested(bool k_first) {
   about({.title = "-", .paper = "-", .equation = "-", .edges = "-"});
   auto n = axis("N");
   auto k = axis(k_first ? "K" : "Q"), q = axis(k_first ? "Q" : "K");
+  auto p = axis("P");
   auto [first, second] = k_first ? std::pair(k, q) : std::pair(q, k);
-  auto x = tensor("x", {n, first, second}, "-");
-  loss_per(n, sum(second, exp(sum(first, x(n, first, second)))));
+  auto x = tensor("x", {n, first, second, p}, "-");
+  loss_per({n, p}, sum(second, exp(sum(first, x(n, first, second, p)))));
 }
 
 std::set<std::string> structures(void (*body)()) {
