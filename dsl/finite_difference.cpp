@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 namespace lossc {
 namespace {
@@ -41,6 +42,13 @@ double noise_of(const ir::Graph& graph, Id objective, const Inputs& inputs, Orac
     if (moved < 1e-9 * (1 + std::abs(center))) noise = std::max(noise, moved);
   }
   return noise;
+}
+
+// So many elements as that is enough for, and some in any case.
+size_t affordable(const ir::Graph& graph, Id objective, const Inputs& inputs, double most_work) {
+  constexpr double kFewest = 16, kAll = 1e9;
+  const double each = oracle_work(graph, ir::topological(graph, {objective}), inputs.extents);
+  return static_cast<size_t>(std::clamp(most_work / each, kFewest, kAll));
 }
 
 class Differencer {
@@ -97,19 +105,24 @@ class Differencer {
 
 }  // namespace
 
-std::vector<Difference> finite_difference(const Program& program, const Inputs& inputs, Id tensor) {
+std::vector<Difference> finite_difference(const Program& program, const Inputs& inputs, Id tensor, double most_work) {
   Program p = program;
   const Id node = objective(p);
-  return finite_difference_of(p.graph, node, inputs, tensor);
+  return finite_difference_of(p.graph, node, inputs, tensor, most_work);
 }
 
-std::vector<Difference> finite_difference_of(const ir::Graph& graph, Id node, const Inputs& inputs, Id tensor) {
+std::vector<Difference> finite_difference_of(const ir::Graph& graph, Id node, const Inputs& inputs, Id tensor, double most_work) {
   Oracle base(graph, inputs), oracle(graph, inputs);
   oracle.freeze_at(base);
   Differencer differencer(oracle, node, tensor);
   differencer.expect(noise_of(graph, node, inputs, base, differencer.center()));
+  const size_t n = inputs.tensors[tensor].size(), most = affordable(graph, node, inputs, most_work);
+  std::mt19937 random(1);  // a stride would take the same columns of each row
   std::vector<Difference> out;
-  for (size_t k = 0; k < inputs.tensors[tensor].size(); k++) out.push_back(differencer.at(k));
+  for (size_t k = 0; k < n; k++) {
+    const bool taken = n <= most || random() % n < most;
+    out.push_back(taken ? differencer.at(k) : Difference{.taken = false});
+  }
   return out;
 }
 

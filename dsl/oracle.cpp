@@ -233,4 +233,16 @@ Array Oracle::evaluate(Id node, const std::vector<Id>& indices) {
   return out;
 }
 
+double oracle_work(const ir::Graph& graph, const std::vector<Id>& nodes, const std::vector<int64_t>& extents) {
+  double total = 0;
+  for (const Id node : nodes) {
+    const ir::Node& n = graph.at(node);
+    double elements = 1;
+    for (const Id index : ir::members(n.op == ir::Op::Reduce ? n.free | ir::bit(n.sym) : n.free))
+      elements *= static_cast<double>(extents[graph.indices[index].axis]);
+    total += elements;
+  }
+  return total;
+}
+
 }  // namespace lossc

@@ -102,4 +102,8 @@ class Oracle {
   std::map<NestKey, std::unique_ptr<oracle::Nest>> nests_;
 };
 
+// What an oracle computes for these nodes, in elements: each node once for each of the indices that it depends on or reduces
+// over.
+double oracle_work(const ir::Graph& graph, const std::vector<ir::Id>& nodes, const std::vector<int64_t>& extents);
+
 }  // namespace lossc

@@ -36,13 +36,13 @@ class EveryForm : public testing::TestWithParam<const Definition*> {
  protected:
   void SetUp() override { forms_ = build_all(*GetParam()); }
 
-  void check_gradients(const Program& p, const Case& c, double least_smooth) {
+  void check_gradients(const Program& p, const Case& c, double least_smooth, double most_work) {
     const Inputs inputs = oracle_inputs(p, c);
     Oracle oracle(p.graph, inputs);
     for (const Gradient& g : p.gradients) {
       const ir::Tensor& t = p.graph.tensors[g.tensor];
       if (!c.inputs.count(t.name)) continue;
-      EXPECT_TRUE(close(oracle.evaluate(g.node, t.dims).data, finite_difference(p, inputs, g.tensor), least_smooth))
+      EXPECT_TRUE(close(oracle.evaluate(g.node, t.dims).data, finite_difference(p, inputs, g.tensor, most_work), least_smooth))
           << describe(p) << ", " << c.name << ", gradient of " << t.name;
     }
   }
@@ -60,7 +60,7 @@ TEST_P(EveryForm, IsFoundFromACaseOfIt) {
 TEST_P(EveryForm, HasTheGradientOfItsValue) {
   for (const Program& p : forms_)
     for (const auto& choices : runtime_choices(p))
-      check_gradients(p, sample(p, {.extents = {{"S", 2}}, .extent = 4, .choices = choices, .row_inputs = true}), 0.5);
+      check_gradients(p, sample(p, {.extents = {{"S", 2}}, .extent = 4, .choices = choices, .row_inputs = true}), 0.5, 3.2e7);
 }
 
 // Ties, zero vectors and the like sit on kinks, where only the elements that are smooth can be compared.
@@ -68,7 +68,7 @@ TEST_P(EveryForm, HasTheGradientOfItsValueUnderStress) {
   for (Stress stress : all_stresses()) {
     // A step is 1e16 times tiny inputs, and across it kinks that cancel, |x| - |x|, look smooth.
     if (stress == Stress::None || stress == Stress::Tiny) continue;
-    check_gradients(forms_[0], sample(forms_[0], {.extent = 4, .stress = stress, .seed = 2}), 0);
+    check_gradients(forms_[0], sample(forms_[0], {.extent = 4, .stress = stress, .seed = 2}), 0, 3e6);
   }
 }
 

@@ -2,8 +2,10 @@
 // where design section 4 says what it is: kinks, ties, zero vectors, masks, NaN. Losses are summed over rows.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "tests/support/definition.h"
 
@@ -713,6 +715,34 @@ TEST(Loss, OfColumnsStandardised) {
         loss_total(sum(a, sum(b, select(a == b, sq(c - 1), 0.1 * sq(c)))));
       },
       sum_of({{"x", uniform({4, 3}, -1, 1, 1)}, {"y", uniform({4, 3}, -1, 1, 2)}}));
+}
+
+// ---- differences -----------------------------------------------------------------------------------------------
+
+TEST(Differences, OfALargeTensorAreOfSomeElementsAllOverIt) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), c = axis("C");
+    auto x = input("x", {n, c});
+    loss_per(n, sum(c, sq(x(n, c))));
+  }), {});
+  Case call{.inputs = {{"x", {{32, 32}, Values(1024)}}}};
+  for (size_t k = 0; k < 1024; k++) call.inputs.at("x").data[k] = double(k % 7);
+  const Inputs inputs = oracle_inputs(p, call);
+  const auto differences = [&](auto... most) { return finite_difference(p, inputs, p.gradients[0].tensor, most...); };
+  const auto taken = [](const std::vector<Difference>& all) { return std::count_if(all.begin(), all.end(), [](const Difference& d) { return d.taken; }); };
+  EXPECT_EQ(taken(differences()), 1024);
+  const std::vector<Difference> some = differences(1.0);
+  EXPECT_NEAR(double(taken(some)), 16, 10);
+  std::set<size_t> rows, columns;
+  for (size_t k = 0; k < some.size(); k++) {
+    EXPECT_EQ(some[k].smooth, some[k].taken);
+    if (some[k].taken) rows.insert(k / 32), columns.insert(k % 32);
+  }
+  EXPECT_GT(std::min(rows.size(), columns.size()), 5u);
+  std::vector<double> gradient = Oracle(p.graph, inputs).evaluate(p.gradients[0].node, p.graph.tensors[p.gradients[0].tensor].dims).data;
+  EXPECT_TRUE(close(gradient, some));
+  for (double& g : gradient) g += 0.1;
+  EXPECT_FALSE(close(gradient, some));
 }
 
 }  // namespace

@@ -187,8 +187,9 @@ void Comparison::difference(const Program& p, const Case& c, const Gradient& g, 
   Errors& errors = quantity(prefix(p) + t.name).difference;
   const std::vector<double> gradient = oracle.evaluate(g.node, t.dims).data;
   const Inputs inputs = oracle_inputs(p, c);
-  const std::vector<Difference> differences =
-      is_hessian(p) ? finite_difference_of(p.graph, p.loss, inputs, g.tensor) : finite_difference(p, inputs, g.tensor);
+  constexpr double kMostWork = 3.2e7;  // a requirement may want large images
+  const std::vector<Difference> differences = is_hessian(p) ? finite_difference_of(p.graph, p.loss, inputs, g.tensor, kMostWork)
+                                                            : finite_difference(p, inputs, g.tensor, kMostWork);
   const double scale = scale_of(gradient);
   for (size_t k = 0; k < gradient.size(); k++) {
     const Difference& d = differences[k];
