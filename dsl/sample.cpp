@@ -254,22 +254,58 @@ class Sampler {
   Case c_;
 };
 
-// Lengthens the axes that a requirement is about until it is met: one alone after the other, else all together.
-bool grow(const Program& p, const Requirement& r, SampleOptions* o) {
-  constexpr int64_t kMost = 256;
+// Lengthens the axes that a requirement is about, by at most so much, until it is met: one alone after the other, else all
+// together.
+bool lengthen(const Program& p, const Requirement& r, int64_t most, SampleOptions* o) {
   const SampleOptions short_of_it = *o;
   const std::vector<int64_t> was = extents_for(p, *o);
   std::vector<std::vector<Id>> groups;
   for (Id axis : axes_of(p, r)) groups.push_back({axis});
   groups.push_back(axes_of(p, r));
   for (const std::vector<Id>& group : groups) {
-    for (int64_t more = 1; more <= kMost; more++) {
+    for (int64_t more = 0; more <= most; more++) {
       for (Id axis : group) o->extents[p.graph.axes[axis].name] = was[axis] + more;
       if (meets(p, r, extents_for(p, *o))) return true;
     }
     *o = short_of_it;
   }
   return false;
+}
+
+// The same, but the counts that the requirement is about, where nobody chose them, are 2: the least of which a window is more
+// than one place, so that what varies in it still counts.
+bool count_two(const Program& p, const Requirement& r, int64_t most, SampleOptions* o) {
+  SampleOptions two = *o;
+  for (const Id node : ir::topological(p.graph, {r.node})) {
+    const ir::Node& n = p.graph.at(node);
+    if (n.op != ir::Op::Extent || p.graph.axes[n.sym].length == ir::kNone) continue;
+    const ir::Node& length = p.graph.at(p.graph.axes[n.sym].length);
+    for (const OptionInfo& option : p.options)
+      if (option.is_count() && length.op == ir::Op::Param && length.sym == option.param) two.choices.emplace(option.name, "2");
+  }
+  if (two.choices == o->choices || !lengthen(p, r, most, &two) || unmet(p, extents_for(p, two))) return false;
+  *o = two;
+  return true;
+}
+
+// A few places more do; else, before axes get long, counts get small.
+bool grow(const Program& p, const Requirement& r, SampleOptions* o) {
+  constexpr int64_t kFew = 8, kMost = 256;
+  return lengthen(p, r, kFew, o) || count_two(p, r, kMost, o) || lengthen(p, r, kMost, o);
+}
+
+// Where the axes that had to grow make more than twice as many elements of those that were asked for, the axes that nobody
+// asked about have as many times fewer: the call is as large as it was to be.
+SampleOptions paid_for(const Program& p, const SampleOptions& wanted, const SampleOptions& grown) {
+  double times = 1;
+  for (const auto& [axis, extent] : grown.extents) {
+    const auto it = wanted.extents.find(axis);
+    times *= double(extent) / double(std::max<int64_t>(it == wanted.extents.end() ? wanted.extent : it->second, 1));
+  }
+  if (times <= 2) return grown;
+  SampleOptions fewer = grown;
+  fewer.extent = std::max<int64_t>(std::min<int64_t>(grown.extent, 1), static_cast<int64_t>(double(grown.extent) / times));
+  return unmet(p, extents_for(p, fewer)) ? grown : fewer;
 }
 
 // Options whose extents meet the requirements of the loss. One that is met may be lost to another: a few rounds.
@@ -279,7 +315,7 @@ SampleOptions that_fit(const Program& p, const SampleOptions& wanted) {
   while (const Requirement* r = unmet(p, extents_for(p, o))) {
     if (rounds-- == 0 || !grow(p, *r, &o)) throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
   }
-  return o;
+  return paid_for(p, wanted, o);
 }
 
 // Elements of loss and gradients that are not finite, over a few draws: one may be lucky.
@@ -362,18 +398,13 @@ Case sample(const Program& program, const SampleOptions& options) {
 
 SampleCost cost(const Program& program, const SampleOptions& options) {
   const std::vector<int64_t> extents = extents_for(program, that_fit(program, options));
-  const auto elements = [&](ir::IndexSet indices) {
-    double n = 1;
-    for (size_t k = 0; k < program.graph.indices.size(); k++)
-      if (indices >> k & 1) n *= static_cast<double>(extents[program.graph.indices[k].axis]);
-    return n;
-  };
-  SampleCost total{};
-  for (const ir::Node& n : program.graph.nodes) total.oracle += elements(n.op == ir::Op::Reduce ? n.free | ir::bit(n.sym) : n.free);
+  std::vector<Id> nodes(program.graph.nodes.size());
+  std::iota(nodes.begin(), nodes.end(), 0);
+  SampleCost total{.oracle = oracle_work(program.graph, nodes, extents)};
   for (const Gradient& g : program.gradients) {
-    ir::IndexSet dims = 0;
-    for (Id d : program.graph.tensors[g.tensor].dims) dims |= ir::bit(d);
-    total.differentiable += elements(dims);
+    double elements = 1;
+    for (Id d : program.graph.tensors[g.tensor].dims) elements *= static_cast<double>(extents[program.graph.indices[d].axis]);
+    total.differentiable += elements;
   }
   return total;
 }

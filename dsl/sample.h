@@ -29,8 +29,9 @@ const char* name(Stress stress);
 const std::vector<Stress>& all_stresses();
 
 struct SampleOptions {
-  // By axis; others: `extent`. Where a requirement of the loss is not met, an axis that it is about gets longer until it
-  // is.
+  // By axis; others: `extent`. Where a requirement of the loss is not met, axes that it is about get longer until it is, by a few
+  // places; if that does not do, counts that it is about, if nobody chose them, are 2. The axes that are in neither then get
+  // shorter, so that a call has about as many elements as it was to have.
   std::map<std::string, int64_t> extents;
   int64_t extent = 5;
   Stress stress = Stress::None;

@@ -123,27 +123,73 @@ bool input_given(const Setting& s, int i) {
               i < table(s.loss).n_inputs ? !table(s.loss).inputs[i].optional : s.weights) != 0;
 }
 
-// Those of all axes, in their order: some follow from earlier ones. Of what a loss may require of its extents, an even one is
-// all that any does.
-std::vector<int64_t> extents_of(const Setting& s) {
+// Does the code depend on that (the extent of an axis, the choice of an option), directly or by an axis that follows from it?
+bool depends(const Loss& t, const lossc::rt::ShapeCode* code, int n, lossc::rt::ShapeOp op, int id) {
+  return std::any_of(code, code + n, [&](const auto& c) {
+    const bool axis = c.op == lossc::rt::ShapeOp::Extent;
+    return (c.op == op && c.value == id) || (axis && depends(t, t.axes[c.value].length, t.axes[c.value].n_length, op, id));
+  });
+}
+bool required(const Setting& s, lossc::rt::ShapeOp op, int id) {
+  const auto* r = s.variant->requirements;
+  return std::any_of(r, r + s.variant->n_requirements,
+                     [&](const auto& x) { return depends(table(s.loss), x.code, x.n_code, op, id); });
+}
+
+struct Extents {
+  std::vector<int64_t> axes;     // all, in their order: some follow from earlier ones
+  std::vector<int32_t> choices;  // of options
+  bool met;                      // the requirements
+};
+
+// With requirements an even number. Where that does not do, counts that they are about are 2, the least of which a window or a
+// histogram is more than one place, and axes that they are about get `more`.
+Extents extents_with(const Setting& s, bool fewer, int64_t more) {
+  using lossc::rt::ShapeOp;
   const Loss& t = table(s.loss);
-  std::vector<int64_t> out;
-  int32_t here[lossc::rt::kMaxAxes] = {}, choices[lossc::rt::kMaxInputs] = {};
-  for (int k = 0; k < t.n_options; ++k) choices[k] = t.options[k].fallback;
+  Extents out;
+  for (int k = 0; k < t.n_options; ++k) {
+    const bool count = t.options[k].n_choices == 0;
+    const bool two = fewer && count && required(s, ShapeOp::Option, k);
+    out.choices.push_back(two ? 2 : fact(s, lossc::rt::FactKind::Option, k, t.options[k].fallback));
+  }
+  int32_t here[lossc::rt::kMaxAxes] = {};
   for (int axis = 0; axis < t.n_axes; ++axis) {
     const lossc::rt::Axis& a = t.axes[axis];
     // Sequences of labels (S) are shorter than what they label, or there is no alignment of the two.
     int64_t n = s.extents.count(axis) ? s.extents.at(axis) : std::string(a.name) == "S" ? 2 : 5 + axis;
     if (a.n_length > 0 && axis != s.wrong_axis)
-      n = std::max<int64_t>(lossc::rt::evaluate(a.length, a.n_length, here, choices), 0);
+      n = std::max<int64_t>(lossc::rt::evaluate(a.length, a.n_length, here, out.choices.data()), 0);
     else if (s.variant->n_requirements > 0)
       n += n % 2;
+    if (more > 0 && a.n_length == 0 && !s.extents.count(axis) && required(s, ShapeOp::Extent, axis)) n += more;
     here[axis] = static_cast<int32_t>(axis_given(s, axis) ? n : 1);
-    out.push_back(n);
+    out.axes.push_back(n);
   }
+  const auto* r = s.variant->requirements;
+  out.met = std::all_of(r, r + s.variant->n_requirements, [&](const auto& x) {
+    return lossc::rt::evaluate(x.code, x.n_code, here, out.choices.data()) != 0;
+  });
   return out;
 }
-int64_t extent(const Setting& s, int axis) { return extents_of(s)[static_cast<size_t>(axis)]; }
+
+// What a setting leaves open, as the loss requires it; where nothing does (an axis is to be empty) as it is without.
+Extents found(const Setting& s) {
+  const Extents plain = extents_with(s, false, 0);
+  if (plain.met) return plain;
+  for (const bool fewer : {true, false})
+    for (int64_t more = 0; more <= 64; ++more)
+      if (Extents e = extents_with(s, fewer, more); e.met) return e;
+  return plain;
+}
+// Once for each setting: it is asked for every dimension of every tensor.
+const Extents& of(const Setting& s) {
+  static std::map<std::tuple<const lossc::rt::Variant*, std::map<int, int64_t>, int>, Extents> known;
+  const auto [it, is_new] = known.try_emplace({s.variant, s.extents, s.wrong_axis});
+  if (is_new) it->second = found(s);
+  return it->second;
+}
+int64_t extent(const Setting& s, int axis) { return of(s).axes[static_cast<size_t>(axis)]; }
 
 // Does a tensor that the form is given have the axis?
 bool told_by_an_input(const Setting& s, int axis) {
@@ -199,7 +245,7 @@ struct Made {
       fill(t.inputs[i], s, &seed);
       p.inputs.push_back(data.back()->t->get());
     }
-    for (int i = 0; i < t.n_options; ++i) p.options.push_back(fact(s, lossc::rt::FactKind::Option, i, t.options[i].fallback));
+    p.options = of(s).choices;
     for (int i = 0; i < t.n_params; ++i) p.params.push_back(param(s, i));
     const Argument rows = rows_of(s);
     const auto n = shape_of(rows, s);
@@ -375,6 +421,9 @@ class Losses : public testing::TestWithParam<Form> {
     Setting s = setting();
     for (const auto& [rows, others] : {std::pair{201, 50}, {201, 30}, {201, 20}, {201, 12}, {65, 12}, {65, 7}}) {
       for (int a = 0; a < table(loss()).n_axes; ++a) s.extents[a] = a == std::max(row_axis(), 0) ? rows : others;
+      // What the loss requires to be longer is left to it: the least.
+      for (int a = 0; a < table(loss()).n_axes && !of(s).met; ++a)
+        if (a != row_axis() && required(s, lossc::rt::ShapeOp::Extent, a)) s.extents.erase(a);
       if (work(s) < kMostWork) break;
     }
     return s;

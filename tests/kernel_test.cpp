@@ -143,7 +143,7 @@ TEST_P(Kernels, LongAxes) {
     SampleOptions o{.extent = 3, .seed = 6};
     for (const ir::Axis& a : p.graph.axes)
       if (a.flat) o.extents[a.name] = 1100;
-    if (o.extents.empty()) continue;
+    if (o.extents.empty() || cost(p, o).oracle > 1e8) continue;  // the rows of large images: smaller ones of other forms are met
     for (int bits : dtypes(*GetParam())) {
       const Case c = check::rounded(sample(p, o), bits);
       const check::Expectation e = check::expectation(p, c, bits);

@@ -43,6 +43,36 @@ TEST(Extents, GrowTogetherWhereOneAloneIsNotEnough) {
     EXPECT_EQ(shape[2], 96);
   }
 }
+TEST(Extents, AreFewerWhereOthersGrowAndCountsAreTwo) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), k = count_axis("window", 11, "-");
+    auto x = input("x", {n, h});
+    require(extent(h) / 16 >= extent(k), "a long row");
+    loss_per(n, sum(h, x(n, h)) + sum(k, 1.0));
+  }), {});
+  const auto shape = [](const Case& c) { return c.inputs.at("x").shape; };
+  const Case grown = sample(p, {.extent = 5}), roomy = sample(p, {.extents = {{"H", 44}}, .extent = 5});
+  EXPECT_EQ(shape(grown), (std::vector<int64_t>{1, 32}));
+  EXPECT_EQ(grown.options.at("window"), "2");
+  EXPECT_EQ(shape(roomy), (std::vector<int64_t>{5, 48}));  // a few more do
+  EXPECT_EQ(roomy.options.at("window"), "3");
+  EXPECT_EQ(shape(sample(p, {.extents = {{"N", 4}}, .extent = 5})), (std::vector<int64_t>{4, 32}));
+  EXPECT_EQ(shape(sample(p, {.extent = 15})), (std::vector<int64_t>{7, 32}));
+}
+
+// 2 would be even: then the axes grow.
+TEST(Extents, CountsAreNotTwoAgainstAnotherRequirement) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), k = count_axis("window", 11, "-");
+    auto x = input("x", {n, h});
+    require(extent(k) % 2 == 1, "a window with a centre");
+    require(extent(h) / 16 >= extent(k), "a long row");
+    loss_per(n, sum(h, x(n, h)) + sum(k, 1.0));
+  }), {});
+  const Case c = sample(p, {.extent = 5});
+  EXPECT_EQ(c.inputs.at("x").shape[1], 48);
+  EXPECT_EQ(c.options.at("window"), "3");
+}
 
 TEST(Ascending, BoxesMostlyOverlap) {
   const Program p = build(definition([] {

@@ -12,9 +12,9 @@ LOSSC_LOSS(ms_ssim, "image_similarity") {
           "L = 1 - prod_j max(mean s_j, 0)^b_j; s_j = (2 s_xy + C2) / (s_x^2 + s_y^2 + C2) under a Gaussian window at scale j, at "
           "the last scale times (2 mu_x mu_y + C1) / (mu_x^2 + mu_y^2 + C1); the next scale is the mean of 2 x 2 pixels; "
           "C1 = (k1 R)^2, C2 = (k2 R)^2, R = data_range",
-      .edges = "Equal images give 0. A negative mean counts as 0: loss 1, gradient 0. A scale at which no window lies inside the "
-               "image is left out (window 11, five scales: below 176 pixels), and with the last one the luminance: ask for fewer "
-               "scales of a small image. An odd last row or column is not pooled.",
+      .edges = "Equal images give 0. A negative mean counts as 0: loss 1, gradient 0. A window has to fit into the image at the last "
+               "scale (window 11, five scales: 176 pixels): ask for fewer scales of a smaller image. An odd last row or column is "
+               "not pooled.",
       .note = "One loss per image and channel; their mean is the mean over the images.",
   });
   auto n = axis("N", "images and their channels").flat(), h = axis("H", "height"), w = axis("W", "width");
@@ -56,7 +56,9 @@ LOSSC_LOSS(ms_ssim, "image_similarity") {
     auto c1 = sq(k1 * range), c2 = sq(k2 * range);
     auto s = (2 * m.xy + c2) / (m.xx + m.yy + c2);
     if (j == last) s = s * (2 * m.x * m.y + c1) / (sq(m.x) + sq(m.y) + c1);
-    likeness = likeness * select(extent(p) > 0 && extent(q) > 0, pow(relu(mean(p, mean(q, s))), b[j - 1]), 1);
+    likeness = likeness * pow(relu(mean(p, mean(q, s))), b[j - 1]);
   }
+  require(extent(k) > 0 && min(extent(h), extent(w)) >= extent(k),
+          "an image that holds a window at the last scale: fewer scales, or a smaller window");
   loss_per(n, 1 - likeness);
 }
