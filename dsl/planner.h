@@ -54,6 +54,7 @@ class Planner {
   bool like_a_tensor(ir::IndexSet set) const;
   bool reaches_buffer(Id node) const;
   bool of_positions(Id node) const;
+  bool dear(Id node) const;
   bool chunk_inline(Id reduce) const;
   bool sums_walks(const ir::Node& reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
@@ -132,7 +133,7 @@ class Planner {
   std::map<Id, int> scan_depth_;                  // carried tensor -> how many recurrences are around its own
   std::map<Id, int> before_;                      // carried tensor -> buffer of what is there before each place
   std::map<Id, int> open_;                        // carried tensor -> Loop step being made
-  mutable std::map<Id, bool> reaches_;
+  mutable std::map<Id, bool> reaches_, dear_;
   std::map<int, std::map<Id, std::set<size_t>>> inlined_;  // pass -> expensive node -> steps that compute it
 };
 

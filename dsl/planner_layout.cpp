@@ -147,6 +147,14 @@ bool Planner::of_positions(Id node) const {
          std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_positions(a); });
 }
 
+// Does it take a transcendental function of what is in memory?
+bool Planner::dear(Id node) const {
+  if (auto it = dear_.find(node); it != dear_.end()) return it->second;
+  const ir::Node& n = g_.at(node);
+  const bool in_memory = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
+  return dear_[node] = !in_memory && (ir::transcendental(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
+}
+
 // Is all that a step of all rows would read, to compute this in place, there for all of them?
 bool Planner::of_all_rows(Id node) const {
   const ir::Node& n = g_.at(node);
@@ -179,6 +187,8 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   if (k.step.domain.empty() || (all_rows && storage_of(node) == Storage::Panel)) return false;
   // Stored, it would be there for all places of the loop.
   if ((n.free & places_of(k)) && of_positions(node)) return false;
+  // What is the same at each place is made before the loop, if that is dear (the matrix that Sinkhorn's iterations scale).
+  if (n.free && places_of(k) && !(n.free & places_of(k)) && !n.carried && n.type == ir::Type::Float && dear(node)) return true;
   const IndexSet inner = ir::bit(k.step.domain.back());
   // What the vectorised index does not touch is computed once per row, not once per element; in a loop over rows alone
   // only what some earlier step left in memory is worth a buffer (a number for all rows).
