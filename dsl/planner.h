@@ -55,6 +55,7 @@ class Planner {
   bool reaches_buffer(Id node) const;
   bool of_positions(Id node) const;
   bool dear(Id node) const;
+  bool made_again(const Step& step, ir::IndexSet free) const;
   bool chunk_inline(Id reduce) const;
   bool sums_walks(const ir::Node& reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;

@@ -147,6 +147,15 @@ bool Planner::of_positions(Id node) const {
          std::all_of(n.args.begin(), n.args.end(), [&](Id a) { return of_positions(a); });
 }
 
+// Would a step that computes it inside do so for each place of an index that it does not have? Where a walk is done a chunk at a
+// time, what the walked index does not change is computed once (Lowering::once_a_chunk).
+bool Planner::made_again(const Step& step, IndexSet free) const {
+  if (step.domain.size() < 3 || step.kind == StepKind::Scatter) return false;
+  IndexSet others = set_of(step.domain) & ~free;
+  if (step.over == kNone || step.over == step.domain.back()) others &= ~ir::bit(step.domain[step.domain.size() - 2]);
+  return others != 0;
+}
+
 // Does it take a transcendental function of what is in memory?
 bool Planner::dear(Id node) const {
   if (auto it = dear_.find(node); it != dear_.end()) return it->second;
@@ -190,6 +199,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   // What is the same at each place is made before the loop, if that is dear (the matrix that Sinkhorn's iterations scale).
   if (n.free && places_of(k) && !(n.free & places_of(k)) && !n.carried && n.type == ir::Type::Float && dear(node)) return true;
   const IndexSet inner = ir::bit(k.step.domain.back());
+  if ((n.free & inner) && members(n.free).size() >= 2 && n.type == ir::Type::Float && made_again(k.step, n.free) && dear(node)) return true;
   // What the vectorised index does not touch is computed once per row, not once per element; in a loop over rows alone
   // only what some earlier step left in memory is worth a buffer (a number for all rows).
   if (k.step.domain.size() >= 2 && !(n.free & inner)) return n.free != 0 || reaches_buffer(node);
