@@ -156,12 +156,13 @@ bool Planner::made_again(const Step& step, IndexSet free) const {
   return others != 0;
 }
 
-// Does it take a transcendental function of what is in memory?
+// Does it take a root or a transcendental function of what is in memory?
 bool Planner::dear(Id node) const {
   if (auto it = dear_.find(node); it != dear_.end()) return it->second;
   const ir::Node& n = g_.at(node);
   const bool in_memory = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
-  return dear_[node] = !in_memory && (ir::transcendental(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
+  const bool itself = ir::transcendental(n.op) || n.op == Op::Sqrt || n.op == Op::ZeroRecip;
+  return dear_[node] = !in_memory && (itself || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
 }
 
 // Is all that a step of all rows would read, to compute this in place, there for all of them?
