@@ -151,7 +151,9 @@ bool Planner::of_positions(Id node) const {
 // time, what the walked index does not change is computed once (Lowering::once_a_chunk).
 bool Planner::made_again(const Step& step, IndexSet free) const {
   if (step.domain.size() < 3 || step.kind == StepKind::Scatter) return false;
-  IndexSet others = set_of(step.domain) & ~free;
+  const IndexSet domain = set_of(step.domain);
+  if (free & ~domain) return false;  // of a reduction inside, which is there for all of them or none
+  IndexSet others = domain & ~free;
   if (step.over == kNone || step.over == step.domain.back()) others &= ~ir::bit(step.domain[step.domain.size() - 2]);
   return others != 0;
 }
