@@ -23,6 +23,20 @@ void expect_sound(const std::function<void()>& body) {
   for (const Program& p : build_all(definition(body))) expect_sound(p);
 }
 
+// What a step computes, down to what it reads.
+std::vector<ir::Id> computed_in(const plan::Plan& p, const plan::Step& step) {
+  std::vector<ir::Id> out;
+  for (ir::Id node : step.nodes) out.push_back(step.kind == plan::StepKind::Reduce ? p.graph.at(node).args[0] : node);
+  for (size_t k = 0; k < out.size(); k++) {
+    if (p.find(step, out[k]) >= 0 || p.graph.at(out[k]).op == ir::Op::At) continue;
+    const std::vector<ir::Id> args = p.graph.at(out[k]).args;
+    for (ir::Id a : args)
+      if (std::find(out.begin(), out.end(), a) == out.end()) out.push_back(a);
+  }
+  out.erase(std::remove_if(out.begin(), out.end(), [&](ir::Id node) { return p.find(step, node) >= 0; }), out.end());
+  return out;
+}
+
 TEST(Plan, OfEveryLossIsSound) {
   for (const Definition& d : definitions())
     for (const Program& p : build_all(d)) expect_sound(p);
@@ -312,15 +326,40 @@ TEST(Plan, NoSumWalksForEachOfItsElements) {
       const plan::Plan p = plan::make_plan(program);
       for (const plan::Step& step : p.steps) {
         if (step.kind != plan::StepKind::Reduce || step.domain.size() != 2) continue;
-        std::vector<ir::Id> inside{p.graph.at(step.nodes[0]).args[0]};
-        for (size_t k = 0; k < inside.size(); k++) {
-          const ir::Node& n = p.graph.at(inside[k]);
-          if (p.find(step, inside[k]) >= 0 || n.op == ir::Op::At) continue;
-          EXPECT_NE(n.op, ir::Op::Reduce) << p.program->name << ": " << step.text;
-          inside.insert(inside.end(), n.args.begin(), n.args.end());
-        }
+        for (ir::Id node : computed_in(p, step)) EXPECT_NE(p.graph.at(node).op, ir::Op::Reduce) << p.program->name << ": " << step.text;
       }
     }
+}
+
+// The exponential of (n, g, k) is made once, not for each v that looks at it, and one that does not change from place to place
+// of a recurrence before that begins. Sinkhorn's iterations took an exponential of the whole matrix each.
+TEST(Plan, ADearFunctionIsMadeOnce) {
+  const auto exponentials = [](const std::function<void()>& body, const std::function<bool(const plan::Step&)>& again) {
+    const plan::Plan p = plan::make_plan(build(definition(body), {}));
+    EXPECT_EQ(plan::unsound(p), "");
+    size_t all = 0;
+    for (const plan::Step& step : p.steps)
+      for (ir::Id node : computed_in(p, step)) {
+        const bool is = p.graph.at(node).op == ir::Op::Exp;
+        all += is;
+        if (is) EXPECT_FALSE(again(step)) << step.text << "\n" << plan::print(p);
+      }
+    EXPECT_GT(all, 0u);
+  };
+  exponentials([] {
+    auto n = axis("N"), v = axis("V"), g = axis("G"), k = axis("K");
+    auto student = input("student", {v, n, k}), teacher = input("teacher", {g, n, k});
+    loss_per(n, sum(v, sum(k, sum(g, select(g != v, exp(teacher(g, n, k)), 0)) * tanh(student(v, n, k)))));
+  }, [](const plan::Step& s) { return s.domain.size() > 3; });
+  exponentials([] {
+    auto n = axis("N"), j = axis("J"), i = twin(j, "i");
+    auto t = count_axis("iterations", 5, "-");
+    auto x = input("x", {n, j});
+    const Expr u = scan(t, {{{n, j}, 1.0}}, [&](const std::vector<Expr>& before) {
+      return std::vector<Expr>{tanh(sum(i, exp(x(n, i) * x(n, j)) * at(before[0], j, i)))};
+    })[0];
+    loss_per(n, sum(j, at(u, t, extent(t) - 1)));
+  }, [](const plan::Step& s) { return !s.places.empty(); });
 }
 
 // Two filters, along rows and along columns, and what flows back through them: nothing is kept of all places of all windows.
