@@ -62,8 +62,8 @@ bool Planner::sums_walks(const ir::Node& reduce) const {
   return std::any_of(nodes.begin(), nodes.end(), walks);
 }
 
-// Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration, but for short axes,
-// which do not come last.
+// Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration. Short axes do not count,
+// and do not come last: vectors go along an image's rows, not along the places of a window.
 std::vector<Id> Planner::natural_order(IndexSet set) const {
   const std::vector<Id> all = members(set);
   for (const ir::Tensor& t : g_.tensors) {
@@ -78,11 +78,13 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
   }
   std::vector<Id> order = all;
   std::stable_sort(order.begin(), order.end(), [&](Id a, Id b) { return (a == plan_.row) > (b == plan_.row); });
-  // Vectors go along an image's rows, not along the places of a window.
-  const auto wide = [&](Id k) { return k != plan_.row && !g_.short_axis(k); };
-  const auto last = std::find_if(order.rbegin(), order.rend(), wide);
-  if (last != order.rend()) std::rotate(std::prev(last.base()), last.base(), order.end());
-  return order;
+  const auto is_short = [&](Id k) { return k != plan_.row && g_.short_axis(k); };
+  const auto few = std::stable_partition(order.begin(), order.end(), [&](Id k) { return !is_short(k); });
+  const bool has_wide = std::any_of(order.begin(), few, [&](Id k) { return k != plan_.row; });
+  if (few == order.end() || !has_wide) return order;
+  std::vector<Id> around = natural_order(set_of({order.begin(), few}));
+  around.insert(around.end() - 1, few, order.end());
+  return around;
 }
 
 Layout Planner::default_layout(Id node) const {

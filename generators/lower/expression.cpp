@@ -9,6 +9,7 @@
 #include "../by_hand/pointwise.h"
 #include "../by_hand/step.h"
 #include "../math/math.h"
+#include "mask.h"
 #include "strict.h"
 
 namespace lossc::lower {
@@ -180,7 +181,8 @@ std::vector<Halide::Var> vars_of(const std::vector<Expr>& list) {
 // The last lanes of a tile or chunk may lie past the end of a linear array; what is read there is not used, but it must be
 // memory. Either the loop has a version in which they do not, or it is all about the end, or `likely` lets Halide split
 // off the part where it matters.
-Expr Lowering::within(const Expr& v, const Expr& last) const {
+Expr Lowering::within(const Expr& v, const Expr& end) const {
+  const Expr last = last_place(end);
   if (whole.defined()) return Halide::select(whole, v, Halide::min(v, last));
   return Halide::min(at_end ? v : Halide::likely(v), last);
 }

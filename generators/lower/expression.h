@@ -93,7 +93,7 @@ class Lowering {
   bool dear(ir::Id node) const;
   bool stands_in(ir::Id node) const;
   void fetch_ahead(size_t id, ir::Id node);
-  Halide::Expr within(const Halide::Expr& v, const Halide::Expr& last) const;
+  Halide::Expr within(const Halide::Expr& v, const Halide::Expr& end) const;
   Halide::Expr element(int buffer, std::vector<Position> dims);
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);

@@ -7,6 +7,7 @@
 
 #include "../../schedules/loops.h"
 #include "kernels.h"
+#include "mask.h"
 #include "strict.h"
 
 namespace lossc::lower {
@@ -141,7 +142,7 @@ void define_lanes(Lowering& l, const Accumulators& acc, Positions at, int tiles,
   else if (tiles > 1)
     at[over] = {index, Expr(), Expr(), true};  // what is computed once a chunk reaches as far
   else
-    at[over] = {Halide::min(index, first + n - 1), Expr(), Expr()};
+    at[over] = {Halide::min(index, last_place(first + n - 1)), Expr(), Expr()};
   l.stage = 1;
   l.past_end = l.at_end = true;  // of inner Funcs, which are computed for a whole block
   part(args) = Halide::Tuple(acc.step(acc.read(part, here), at, index < first + n));

@@ -2,12 +2,15 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 namespace lossc::lower {
 namespace {
 
 using Halide::Expr;
 using namespace Halide::Internal;
+
+constexpr const char* kLast = "lossc_last";
 
 // Places base, base + stride, ..., of which those count where `mask` holds (undefined: all). Without a stride it is 1; with
 // one, `base` is the first place where that is 1.
@@ -26,25 +29,29 @@ class MaskedLoads : public IRMutator {
   auto with_value(const Op* op) {
     const auto row = op->value.type().is_vector() ? row_of(op->value) : std::nullopt;
     if (row) rows_[op->name] = *row;
+    if (is_last(op->value)) lasts_.insert(op->name);
     auto out = IRMutator::visit(op);
-    if (row) rows_.erase(op->name);
+    rows_.erase(op->name);
+    lasts_.erase(op->name);
     return out;
   }
   Expr visit(const Let* op) override { return with_value(op); }
   Stmt visit(const LetStmt* op) override { return with_value(op); }
 
+  Expr visit(const Call* op) override { return op->name == kLast ? mutate(op->args[0]) : IRMutator::visit(op); }
+
   Expr visit(const Load* op) override {
     const bool can = op->type.is_vector() && op->type.bits() >= least_bits_ && is_const_one(op->predicate);
     const auto row = can ? row_of(op->index) : std::nullopt;
     if (!row || !row->mask.defined()) return IRMutator::visit(op);
-    const Expr index = Ramp::make(row->base, make_one(row->base.type()), op->type.lanes());
-    const Expr dense = Load::make(op->type, op->name, index, op->image, op->param, row->mask, ModulusRemainder());
+    const Expr index = Ramp::make(mutate(row->base), make_one(row->base.type()), op->type.lanes());
+    const Expr dense = Load::make(op->type, op->name, index, op->image, op->param, mutate(row->mask), ModulusRemainder());
     if (!row->stride.defined()) return dense;
     return Call::make(op->type, Call::if_then_else, {row->stride == 1, dense, IRMutator::visit(op)}, Call::PureIntrinsic);
   }
 
   std::optional<Row> row_of(const Expr& e) const {
-    if (const Ramp* r = e.as<Ramp>()) return is_const_one(r->stride) ? std::optional<Row>({r->base, {}, {}}) : std::nullopt;
+    if (const Ramp* r = e.as<Ramp>()) return is_const_one(r->stride) && r->base.type().is_scalar() ? std::optional<Row>({r->base, {}, {}}) : std::nullopt;
     if (const Variable* v = e.as<Variable>()) {
       const auto it = rows_.find(v->name);
       return it == rows_.end() ? std::nullopt : std::optional<Row>(it->second);
@@ -80,8 +87,14 @@ class MaskedLoads : public IRMutator {
     row->stride = all->value;
     return row;
   }
-  static std::optional<Row> up_to(std::optional<Row> row, const Expr& last) {
-    if (!row || row->stride.defined() || row->mask.defined() || last.as<Broadcast>() == nullptr) return std::nullopt;
+  bool is_last(const Expr& e) const {
+    const Call* c = e.as<Call>();
+    const Variable* v = e.as<Variable>();
+    return (c != nullptr && c->name == kLast) || (v != nullptr && lasts_.count(v->name));
+  }
+  std::optional<Row> up_to(std::optional<Row> row, const Expr& last) const {
+    const Broadcast* all = last.as<Broadcast>();
+    if (!row || row->stride.defined() || row->mask.defined() || all == nullptr || !is_last(all->value)) return std::nullopt;
     const Expr lanes = Ramp::make(row->base, make_one(row->base.type()), last.type().lanes());
     return Row{row->base, lanes <= last};
   }
@@ -95,10 +108,13 @@ class MaskedLoads : public IRMutator {
   }
 
   std::map<std::string, Row> rows_;  // of vectors that are bound here
+  std::set<std::string> lasts_;      // bound to a last_place
   const int least_bits_;
 };
 
 }  // namespace
+
+Expr last_place(const Expr& last) { return Call::make(last.type(), kLast, {last}, Call::PureExtern); }
 
 // Vectors of bytes have masks at AVX-512 alone, and SSE has none: loads would be taken apart, with a branch for each lane.
 IRMutator* mask_pass(const schedules::Isa& isa) {

@@ -5,6 +5,10 @@
 
 namespace lossc::lower {
 
+// The last place that may be read, of lanes that nobody looks at beyond it. (A place that a definition wants kept within a row
+// is looked at: clamped for its sake, it is not of these.) The pass takes the word away.
+Halide::Expr last_place(const Halide::Expr& last);
+
 // A lane past the end is read at the last element instead (Lowering::within), which is a gather even of dense memory: eight
 // addresses at AVX2, each computed and compared. Where the row turns out to be dense, this pass makes it one load behind a mask:
 // nobody looks at what is in those lanes. Softmax over the classes of 64 pixels took six times as long for each of them as of
