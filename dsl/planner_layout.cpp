@@ -160,12 +160,12 @@ bool Planner::made_again(const Step& step, IndexSet free) const {
   return others != 0;
 }
 
-// Does it take a root or a transcendental function of what is in memory?
+// Does it take a root or a transcendental function of what is in memory, for each place of some index?
 bool Planner::dear(Id node) const {
   if (auto it = dear_.find(node); it != dear_.end()) return it->second;
   const ir::Node& n = g_.at(node);
   const bool in_memory = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
-  const bool itself = ir::transcendental(n.op) || n.op == Op::Sqrt || n.op == Op::ZeroRecip;
+  const bool itself = n.free && (ir::transcendental(n.op) || n.op == Op::Sqrt || n.op == Op::ZeroRecip);
   return dear_[node] = !in_memory && (itself || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
 }
 
