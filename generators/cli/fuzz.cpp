@@ -190,7 +190,7 @@ class Fuzzer {
     try {
       const Verdict v = fuzz::check_derivative(tree);
       useless_ += v.is == Verdict::Useless;
-      if (v.is == Verdict::Wrong) return found(tree, what, kTries);
+      if (v.is == Verdict::Wrong) return found(tree, v.what, what, kTries);
       if (!words_.no_kernels) batch_.push_back(tree);
     } catch (const DefinitionError& e) {
       if (!fuzz::expected(e)) add({tree, e.what()});
@@ -215,13 +215,14 @@ class Fuzzer {
       const std::string wrong = losses.empty() ? wrong_kernel(t) : wrong_kernel(t, losses.at(fuzz::name(t)));
       compiled_++;
       if (wrong.find(kNotYet) != std::string::npos) not_yet_++;
-      else if (!wrong.empty()) found(t, alone, kKernelTries);
+      else if (!wrong.empty()) found(t, wrong, alone, kKernelTries);
     }
     batch_.clear();
   }
 
+  // `wrong`, as it was found among others; alone it may not be.
   template <class What>
-  void found(const Tree& tree, const What& what, int tries) {
+  void found(const Tree& tree, const std::string& wrong, const What& what, int tries) {
     const auto fails = [&](const Tree& t) {
       try {
         fuzz::program(t);  // before anything is compiled: is it a program at all?
@@ -231,7 +232,8 @@ class Fuzzer {
       return !what(t).empty();
     };
     const Tree least = fuzz::shrink(tree, fails, tries);
-    add({least, what(least)});
+    const std::string alone = what(least);
+    add({least, alone.empty() ? wrong + "; not so when it was tried again alone" : alone});
   }
   void add(const Finding& f) {
     findings_.push_back(f);
