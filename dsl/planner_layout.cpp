@@ -29,11 +29,19 @@ bool Planner::like_a_tensor(IndexSet set) const {
   return false;
 }
 
+namespace {
+
+// What an expression reads rather than computes, in most steps.
+bool in_memory(Op op) {
+  return op == Op::Reduce || op == Op::At || op == Op::After || op == Op::WholeByHand || ir::makes_index(op);
+}
+
+}  // namespace
+
 bool Planner::reaches_buffer(Id node) const {
   if (auto it = reaches_.find(node); it != reaches_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool yes = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op) ||
-                   std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
+  const bool yes = in_memory(n.op) || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return reaches_buffer(a); });
   return reaches_[node] = yes;
 }
 
@@ -164,9 +172,8 @@ bool Planner::made_again(const Step& step, IndexSet free) const {
 bool Planner::dear(Id node) const {
   if (auto it = dear_.find(node); it != dear_.end()) return it->second;
   const ir::Node& n = g_.at(node);
-  const bool in_memory = n.op == Op::Reduce || n.op == Op::At || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
   const bool itself = n.free && (ir::transcendental(n.op) || n.op == Op::Sqrt || n.op == Op::ZeroRecip);
-  return dear_[node] = !in_memory && (itself || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
+  return dear_[node] = !in_memory(n.op) && (itself || std::any_of(n.args.begin(), n.args.end(), [&](Id a) { return dear(a); }));
 }
 
 // Is all that a step of all rows would read, to compute this in place, there for all of them?
@@ -179,8 +186,7 @@ bool Planner::of_all_rows(Id node) const {
     return places && storage_of(looked_up_in(g_, node)) != Storage::Panel;
   }
   if (n.op == Op::Reduce && chunk_inline(node)) return storage_of(node) != Storage::Panel && operands();
-  const bool in_memory = n.op == Op::Reduce || n.op == Op::After || n.op == Op::WholeByHand || ir::makes_index(n.op);
-  if (in_memory || (n.op != Op::Load && whole_.count(node))) return storage_of(node) != Storage::Panel;
+  if (in_memory(n.op) || (n.op != Op::Load && whole_.count(node))) return storage_of(node) != Storage::Panel;
   return operands();
 }
 

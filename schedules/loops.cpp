@@ -37,7 +37,7 @@ void tile_loop(Func f, Var ci, Var row, Var co, int tile, int lanes) {
 namespace {
 
 // Unrolled in the first case of `fast` only: with other strides vectors are gathers, which are long, and each further case
-// would be as much code again. In none of the cases a loop is not taken apart either, for the same reason.
+// would be as much code again. Where none of the cases holds loops are not taken apart either, for the same reason.
 void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std::vector<Halide::VarOrRVar>& along,
                const std::vector<Expr>& fast) {
   for (size_t k = 0; k < fast.size(); k++) {

@@ -318,6 +318,7 @@ TEST(Plan, KeepsForItsWalksWhatTheyAlonePassOver) {
   }
   EXPECT_EQ(steps, 1) << "both sums are in the loop over x";
 }
+
 // Of pixels with a softmax each, what is summed over the pixels is made by a map, where classes are walked for a chunk of
 // pixels at a time. Inside the sum, the maximum over the classes was sought again for every class.
 TEST(Plan, NoSumWalksForEachOfItsElements) {

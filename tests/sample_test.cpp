@@ -43,6 +43,7 @@ TEST(Extents, GrowTogetherWhereOneAloneIsNotEnough) {
     EXPECT_EQ(shape[2], 96);
   }
 }
+
 TEST(Extents, AreFewerWhereOthersGrowAndCountsAreTwo) {
   const Program p = build(definition([] {
     auto n = axis("N"), h = axis("H"), k = count_axis("window", 11, "-");

@@ -34,7 +34,7 @@ class Lowering {
 
   // Elements that a loop over a chunk computes at a time: in short code one vector; four where registers are 32, two where they
   // are 16. Two take dice 5 % longer at AVX-512, and eight as long as four; at AVX2 four would save it 8 %, and make
-  // cross_entropy's code an eighth longer, which is above 1 MB as it is.
+  // cross_entropy's code an eighth longer, which would be above 1 MB.
   int several() const { return lanes * (code == Code::Small ? 1 : isa.vector_bytes == 64 ? 4 : 2); }
 
   Halide::Expr value(ir::Id node, const Positions& at);
