@@ -51,7 +51,10 @@ class MaskedLoads : public IRMutator {
   }
 
   std::optional<Row> row_of(const Expr& e) const {
-    if (const Ramp* r = e.as<Ramp>()) return is_const_one(r->stride) && r->base.type().is_scalar() ? std::optional<Row>({r->base, {}, {}}) : std::nullopt;
+    if (const Ramp* r = e.as<Ramp>()) {
+      if (!is_const_one(r->stride) || !r->base.type().is_scalar()) return std::nullopt;
+      return Row{r->base, {}, {}};
+    }
     if (const Variable* v = e.as<Variable>()) {
       const auto it = rows_.find(v->name);
       return it == rows_.end() ? std::nullopt : std::optional<Row>(it->second);
@@ -96,15 +99,16 @@ class MaskedLoads : public IRMutator {
     const Broadcast* all = last.as<Broadcast>();
     if (!row || row->stride.defined() || row->mask.defined() || all == nullptr || !is_last(all->value)) return std::nullopt;
     const Expr lanes = Ramp::make(row->base, make_one(row->base.type()), last.type().lanes());
-    return Row{row->base, lanes <= last};
+    return Row{row->base, lanes <= last, {}};
   }
 
   // The same lanes, all of them or those before the end.
   static std::optional<Row> either(const Expr& condition, const std::optional<Row>& yes, const std::optional<Row>& no) {
-    if (!yes || !no || !equal(yes->base, no->base) || yes->stride.defined() || no->stride.defined() || yes->mask.defined() == no->mask.defined()) return std::nullopt;
+    if (!yes || !no || yes->stride.defined() || no->stride.defined() || !equal(yes->base, no->base)) return std::nullopt;
+    if (yes->mask.defined() == no->mask.defined()) return std::nullopt;
     const Expr& mask = yes->mask.defined() ? yes->mask : no->mask;
     const Expr all = condition.type().is_scalar() ? Broadcast::make(condition, mask.type().lanes()) : condition;
-    return Row{yes->base, yes->mask.defined() ? !all || mask : all || mask};
+    return Row{yes->base, yes->mask.defined() ? !all || mask : all || mask, {}};
   }
 
   std::map<std::string, Row> rows_;  // of vectors that are bound here
