@@ -5,6 +5,7 @@
 // differentiation: gradients are nodes of the same kinds.
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -130,7 +131,9 @@ inline Course course(const Node& scan) { return static_cast<Course>(static_cast<
 
 class Graph {
  public:
-  std::vector<Node> nodes;
+  // Where a node is does not change as others are made: rewriting passes hold on to one while they make more. (In a vector
+  // one was read after it had moved, which showed in one run of thousands.)
+  std::deque<Node> nodes;
   std::vector<Axis> axes;
   std::vector<IndexInfo> indices;
   std::vector<Tensor> tensors;

@@ -56,6 +56,15 @@ struct OracleTest : testing::Test {
   Id i, j, m;
 };
 
+// Passes that rewrite hold on to one while they make more, which may be very many.
+TEST_F(OracleTest, ANodeStaysWhereItIsWhileOthersAreMade) {
+  const Id half = c(0.5);
+  const ir::Node* const node = &g.at(half);
+  for (int k = 1; k <= 1000; k++) c(k);
+  EXPECT_EQ(node, &g.at(half));
+  EXPECT_EQ(node->value, 0.5);
+}
+
 TEST_F(OracleTest, MaxAndMinPropagateNanAndMaxNumIgnoresIt) {
   EXPECT_EQ(reduce(ReduceKind::Max, {1, 3, 2}), 3);
   EXPECT_EQ(reduce(ReduceKind::Min, {1, 3, -2}), -2);
