@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "../by_hand/pointwise.h"
 #include "../by_hand/step.h"
-#include "../math/math.h"
 #include "mask.h"
 #include "strict.h"
 
@@ -18,7 +15,6 @@ using Halide::Expr;
 using ir::Id;
 using ir::kNone;
 using ir::Op;
-using ir::ReduceKind;
 using plan::Elem;
 using plan::Storage;
 
@@ -166,16 +162,6 @@ std::vector<Expr> Lowering::fast_cases(Id index, const Expr& also) {
   return cases;
 }
 
-namespace {
-
-std::vector<Halide::Var> vars_of(const std::vector<Expr>& list) {
-  std::vector<Halide::Var> out;
-  for (const Expr& e : list) out.emplace_back(e.as<Halide::Internal::Variable>()->name);
-  return out;
-}
-
-}  // namespace
-
 // ---- memory ----------------------------------------------------------------------------------------------------
 
 // The last lanes of a tile or chunk may lie past the end of a linear array; what is read there is not used, but it must be
@@ -302,7 +288,7 @@ Expr Lowering::by_hand(const ir::Node& n, const Positions& at) {
   std::vector<Expr> operands;
   for (Id a : n.args) operands.push_back(value(a, at));
   const auto& code = dynamic_cast<const lossc::by_hand::Pointwise&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]);
-  return code.lower(operands, real.bits(), math::Env{isa.features.find("fma") != std::string_view::npos});
+  return code.lower(operands, real.bits(), env());
 }
 
 // Where an operand of a step lies, and which of the coordinates it is read at is each dimension of that memory, outermost
@@ -346,250 +332,6 @@ Expr Lowering::whole_by_hand(const ir::Node& n, const Positions& at) {
   }
   for (Id d : over.out) step.at.push_back(at.at(d).value), step.extent.push_back(extent(d));
   return dynamic_cast<const lossc::by_hand::Step&>(*reader.g.by_hand[static_cast<size_t>(n.sym)]).lower(step);
-}
-
-Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
-  const math::Env env{isa.features.find("fma") != std::string_view::npos};
-  auto c = [&](double v) { return Halide::Internal::make_const(x.type(), v); };
-  switch (op) {
-    case Op::Neg: return strict::neg(x);
-    case Op::Abs: return strict::abs(x);
-    case Op::Sign:
-      return Halide::select(strict::is_nan(x), x, strict::lt(c(0), x), c(1), strict::lt(x, c(0)), c(-1), c(0));
-    case Op::Exp: return math::exp(x, env);
-    case Op::Expm1: return math::expm1(x, env);
-    case Op::Log: return math::log(x);
-    case Op::Log1p: return math::log1p(x);
-    case Op::Sqrt: return math::sqrt(x);
-    case Op::Tanh: return math::tanh(x, env);
-    case Op::Sigmoid: return math::sigmoid(x, env);
-    case Op::Softplus: return math::softplus(x, env);
-    case Op::Erf: return math::erf(x, env);
-    case Op::Erfc: return math::erfc(x, env);
-    case Op::Sin: return math::sin(x);
-    case Op::Cos: return math::cos(x);
-    case Op::Acos: return math::acos(x);
-    case Op::Asin: return math::asin(x);
-    case Op::Lgamma: return math::lgamma(x);
-    case Op::Digamma: return math::digamma(x);
-    case Op::Trigamma: return math::trigamma(x);
-    case Op::Floor: return Halide::floor(x);
-    case Op::Round: return Halide::round(x);
-    case Op::ZeroRecip: return strict::select(strict::eq(x, c(0)), c(0), strict::div(c(1), x));
-    case Op::IsNan: return strict::is_nan(x);
-    case Op::IsFinite: return strict::is_finite(x);
-    case Op::Not: return !x;
-    case Op::ToInt:
-      return Halide::select(strict::is_nan(x), -1, Halide::cast<int32_t>(Halide::floor(
-                 strict::max_nan(strict::min_nan(strict::select(strict::is_nan(x), c(0), x), c(0x1p30)), c(-0x1p30)))));
-    case Op::ToFloat: return operand == ir::Type::Float ? x : Halide::cast(real, x);
-    default: break;
-  }
-  throw std::runtime_error(fmt::format("`{}` has no code generation yet", ir::name(op)));
-}
-
-Expr Lowering::binary(Op op, Expr a, Expr b) {
-  switch (op) {
-    case Op::Add: return strict::add(a, b);
-    case Op::Sub: return strict::sub(a, b);
-    case Op::Mul: return strict::mul(a, b);
-    case Op::Div: return strict::div(a, b);
-    case Op::Mod: return a % b;
-    case Op::Pow: return math::pow(a, b, math::Env{isa.features.find("fma") != std::string_view::npos});
-    case Op::Atan2: return math::atan2(a, b);
-    case Op::Max: return a.type().is_float() ? strict::max_nan(a, b) : Halide::max(a, b);
-    case Op::Min: return a.type().is_float() ? strict::min_nan(a, b) : Halide::min(a, b);
-    case Op::Lt: return strict::lt(a, b);
-    case Op::Le: return strict::le(a, b);
-    case Op::Eq: return strict::eq(a, b);
-    case Op::Ne: return !strict::eq(a, b);
-    case Op::And: return a && b;
-    case Op::Or: return a || b;
-    default: break;
-  }
-  throw std::runtime_error(fmt::format("`{}` has no code generation yet", ir::name(op)));
-}
-
-// ---- once a chunk ----------------------------------------------------------------------------------------------
-
-// Kernels that walk one index several times for each chunk of the next (the last): see Step::kept. Maps also do so for what
-// they reduce themselves.
-bool Lowering::chunks() const {
-  const plan::Step& s = reader.step;
-  if (s.tiled || (s.over != kNone && s.over != s.domain.back())) return false;
-  if (s.domain.size() >= 3) return true;
-  const auto walk = [&](const auto& known) { return known.second && reader.g.at(known.first).op == Op::Reduce; };
-  return s.domain.size() == 2 && s.over == kNone && std::any_of(reduces_.begin(), reduces_.end(), walk);
-}
-
-// A value that a walk does not change although it comes out of one: 1 / sum over the classes, for the pixel.
-bool Lowering::once_a_chunk(Id node) const {
-  const ir::Node& n = reader.g.at(node);
-  const auto& domain = reader.step.domain;
-  const auto has = [&](Id index) { return (n.free >> index & 1) != 0; };
-  const auto it = reduces_.find(node);
-  ir::IndexSet around = 0;
-  for (Id k : domain) around |= ir::IndexSet{1} << k;
-  if (n.free & ~around) return false;  // it changes with what an inner reduction runs over
-  return n.op != Op::Reduce && it != reduces_.end() && it->second && has(domain.back()) && !has(domain[domain.size() - 2]);
-}
-
-// Weights and masks of the rows: dense, or a stand-in of stride 0. Read once a chunk, they need no version of the loops.
-bool Lowering::stands_in(Id node) const {
-  const ir::Node& n = reader.g.at(node);
-  return n.op == Op::Load && reader.g.tensors[n.sym].role == ir::TensorRole::Implicit && !n.args.empty() &&
-         reader.g.plain_index(n.args.back()) == reader.step.domain.back();
-}
-
-bool Lowering::dear(Id node) const {
-  const Op op = reader.g.at(node).op;
-  return op == Op::Div || op == Op::ZeroRecip || op == Op::Sqrt || ir::transcendental(op);
-}
-
-size_t Lowering::new_inner(Id node, bool heap, Positions* here) {
-  const size_t id = inner.size();
-  const ir::IndexSet free = reader.g.free(node);
-  const Id along = reader.step.domain.back();
-  inner.push_back({Halide::Func(fmt::format("inner{}", id)), {}, stage, heap});
-  if (free >> along & 1) inner[id].indices.push_back(along);
-  // The walked index next to the chunk, the rows outside.
-  for (size_t k = reader.step.domain.size(); k-- > 0;)
-    if (const Id index = reader.step.domain[k]; index != along && (free >> index & 1)) inner[id].indices.push_back(index);
-  for (Id k : inner[id].indices) {
-    Halide::Var v(fmt::format("v{}_{}", id, k));
-    (*here)[k] = {v, Expr(), Expr(), past_end && k == along};
-  }
-  return id;
-}
-
-void Lowering::define_reduction(size_t id, Id node, Positions here) {
-  const ir::Node n = reader.g.at(node);
-  std::vector<Expr> at_vars;
-  for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
-  Halide::RDom r(0, extent(n.sym), fmt::format("r{}", id));
-  here[n.sym] = {r.x, Expr(), Expr()};
-  std::vector<Expr> body{stored(value(n.args[0], here))};
-  if (selects(n.kind)) body.push_back(r.x);
-  Halide::Func f = inner[id].f;
-  f(vars_of(at_vars)) = Halide::Tuple(start(*this, n.kind, body[0].type()));
-  std::vector<Expr> acc;
-  for (size_t k = 0; k < body.size(); k++) acc.push_back(body.size() == 1 ? Expr(f(at_vars)) : Expr(f(at_vars)[k]));
-  f(vars_of(at_vars)) = Halide::Tuple(combine(n.kind, acc, body));
-}
-
-void Lowering::define_value(size_t id, Id node, const Positions& here) {
-  std::vector<Expr> at_vars;
-  for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
-  Halide::Func f = inner[id].f;
-  f(vars_of(at_vars)) = stored(compute(node, here));
-}
-
-std::vector<schedules::Chunked> Lowering::chunked() const {
-  std::vector<schedules::Chunked> out;
-  const auto& domain = reader.step.domain;
-  const Id walked = domain.size() >= 2 ? domain[domain.size() - 2] : kNone;
-  for (const Inner& in : inner) {
-    const bool every = !in.heap && std::find(in.indices.begin(), in.indices.end(), walked) != in.indices.end();
-    const bool along = !in.indices.empty() && in.indices[0] == domain.back();
-    out.push_back({in.f, along, every, in.stage});
-  }
-  // What one that is there before the walk reads is there before it, too.
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (const schedules::Chunked& user : out) {
-      if (user.every) continue;
-      const auto reads = Halide::Internal::find_direct_calls(user.f.function());
-      for (schedules::Chunked& c : out)
-        if (c.every && reads.count(c.f.name())) c.every = false, moved = true;
-    }
-  }
-  return out;
-}
-
-// Memory sees one chunk of each class after another; what a kept value reads of the caller's tensors in the order of the
-// loop is fetched a chunk ahead, while the exponentials keep the core busy.
-void Lowering::fetch_ahead(size_t id, Id node) {
-  const auto& domain = reader.step.domain;
-  std::set<int> found;
-  for (Id each : ir::topological(reader.g, {node})) {
-    const ir::Node& n = reader.g.at(each);
-    if (n.op != Op::Load || n.args.size() != domain.size()) continue;
-    bool plain = true;
-    for (size_t k = 0; k < domain.size(); k++) plain = plain && reader.g.plain_index(n.args[k]) == domain[k];
-    const int b = reader.buffer_of_tensor(n.sym);
-    if (plain && b >= 0) found.insert(b);
-  }
-  for (int b : found) {
-    ahead.push_back({inner[id].f.name(), images_.at(b).name(), chunk});
-    // What the walk after it writes: a store to a line that is not there waits for it, and others behind it.
-    for (const auto& out : written) ahead.push_back({inner[id].f.name(), images_.at(b).name(), 0, out, static_cast<int>(domain.size())});
-  }
-}
-
-// What all walks read, such as the labels of pixels.
-void Lowering::fetch_rest_ahead() {
-  const auto& domain = reader.step.domain;
-  std::set<int> found;
-  reader.walk([&](Id node) {
-    const ir::Node& n = reader.g.at(node);
-    if (n.op != Op::Load || reader.buffer_of(node) >= 0 || n.args.empty() || n.args.size() >= domain.size()) return;
-    if (reader.g.plain_index(n.args.back()) == domain.back()) found.insert(reader.buffer_of_tensor(n.sym));
-  });
-  for (int b : found) ahead.push_back({"", images_.at(b).name(), chunk});
-}
-
-// The node as a Func of its own, over its free indices.
-Expr Lowering::from_inner(Id node, const Positions& at) {
-  const ir::Node n = reader.g.at(node);
-  auto [it, fresh] = inner_of_.try_emplace({node, stage}, 0);
-  if (fresh) {
-    const bool keep = std::find(reader.step.kept.begin(), reader.step.kept.end(), node) != reader.step.kept.end();
-    Positions here;
-    const bool walking = std::exchange(walking_, n.op == Op::Reduce || keep);
-    // Its operands may need Funcs of their own, which come first: producers before consumers.
-    const size_t id = new_inner(node, keep, &here);
-    n.op == Op::Reduce ? define_reduction(id, node, here) : define_value(id, node, here);
-    walking_ = walking;
-    inner_of_[{node, stage}] = id;
-    if (keep) fetch_ahead(id, node);
-  }
-  const Inner& f = inner[inner_of_.at({node, stage})];
-  std::vector<Expr> args;
-  for (Id k : f.indices) args.push_back(at.at(k).value);
-  Halide::Func func = f.f;
-  Expr e = selects(n.kind) && n.op == Op::Reduce ? Expr(func(args)[1]) : Expr(func(args));
-  return n.type == ir::Type::Bool ? e != 0 : e;
-}
-
-// ---- running reductions ----------------------------------------------------------------------------------------
-
-std::vector<Expr> start(const Lowering& l, ReduceKind kind, Halide::Type value) {
-  (void)l;
-  Expr id = Halide::Internal::make_const(value, ir::identity(kind));
-  if (selects(kind)) return {id, Expr(0)};
-  return {id};
-}
-
-std::vector<Expr> combine(ReduceKind kind, const std::vector<Expr>& acc, const std::vector<Expr>& next) {
-  const Expr a = acc[0], x = next[0];
-  switch (kind) {
-    case ReduceKind::Sum: return {strict::add(a, x)};  // lanes are written out: nothing is left to reassociate
-    case ReduceKind::Prod: return {strict::mul(a, x)};
-    case ReduceKind::Any: return {a | x};
-    case ReduceKind::All: return {a & x};
-    case ReduceKind::MaxNum: return {strict::select(strict::lt(a, x), x, a)};  // NaN loses
-    case ReduceKind::Max: return {strict::max_nan(a, x)};
-    case ReduceKind::Min: return {strict::min_nan(a, x)};
-    default: {
-      // Strictly better, or the first NaN; on a tie the lower index (partial results meet in any order).
-      const Expr x_nan = strict::is_nan(x), a_nan = strict::is_nan(a);
-      const Expr better = kind == ReduceKind::ArgMax ? strict::lt(a, x) : strict::lt(x, a);
-      const Expr tie = (strict::eq(x, a) || (x_nan && a_nan)) && next[1] < acc[1];
-      // An untouched accumulator holds the identity and index 0, which is the answer for an empty row too.
-      const Expr take = (better && !a_nan) || (x_nan && !a_nan) || tie;
-      return {strict::select(take, x, a), Halide::select(take, next[1], acc[1])};
-    }
-  }
 }
 
 }  // namespace lossc::lower

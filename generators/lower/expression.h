@@ -6,6 +6,7 @@
 
 #include "Halide.h"
 #include "../../schedules/loops.h"
+#include "../math/math.h"
 #include "prefetch.h"
 #include "step_reader.h"
 
@@ -95,6 +96,7 @@ class Lowering {
   void fetch_ahead(size_t id, ir::Id node);
   Halide::Expr within(const Halide::Expr& v, const Halide::Expr& end) const;
   Halide::Expr element(int buffer, std::vector<Position> dims);
+  math::Env env() const;
   Halide::Expr unary(ir::Op op, Halide::Expr x, ir::Type operand);
   Halide::Expr binary(ir::Op op, Halide::Expr a, Halide::Expr b);
   void make_image(int buffer, std::map<int, Halide::ImageParam>& into, const std::string& name);
@@ -111,7 +113,7 @@ class Lowering {
 };
 
 // A step of a running reduction, and the merge of two partial ones. ArgMax and ArgMin carry (value, index).
-std::vector<Halide::Expr> start(const Lowering& l, ir::ReduceKind kind, Halide::Type value);
+std::vector<Halide::Expr> start(ir::ReduceKind kind, Halide::Type value);
 std::vector<Halide::Expr> combine(ir::ReduceKind kind, const std::vector<Halide::Expr>& acc,
                                   const std::vector<Halide::Expr>& next);
 

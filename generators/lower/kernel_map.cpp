@@ -154,7 +154,7 @@ std::vector<Func> scatter_kernel(Lowering& l) {
   }
   const Expr last = l.extent(n.sym2) - 1, place = l.value(n.args[1], at), inside = place >= 0 && place <= last;
   key = Halide::clamp(place, 0, Halide::max(last, 0));
-  const Expr nothing = start(l, n.kind, l.type(out.elem))[0];
+  const Expr nothing = start(n.kind, l.type(out.elem))[0];
   Expr taken = l.value(n.args[0], at);
   // A key that is one for the whole row drops it by a branch. Keys along the vector differ from lane to lane; at a branch on
   // them Halide takes the vector apart, or fails to ("every name is unique"): there a dropped one takes in nothing, somewhere.

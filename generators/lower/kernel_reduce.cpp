@@ -36,7 +36,7 @@ class Accumulators {
   std::vector<Expr> start() const {
     std::vector<Expr> out;
     for (size_t k = 0; k < kinds_.size(); k++)
-      for (Expr e : lower::start(l_, kinds_[k], body_type(k))) out.push_back(e);
+      for (Expr e : lower::start(kinds_[k], body_type(k))) out.push_back(e);
     return out;
   }
   // One more element, at `at`; where `inside` is false the identity in its place.
@@ -44,7 +44,7 @@ class Accumulators {
     std::vector<Expr> next;
     for (size_t k = 0; k < kinds_.size(); k++) {
       Expr v = l_.stored(l_.value(bodies_[k], at));
-      Expr id = lower::start(l_, kinds_[k], v.type())[0];
+      Expr id = lower::start(kinds_[k], v.type())[0];
       next.push_back(inside.defined() ? strict::select(inside, v, id) : v);
       if (arity_[k] == 2) next.push_back(at.at(l_.reader.step.over).value);
     }
