@@ -145,10 +145,12 @@ void Planner::build(Id node, int buffer, int pass) {
   add_step(std::move(k));
 }
 
-// A contraction's operand in tiles. A plain twin lookup is the same memory under another index name.
+// A contraction's operand in tiles. A plain twin lookup is the same memory under another index name; one in another lookup
+// is not, for what that gives is in no memory of its own.
 int Planner::operand(Id node, int pass, Id row, Id column) {
   const ir::Node n = g_.at(node);
-  if (n.op == Op::At && g_.plain_index(n.args[1]) != kNone && g_.type(n.args[0]) == Type::Float) {
+  const bool in_memory = n.op == Op::At && looked_up_in(g_, node) == n.args[0];
+  if (in_memory && g_.plain_index(n.args[1]) != kNone && g_.type(n.args[0]) == Type::Float) {
     const Id twin = g_.plain_index(n.args[1]);
     const Layout layout{true, {row == twin ? n.sym : row, column == twin ? n.sym : column}};
     return require(n.args[0], pass, &layout);

@@ -227,6 +227,21 @@ TEST(Plan, ARecurrenceThatReadsOtherRowsGoesThroughAllTogether) {
 }
 
 // What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
+// What a recurrence comes to in the end, at another row, is an operand of the derivative's product: the end is a lookup itself,
+// in no memory of which that of the other row would be but another name.
+TEST(Plan, AProductOfWhatIsLookedUpTwice) {
+  for (const Derivative how : {Derivative::OfEachStep, Derivative::OfFixedPoint})
+    expect_sound([how] {
+      auto [i, j] = batch_pair("N");
+      auto k = axis("K"), times = count_axis("times", 3, "-");
+      auto s = input("s", {i, j}), w = input("w", {i, k});
+      const Expr v = iterate(times, {{{i, k}, 0.0}}, [&](const std::vector<Expr>& u) {
+        return std::vector<Expr>{w(i, k) + 0.1 * sum(j, s(i, j) * at(u[0], i, j))};
+      }, how)[0];
+      loss_per(i, sum(k, sq(v)));
+    });
+}
+
 TEST(Plan, EachPassHasTheValuesOfItsRecurrence) {
   expect_sound([] {
     auto n = axis("N"), m = twin(n, "m"), c = axis("C");
