@@ -5,6 +5,7 @@
 #include "planner.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace lossc::plan {
 
@@ -83,7 +84,10 @@ Plan make_plan(const Program& program) {
   Planner scout(program, {});
   const Plan first = scout.run();
   auto shared = scout.worth_sharing(first.graph);
-  return Planner(program, std::move(shared)).run();
+  Plan plan = Planner(program, std::move(shared)).run();
+  // Rather no kernels than such that read what nobody wrote.
+  if (const std::string wrong = unsound(plan); !wrong.empty()) throw std::logic_error("unsound plan of " + program.name + ": " + wrong);
+  return plan;
 }
 
 }  // namespace lossc::plan
