@@ -205,6 +205,9 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   }
   if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
   if (k.step.domain.empty() || (all_rows && storage_of(node) == Storage::Panel)) return false;
+  // A place made of indices alone is made again; and in memory it would not be seen to be within what is looked up there
+  // (Settler::under_fresh_name).
+  if (n.type == ir::Type::Int && of_positions(node)) return false;
   // Stored, it would be there for all places of the loop.
   if ((n.free & places_of(k)) && of_positions(node)) return false;
   // What is the same at each place is made before the loop, if that is dear (the matrix that Sinkhorn's iterations scale).

@@ -227,6 +227,21 @@ TEST(Plan, ARecurrenceThatReadsOtherRowsGoesThroughAllTogether) {
 }
 
 // What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
+// A kernel is to see that such a place is within what is looked up there: of a value in memory it does not know.
+TEST(Plan, NoPlaceOfIndicesAloneIsStored) {
+  const Program p = build_all(definition([] {
+    auto n = axis("N"), a = axis("D"), b = twin(a, "b"), c = twin(a, "c"), times = count_axis("times", 2, "-");
+    auto z = input("z", {n, a});
+    const Expr s = dot(n, z(n, a), z(n, b));
+    const Expr v = iterate(times, {{{a, b}, number(a == b)}}, [&](const std::vector<Expr>& u) {
+      return std::vector<Expr>{1.5 * u[0] - 0.5 * sum(c, at(u[0], b, c) * at(s, a, c))};
+    })[0];
+    loss_total(sum(n, sum(b, sq(sum(a, z(n, a) * v)))));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  for (const plan::Buffer& b : plan.buffers) EXPECT_FALSE(b.node >= 0 && b.elem == plan::Elem::Int32) << b.name << "\n" << plan::print(plan);
+}
+
 // What a recurrence comes to in the end, at another row, is an operand of the derivative's product: the end is a lookup itself,
 // in no memory of which that of the other row would be but another name.
 TEST(Plan, AProductOfWhatIsLookedUpTwice) {
