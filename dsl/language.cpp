@@ -16,11 +16,11 @@ namespace {
 
 Expr unary(Op op, Arg a) {
   Id x = B().as_float(a);
-  return {G().unary(op, x)};
+  return Expr::of(G().unary(op, x));
 }
 Expr arithmetic(Op op, Arg a, Arg b) {
   auto [x, y] = B().same(a, b);
-  return {G().binary(op, x, y)};
+  return Expr::of(G().binary(op, x, y));
 }
 
 const ir::Axis& axis_of(Id index) { return G().axes[G().indices[index].axis]; }
@@ -94,6 +94,19 @@ Arg::Arg(int v, Where w) : node(G().constant(v, Type::Int)), where(w) {}
 Arg::Arg(bool v, Where w) : node(G().constant(v, Type::Bool)), where(w) {}
 Arg::Arg(Index i, Where w) : node(G().index(i.id)), where(w), name(true) {}
 Arg::Arg(Param p, Where w) : node(G().param(p.id)), where(w) {}
+Arg::Arg(Mask m, Where w) : node(m.node < 0 ? G().constant(1, Type::Bool) : m.node), where(w) {}
+
+Expr::Expr(double v) : node(G().constant(v)) {}
+Expr::Expr(int v) : node(G().constant(v, Type::Int)) {}
+Expr::Expr(bool v) : node(G().constant(v, Type::Bool)) {}
+Expr::Expr(Index i) : node(G().index(i.id)) {}
+Expr::Expr(Param p) : node(G().param(p.id)) {}
+Expr::Expr(Arg operand) : node(operand.node) {}
+Expr Expr::of(int node) {
+  Expr e;
+  e.node = node;
+  return e;
+}
 
 // ---- declarations ----------------------------------------------------------------------------------------------
 
@@ -199,7 +212,7 @@ Expr Tensor::load(std::initializer_list<Arg> args, Where where) const {
                        element(t.name, at), G().indices[plain].name, got.name, k + 1, t.name, want.name,
                        element(t.name, plain_indices(t.dims)), elsewhere ? "" : "; to look up at a place of that number, add 0 to the index"));
   }
-  return {G().load(id, at)};
+  return Expr::of(G().load(id, at));
 }
 Tensor Tensor::optional() {
   G().tensors[id].optional = true;
@@ -304,7 +317,7 @@ Expr Option::chosen(const char* choice, Where w) const {
   if (o.param == ir::kNone)
     B().fail(fmt::format("option '{}' is structural; ask is(), or declare it at_runtime()", o.name), w);
   B().locate(w);
-  return {G().binary(Op::Eq, G().param(o.param), G().constant(n, Type::Int))};
+  return Expr::of(G().binary(Op::Eq, G().param(o.param), G().constant(n, Type::Int)));
 }
 
 void require(Arg condition, const char* text, Where w) {
@@ -321,9 +334,9 @@ Expr operator+(Arg a, Arg b) { return arithmetic(Op::Add, a, b); }
 Expr operator-(Arg a, Arg b) { return arithmetic(Op::Sub, a, b); }
 Expr operator*(Arg a, Arg b) { return arithmetic(Op::Mul, a, b); }
 Expr operator/(Arg a, Arg b) { return arithmetic(Op::Div, a, b); }
-Expr operator%(Arg a, Arg b) { return {G().binary(Op::Mod, B().as_int(a), B().as_int(b))}; }
+Expr operator%(Arg a, Arg b) { return Expr::of(G().binary(Op::Mod, B().as_int(a), B().as_int(b))); }
 Expr operator-(Arg a) {
-  if (G().type(a.node) == Type::Int) return {G().unary(Op::Neg, a.node)};
+  if (G().type(a.node) == Type::Int) return Expr::of(G().unary(Op::Neg, a.node));
   return unary(Op::Neg, a);
 }
 Expr operator<(Arg a, Arg b) { return arithmetic(Op::Lt, a, b); }
@@ -332,19 +345,19 @@ Expr operator>(Arg a, Arg b) { return arithmetic(Op::Lt, b, a); }
 Expr operator>=(Arg a, Arg b) { return arithmetic(Op::Le, b, a); }
 Expr operator==(Arg a, Arg b) { return arithmetic(Op::Eq, a, b); }
 Expr operator!=(Arg a, Arg b) { return arithmetic(Op::Ne, a, b); }
-Expr operator&&(Arg a, Arg b) { return {G().binary(Op::And, B().as_bool(a), B().as_bool(b))}; }
-Expr operator||(Arg a, Arg b) { return {G().binary(Op::Or, B().as_bool(a), B().as_bool(b))}; }
-Expr operator!(Arg a) { return {G().unary(Op::Not, B().as_bool(a))}; }
+Expr operator&&(Arg a, Arg b) { return Expr::of(G().binary(Op::And, B().as_bool(a), B().as_bool(b))); }
+Expr operator||(Arg a, Arg b) { return Expr::of(G().binary(Op::Or, B().as_bool(a), B().as_bool(b))); }
+Expr operator!(Arg a) { return Expr::of(G().unary(Op::Not, B().as_bool(a))); }
 
 Expr select(Arg c, Arg t, Arg f) {
   Id condition = B().as_bool(c);
-  if (G().type(t.node) == Type::Bool && G().type(f.node) == Type::Bool) return {G().select(condition, t.node, f.node)};
+  if (G().type(t.node) == Type::Bool && G().type(f.node) == Type::Bool) return Expr::of(G().select(condition, t.node, f.node));
   auto [x, y] = B().same(t, f);
-  return {G().select(condition, x, y)};
+  return Expr::of(G().select(condition, x, y));
 }
 Expr number(Arg a) {
-  if (G().type(a.node) == Type::Bool) return {G().select(a.node, G().constant(1), G().constant(0))};
-  return {B().as_float(a)};
+  if (G().type(a.node) == Type::Bool) return Expr::of(G().select(a.node, G().constant(1), G().constant(0)));
+  return Expr::of(B().as_float(a));
 }
 
 // ---- elementwise words -----------------------------------------------------------------------------------------
@@ -357,36 +370,36 @@ Expr log(Arg a) { return unary(Op::Log, a); }
 Expr log1p(Arg a) { return unary(Op::Log1p, a); }
 Expr sqrt(Arg a) { return unary(Op::Sqrt, a); }
 Expr rsqrt(Arg a) { return 1.0 / sqrt(a); }
-Expr sq(Arg a) { return Expr{a.node} * Expr{a.node}; }
-Expr pow(Arg a, Arg b) { return {G().binary(Op::Pow, B().as_float(a), B().as_float(b))}; }
+Expr sq(Arg a) { return Expr::of(a.node) * Expr::of(a.node); }
+Expr pow(Arg a, Arg b) { return Expr::of(G().binary(Op::Pow, B().as_float(a), B().as_float(b))); }
 Expr tanh(Arg a) { return unary(Op::Tanh, a); }
 Expr sigmoid(Arg a) { return unary(Op::Sigmoid, a); }
 Expr softplus(Arg a) { return unary(Op::Softplus, a); }
-Expr log_sigmoid(Arg a) { return -softplus(-Expr{B().as_float(a)}); }
+Expr log_sigmoid(Arg a) { return -softplus(-Expr::of(B().as_float(a))); }
 Expr erf(Arg a) { return unary(Op::Erf, a); }
 Expr erfc(Arg a) { return unary(Op::Erfc, a); }
 Expr sin(Arg a) { return unary(Op::Sin, a); }
 Expr cos(Arg a) { return unary(Op::Cos, a); }
 Expr acos(Arg a) { return unary(Op::Acos, a); }
 Expr asin(Arg a) { return unary(Op::Asin, a); }
-Expr atan2(Arg y, Arg x) { return {G().binary(Op::Atan2, B().as_float(y), B().as_float(x))}; }
+Expr atan2(Arg y, Arg x) { return Expr::of(G().binary(Op::Atan2, B().as_float(y), B().as_float(x))); }
 Expr lgamma(Arg a) { return unary(Op::Lgamma, a); }
-Expr to_int(Arg a) { return {G().unary(Op::ToInt, B().as_float(a))}; }
+Expr to_int(Arg a) { return Expr::of(G().unary(Op::ToInt, B().as_float(a))); }
 Expr floor(Arg a) { return unary(Op::Floor, a); }
 Expr round(Arg a) { return unary(Op::Round, a); }
 Expr is_nan(Arg a) { return unary(Op::IsNan, a); }
-Expr extent(Index index) { return {G().extent(G().indices[index.id].axis)}; }
+Expr extent(Index index) { return Expr::of(G().extent(G().indices[index.id].axis)); }
 
 // relu keeps NaN because the comparison fails for it and the value itself is taken.
 Expr relu(Arg a) {
   Id x = B().as_float(a), zero = G().constant(0);
-  return {G().select(G().binary(Op::Le, x, zero), zero, x)};
+  return Expr::of(G().select(G().binary(Op::Le, x, zero), zero, x));
 }
 Expr clamp(Arg a, Arg low, Arg high) {
   const auto whole = [](const Arg& e) { return G().at(e.node).type == Type::Int; };
   if (whole(a) && whole(low) && whole(high)) return min(max(a, low), high);
   Id x = B().as_float(a), l = B().as_float(low), h = B().as_float(high);
-  return {G().select(G().binary(Op::Lt, x, l), l, G().select(G().binary(Op::Lt, h, x), h, x))};
+  return Expr::of(G().select(G().binary(Op::Lt, x, l), l, G().select(G().binary(Op::Lt, h, x), h, x)));
 }
 Expr max(Arg a, Arg b) { return arithmetic(Op::Max, a, b); }
 Expr min(Arg a, Arg b) { return arithmetic(Op::Min, a, b); }
@@ -395,15 +408,15 @@ Expr min(Arg a, Arg b) { return arithmetic(Op::Min, a, b); }
 
 Expr stop_gradient(Arg e) {
   if (G().at(e.node).carried) B().fail("stop_gradient of what a scan carries is not supported inside its step; stop that of the result, outside", e.where);
-  return {G().unary(Op::StopGradient, e.node)};
+  return Expr::of(G().unary(Op::StopGradient, e.node));
 }
 Expr straight_through(Arg value, Arg surrogate) {
   if (G().at(value.node).carried) B().fail("straight_through of what a scan carries is not supported inside its step", value.where);
-  return {G().straight_through(B().as_float(value), B().as_float(surrogate))};
+  return Expr::of(G().straight_through(B().as_float(value), B().as_float(surrogate)));
 }
 Expr custom_gradient(Arg value, std::initializer_list<Adjoint> adjoints) {
   // The surrogate is linear in each input with the given slope; only its derivative is ever used.
-  Expr surrogate{G().constant(0)};
+  Expr surrogate = 0.0;
   for (const Adjoint& a : adjoints) surrogate = surrogate + stop_gradient(a.derivative) * a.input;
   return straight_through(value, surrogate);
 }
@@ -433,7 +446,7 @@ void loss_per(Indices rows, Arg value, Mask valid, MeanRule mean, Where w) {
   p.rows = B().present(rows);
   check_dims(p.rows, "the loss");
   p.value = B().as_float(value);
-  p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr{valid.node});
+  p.valid = valid.node < 0 ? G().constant(1, Type::Bool) : B().as_bool(Expr::of(valid.node));
   p.mean_weight = mean.weight.node < 0 ? G().constant(1) : B().as_float(mean.weight);
   p.mean_at_least = mean.at_least;
   B().locate(w);

@@ -69,7 +69,7 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
     r.dims.push_back(std::move(dims));
   }
   if (B().absent(along.id)) {  // one place
-    for (Id first : r.first) before.push_back({first});
+    for (Id first : r.first) before.push_back(Expr::of(first));
   } else {
     for (size_t k = 0; k < carried.size(); k++)
       G().tensors.push_back({.name = fmt::format("carried{}", r.tensor + static_cast<Id>(k)), .type = ir::Type::Float,
@@ -77,7 +77,7 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
     for (size_t k = 0; k < carried.size(); k++) {
       std::vector<Id> at;
       for (Id d : r.dims[k]) at.push_back(G().index(d));
-      before.push_back({G().load(r.tensor + static_cast<Id>(k), at)});
+      before.push_back(Expr::of(G().load(r.tensor + static_cast<Id>(k), at)));
     }
   }
   B().places.push_back(along.id);
@@ -139,7 +139,7 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
         B().fail(fmt::format("iterate: the step `{}` depends on '{}'; what changes from place to place has no fixed point",
                              B().show(next), G().indices[along.id].name));
   if (B().absent(along.id)) {
-    for (Id next : r.next) out.push_back({next});
+    for (Id next : r.next) out.push_back(Expr::of(next));
     return out;
   }
   const uint64_t own = ((uint64_t{1} << r.next.size()) - 1) << r.tensor;
@@ -149,7 +149,7 @@ std::vector<Expr> run(Index along, const std::vector<Carried>& carried, const Sc
   operands.insert(operands.end(), r.next.begin(), r.next.end());
   const Id scan = G().scan(along.id, course, r.tensor, operands);
   if (storage.every != 1) G().checkpoints[r.tensor] = cut(along.id, storage, where);
-  for (size_t k = 0; k < r.next.size(); k++) out.push_back({G().after(scan, r.tensor + static_cast<Id>(k))});
+  for (size_t k = 0; k < r.next.size(); k++) out.push_back(Expr::of(G().after(scan, r.tensor + static_cast<Id>(k))));
   return out;
 }
 
@@ -168,7 +168,7 @@ std::vector<Expr> last_of(Index times, const std::vector<Carried>& carried, std:
   if (B().absent(times.id)) return out;
   const Expr last = extent(times) - 1;
   for (size_t k = 0; k < out.size(); k++)
-    out[k] = select(extent(times) > 0, Expr{G().at_index(out[k].node, times.id, last.node)}, carried[k].first);
+    out[k] = select(extent(times) > 0, Expr::of(G().at_index(out[k].node, times.id, last.node)), carried[k].first);
   return out;
 }
 

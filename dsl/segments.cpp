@@ -18,7 +18,7 @@ class Segments {
  public:
   Segments(const char* word, Index over, Arg key, Index segment, Mask where)
       : word_(word), over_(over), segment_(segment), key_(B().as_int(key)), where_(where.node) {
-    if (where_ >= 0) B().as_bool(Expr{where_});
+    if (where_ >= 0) B().as_bool(Expr::of(where_));
     if (over.id == segment.id)
       B().fail(fmt::format("{}: the segments are numbered by '{}', along which the elements are; use a twin", word, name(over.id)));
     check(key_, "the key"), check(where_, "the mask");
@@ -84,38 +84,38 @@ Parts softmax_parts(const Segments& s, Id x) {
 
 Expr segment_sum(Index over, Arg e, Arg key, Index segment, Mask m) {
   const Segments s("segment_sum", over, key, segment, m);
-  return {s.reduce(ReduceKind::Sum, B().as_float(e))};
+  return Expr::of(s.reduce(ReduceKind::Sum, B().as_float(e)));
 }
 Expr segment_count(Index over, Arg key, Index segment, Mask m) {
   const Segments s("segment_count", over, key, segment, m);
-  return {s.reduce(ReduceKind::Sum, G().constant(1))};
+  return Expr::of(s.reduce(ReduceKind::Sum, G().constant(1)));
 }
 Expr segment_mean(Index over, Arg e, Arg key, Index segment, Mask m) {
   const Segments s("segment_mean", over, key, segment, m);
   const Id n = s.reduce(ReduceKind::Sum, G().constant(1));
-  return Expr{s.reduce(ReduceKind::Sum, B().as_float(e))} * Expr{G().unary(Op::ZeroRecip, n)};
+  return Expr::of(s.reduce(ReduceKind::Sum, B().as_float(e))) * Expr::of(G().unary(Op::ZeroRecip, n));
 }
 Expr segment_max(Index over, Arg e, Arg key, Index segment, Mask m) {
   const Segments s("segment_max", over, key, segment, m);
-  return {s.reduce(ReduceKind::Max, B().as_float(e))};
+  return Expr::of(s.reduce(ReduceKind::Max, B().as_float(e)));
 }
 Expr segment_min(Index over, Arg e, Arg key, Index segment, Mask m) {
   const Segments s("segment_min", over, key, segment, m);
-  return {s.reduce(ReduceKind::Min, B().as_float(e))};
+  return Expr::of(s.reduce(ReduceKind::Min, B().as_float(e)));
 }
 Expr segment_logsumexp(Index over, Arg e, Arg key, Index segment, Mask m) {
   auto& g = G();
   const Parts p = softmax_parts(Segments("segment_logsumexp", over, key, segment, m), B().as_float(e));
   // The select keeps an empty segment at -inf with derivative exactly 0.
   const Id empty = g.binary(Op::Eq, p.total, g.constant(0));
-  return {g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total)))};
+  return Expr::of(g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total))));
 }
 Expr segment_softmax(Index over, Arg e, Arg key, Index segment, Mask m) {
   auto& g = G();
   const Segments s("segment_softmax", over, key, segment, m);
   const Parts p = softmax_parts(s, B().as_float(e));
   const Id share = g.binary(Op::Mul, p.e, s.of_own(g.unary(Op::ZeroRecip, p.total)));
-  return {g.select(s.kept(), share, g.constant(0))};
+  return Expr::of(g.select(s.kept(), share, g.constant(0)));
 }
 
 Expr segment_of(Index over, Arg offset, Index ends) {
@@ -137,7 +137,7 @@ void check_bins(const char* word, Index bin, std::initializer_list<Arg> operands
 }  // namespace
 
 Expr bin_of(Arg e, Index bin, Arg low, Arg high) {
-  const Expr x{B().as_float(e)}, from{B().as_float(low)}, to{B().as_float(high)}, bins = number(extent(bin));
+  const Expr x = Expr::of(B().as_float(e)), from = Expr::of(B().as_float(low)), to = Expr::of(B().as_float(high)), bins = number(extent(bin));
   // Rounding may take what is hardly below the upper end there.
   const Expr k = min(to_int((x - from) / (to - from) * bins), extent(bin) - 1);
   return select(x >= from && x < to, k, select(x == to, extent(bin) - 1, -1));
@@ -148,7 +148,7 @@ Expr histogram(Index over, Arg e, Index bin, Arg low, Arg high, Mask m) {
 }
 Expr soft_histogram(Index over, Arg e, Index bin, Arg low, Arg high, Mask m) {
   check_bins("soft_histogram", bin, {e, low, high});
-  const Expr x{B().as_float(e)}, from{B().as_float(low)}, to{B().as_float(high)};
+  const Expr x = Expr::of(B().as_float(e)), from = Expr::of(B().as_float(low)), to = Expr::of(B().as_float(high));
   const Expr place = (x - from) / (to - from) * (number(extent(bin)) - 1.0), below = floor(place), above = place - below;
   const Expr shared = segment_sum(over, 1.0 - above, to_int(below), bin, m) + segment_sum(over, above, to_int(below) + 1, bin, m);
   // A NaN has no place, and is near every centre as far as anyone knows.

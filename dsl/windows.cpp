@@ -6,22 +6,22 @@ namespace lossc {
 
 namespace {
 
-Expr look(Arg e, Index along, Expr place) { return at(Expr{B().as_float(e)}, along, place); }
+Expr look(Arg e, Index along, Expr place) { return at(Expr::of(B().as_float(e)), along, place); }
 
 }  // namespace
 
 Expr padded(Arg e, Index along, Arg where, Border border) {
   Builder& b = Builder::current();
-  const Expr place{b.as_int(where)};
+  const Expr place = Expr::of(b.as_int(where));
   if (b.absent(along.id)) b.fail("padded: the axis is absent");
   const Expr n = extent(along);
   const Expr here = look(e, along, place);
   const auto outside = [&](Expr before, Expr behind) { return select(place < 0, before, select(place >= n, behind, here)); };
   switch (border) {
     case Border::Zero: return select(place >= 0 && place < n, here, 0.0);
-    case Border::Edge: return outside(look(e, along, Expr{G().constant(0, ir::Type::Int)}), look(e, along, n - 1));
+    case Border::Edge: return outside(look(e, along, Expr::of(G().constant(0, ir::Type::Int))), look(e, along, n - 1));
     case Border::Reflect:  // of a single element there is nothing but itself
-      return select(n == 1, look(e, along, Expr{G().constant(0, ir::Type::Int)}), outside(look(e, along, -place), look(e, along, n + n - 2 - place)));
+      return select(n == 1, look(e, along, Expr::of(G().constant(0, ir::Type::Int))), outside(look(e, along, -place), look(e, along, n + n - 2 - place)));
     case Border::Wrap: return outside(look(e, along, place + n), look(e, along, place - n));
   }
   b.fail("padded: no such border");
@@ -33,7 +33,7 @@ Expr gaussian(Index window, Arg sigma) {
 }
 
 Expr interpolated(Arg e, Index along, Arg where, Border border) {
-  const Expr place{Builder::current().as_float(where)}, low = floor(place), part = place - low;
+  const Expr place = Expr::of(Builder::current().as_float(where)), low = floor(place), part = place - low;
   const Expr a = padded(e, along, to_int(low), border), b = padded(e, along, to_int(low) + 1, border);
   return (1.0 - part) * a + part * b;
 }

@@ -351,7 +351,7 @@ TEST(ByHand, StepsReduceOperandsThatLackAnIndex) {
       return Halide::sum((1 - t * t) * s.in[1](r.x, s.at[1])) - s.in[1](s.at[0], s.at[1]);
     };
     loss_per(i, mean(c, sq(halide_step("same", {{w(c), {i, c}}}, {i, c}, sums, {adjoint})) * x(i, c) +
-                        halide_step("number", {{Expr{Arg(0.5).node}, {i, c}}}, {i, c}, sums, {adjoint})));
+                        halide_step("number", {{Expr(0.5), {i, c}}}, {i, c}, sums, {adjoint})));
 )";
   int status = -1;
   const auto r = checked(body, "--dtype f32 --isa sse41", &status);

@@ -11,7 +11,7 @@ namespace lossc::tests {
 namespace {
 
 using ir::Id;
-Expr expr(Arg a) { return {a.node}; }
+Expr expr(Arg a) { return a; }
 
 using Body = std::function<std::function<void()>(Storage)>;
 

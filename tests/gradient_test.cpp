@@ -104,7 +104,7 @@ const Binary kBinary[] = {
     {"max", [](Arg x, Arg y) { return max(x, y); }},
     {"min", [](Arg x, Arg y) { return min(x, y); }},
     {"select", [](Arg x, Arg y) { return select(x < y, x * y, y / x); }},
-    {"clamp_by_values", [](Arg x, Arg y) { return clamp(x, 0.5 * Expr{y.node}, 2 * Expr{y.node}); }},
+    {"clamp_by_values", [](Arg x, Arg y) { return clamp(x, 0.5 * Expr(y), 2 * Expr(y)); }},
 };
 class BinaryGradient : public testing::TestWithParam<Binary> {};
 TEST_P(BinaryGradient, EqualsDifferencesAlsoWhereOperandsAreBroadcast) {
@@ -648,7 +648,7 @@ TEST(CustomGradient, ReplacesTheDerivative) {
         auto i = axis("N"), c = axis("C");
         auto x = input("x", {i, c}), y = input("y", {i});
         auto v = x(i, c) * y(i);
-        auto f = custom_gradient(exp(v), {{x(i, c), 7.0 * Expr{y(i)}}, {y(i), x(i, c)}});
+        auto f = custom_gradient(exp(v), {{x(i, c), 7.0 * y(i)}, {y(i), x(i, c)}});
         loss_per(i, sum(c, f));
       },
       sum_of({{"x", {{2, 2}, {1, 2, 3, 4}}}, {"y", array({0.5, 0.25})}}));

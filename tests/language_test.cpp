@@ -28,6 +28,67 @@ void expect_refused(const char* reason, const std::function<void()>& body) {
   EXPECT_TRUE(std::regex_search(error, std::regex("^language_test.cpp:[0-9]+: loss 'test': "))) << error;
 }
 
+// What two definitions compute, written out: the same graph has the same text.
+std::string printed(const std::function<void()>& body) {
+  std::string text;
+  for (const Program& p : build_all(definition(body))) text += ir::print(p.graph, p.loss);
+  return text;
+}
+
+TEST(Expr, IsMadeOfWhatAnOperandMayBe) {
+  static bool direct;
+  auto both = [](const std::function<void()>& body) {
+    direct = true;
+    const std::string expected = printed(body);
+    direct = false;
+    EXPECT_EQ(printed(body), expected);
+  };
+  both([] {
+    auto i = axis("N");
+    auto x = input("x", {i});
+    Expr total = 0.0, rows(2);
+    for (int k = 0; k < 2; k++) total = total + x(i);
+    loss_per(i, direct ? (0.0 + x(i) + x(i)) * 2 : total * rows);
+  });
+  both([] {
+    auto i = axis("N");
+    auto x = input("x", {i});
+    auto t = param("t", 2, "scale");
+    auto scaled = [](Expr by, Expr place, Expr e) { return by * e + place; };
+    loss_per(i, direct ? t * x(i) + i : scaled(t, i, x(i)));
+  });
+}
+
+TEST(Mask, IsACondition) {
+  static bool direct;
+  auto body = [] {
+    auto [i, j] = batch_pair("N");
+    auto x = input("x", {i});
+    auto mean_of = [&](Mask m) { return sum(j, x(j), m) / count(j, m); };
+    auto all = [&] { return sum(j, x(j)) / count(j, j == j || true); };
+    loss_per(i, direct ? sum(j, x(j), i != j) / count(j, i != j) + all() : mean_of(i != j) + mean_of({}));
+  };
+  direct = true;
+  const std::string expected = printed(body);
+  direct = false;
+  EXPECT_EQ(printed(body), expected);
+}
+
+TEST(LogAddExp, TakesAListThatGrows) {
+  static bool direct;
+  auto body = [] {
+    auto i = axis("N");
+    auto x = input("x", {i}), y = input("y", {i});
+    std::vector<Expr> terms{x(i)};
+    terms.push_back(y(i));
+    loss_per(i, direct ? log_add_exp({x(i), y(i)}) : log_add_exp(terms));
+  };
+  direct = true;
+  const std::string expected = printed(body);
+  direct = false;
+  EXPECT_EQ(printed(body), expected);
+}
+
 TEST(Tensor, HasSixDimensionsAtMost) {
   expect_refused("tensor 'x' has 7 dimensions; at most 6 are supported", [] {
     auto a = axis("A"), b = axis("B"), c = axis("C"), d = axis("D"), e = axis("E"), f = axis("F"), g = axis("G");

@@ -47,7 +47,7 @@ TEST_P(Segments, AreReductionsOfTheElementsThatHaveTheKey) {
           auto x = input("x", {i, c}), w = input("w", {s});
           auto y = labels("y", {i}, "-");
           const Mask where = x(i, c) < 2;
-          const Expr value = word ? GetParam().word(i, x(i, c), y(i), s, where) : GetParam().meaning(i, x(i, c), Expr{where.node} && y(i) == s);
+          const Expr value = word ? GetParam().word(i, x(i, c), y(i), s, where) : GetParam().meaning(i, x(i, c), where && y(i) == s);
           loss_per({s, c}, select(abs(value) < 1e9, value * w(s), 7.0));
         },
         sum_of({{"x", x}, {"y", kKeys}, {"w", array({1, 2, 3, 4})}}));

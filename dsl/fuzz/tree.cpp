@@ -158,7 +158,7 @@ std::string text(const Tree& tree) {
   if (uses.axes[1]) out += "  auto c = axis(\"C\", \"-\"), d = twin(c, \"d\");\n";
   for (size_t k = 0; k < std::size(kDeclared); k++)
     if (uses.names[k]) out += fmt::format("  {}\n", kDeclared[k].line);
-  out += "  auto expr = [](Arg a) { return Expr{a.node}; };\n";
+  out += "  auto expr = [](Arg a) { return Expr(a); };\n";
   std::vector<std::string> rows;
   for (int r : tree.rows) rows.push_back(kIndexNames[r]);
   const std::string list = fmt::format("Indices({{{}}})", fmt::join(rows, ", "));

@@ -29,7 +29,7 @@ struct Form {
   Binds binds = Binds::Nothing;
   Expr (*build)(const Names& in, At n, Operands a, double v);
 };
-inline Expr expr(Arg a) { return {a.node}; }
+inline Expr expr(Arg a) { return a; }
 
 }  // namespace lossc::fuzz
 

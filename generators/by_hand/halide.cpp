@@ -247,7 +247,7 @@ Expr halide_expr(const char* name, std::initializer_list<Arg> operands, const Ha
   const Elementwise reader(name, operands, where);
   Builder& b = Builder::current();
   b.locate(where);
-  return {b.program.graph.step_by_hand(reader.read(value, derivatives, second), reader.args)};
+  return Expr::of(b.program.graph.step_by_hand(reader.read(value, derivatives, second), reader.args));
 }
 
 Expr halide_step(const char* name, std::initializer_list<HalideOperand> operands, Indices indices, const HalideBody& body,
@@ -255,7 +255,7 @@ Expr halide_step(const char* name, std::initializer_list<HalideOperand> operands
   Builder& b = Builder::current();
   b.locate(where);
   const AtWill reader(name, operands, indices, where);
-  return {b.program.graph.step_by_hand(reader.read(body, adjoints), reader.args, reader.over)};
+  return Expr::of(b.program.graph.step_by_hand(reader.read(body, adjoints), reader.args, reader.over));
 }
 
 Halide::Expr literal(double value, const Halide::Expr& like) {

@@ -17,6 +17,7 @@
 // Every error (an index that is not free, a rank, a type, a missing word of documentation) is a DefinitionError that
 // names the loss, the expression and the source line.
 #pragma once
+#include <cmath>  // M_PI and the like
 #include <functional>
 #include <initializer_list>
 #include <source_location>
@@ -30,11 +31,6 @@ using Where = std::source_location;
 
 struct DefinitionError : std::runtime_error {
   using std::runtime_error::runtime_error;
-};
-
-// An expression: a value for each setting of its free indices.
-struct Expr {
-  int node = -1;
 };
 
 // A name for a position along an axis; used in arithmetic it is an integer.
@@ -57,6 +53,22 @@ struct Param {
   bool is_zero() const;
 };
 
+struct Arg;
+
+// An expression: a value for each setting of its free indices. Numbers, indices and params become one where it is wanted:
+// Expr total = 0.0; Expr w = weight.given() ? weight(i) : 1.0.
+struct Expr {
+  int node = -1;
+  Expr() = default;
+  Expr(double value);
+  Expr(int value);
+  Expr(bool value);
+  Expr(Index index);
+  Expr(Param param);
+  Expr(Arg operand);
+  static Expr of(int node);  // the compiler's own: of a node of the graph
+};
+
 struct Option {
   int id = -1;
   bool is(const char* choice, Where where = Where::current()) const;  // structural
@@ -64,6 +76,13 @@ struct Option {
   // values, for select and masks.
   Option at_runtime();
   Expr chosen(const char* choice, Where where = Where::current()) const;
+};
+
+// Where a reduction counts its elements; without a condition everywhere.
+struct Mask {
+  int node = -1;
+  Mask() = default;
+  Mask(Expr e) : node(e.node) {}
 };
 
 // What an operand may be written as. Carries the source line, which operators have no room for.
@@ -77,6 +96,7 @@ struct Arg {
   Arg(bool value, Where where = Where::current());
   Arg(Index index, Where where = Where::current());
   Arg(Param param, Where where = Where::current());
+  Arg(Mask mask, Where where = Where::current());
 };
 
 struct Tensor {
@@ -190,16 +210,12 @@ Expr max(Arg a, Arg b);  // derivative shared equally where a == b
 Expr min(Arg a, Arg b);
 Expr is_nan(Arg a);
 Expr log_add_exp(std::initializer_list<Arg> terms);  // log of the sum of the exponentials; of nothing but -inf: -inf
+Expr log_add_exp(const std::vector<Expr>& terms);
 Expr extent(Index axis);  // its length, an integer
 
 // ---- reductions: over one index, optionally where a mask holds; an empty one has its identity --------------------
 // What does not depend on the index counts once for each of its values: sum(i, 1) is the extent, mean(i, e) is e.
 
-struct Mask {
-  int node = -1;
-  Mask() = default;
-  Mask(Expr e) : node(e.node) {}
-};
 Expr sum(Index over, Arg e, Mask where = {});
 Expr mean(Index over, Arg e, Mask where = {});  // 0 when empty
 Expr prod(Index over, Arg e, Mask where = {});
