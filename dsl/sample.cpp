@@ -272,7 +272,21 @@ bool lengthen(const Program& p, const Requirement& r, int64_t most, SampleOption
   return false;
 }
 
-// The same, but the counts that the requirement is about, where nobody chose them, are 2: the least of which a window is more
+// Shortens them one alone after the other: of some a loss wants so many and no more.
+bool shorten(const Program& p, const Requirement& r, SampleOptions* o) {
+  const SampleOptions as_it_is = *o;
+  const std::vector<int64_t> was = extents_for(p, *o);
+  for (const Id axis : axes_of(p, r)) {
+    for (int64_t extent = was[axis] - 1; extent > 0; extent--) {
+      o->extents[p.graph.axes[axis].name] = extent;
+      if (meets(p, r, extents_for(p, *o))) return true;
+    }
+    *o = as_it_is;
+  }
+  return false;
+}
+
+// As lengthen(), but the counts that the requirement is about, where nobody chose them, are 2: the least of which a window is more
 // than one place, so that what varies in it still counts.
 bool count_two(const Program& p, const Requirement& r, int64_t most, SampleOptions* o) {
   SampleOptions two = *o;
@@ -288,10 +302,10 @@ bool count_two(const Program& p, const Requirement& r, int64_t most, SampleOptio
   return true;
 }
 
-// A few places more do; else, before axes get long, counts get small.
+// A few places more do, or fewer; else, before axes get long, counts get small.
 bool grow(const Program& p, const Requirement& r, SampleOptions* o) {
   constexpr int64_t kFew = 8, kMost = 256;
-  return lengthen(p, r, kFew, o) || count_two(p, r, kMost, o) || lengthen(p, r, kMost, o);
+  return lengthen(p, r, kFew, o) || shorten(p, r, o) || count_two(p, r, kMost, o) || lengthen(p, r, kMost, o);
 }
 
 // Where the axes that had to grow make more than twice as many elements of those that were asked for, the axes that nobody

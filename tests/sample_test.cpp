@@ -61,6 +61,17 @@ TEST(Extents, AreFewerWhereOthersGrowAndCountsAreTwo) {
   EXPECT_EQ(shape(sample(p, {.extent = 15})), (std::vector<int64_t>{7, 32}));
 }
 
+TEST(Extents, AreAsManyAsAreWanted) {
+  const Program p = build(definition([] {
+    auto v = axis("V"), n = axis("N");
+    auto x = input("x", {v, n});
+    require(extent(v) == 2, "two views");
+    loss_per(n, x(1, n) - x(0, n));
+  }), {});
+  for (int64_t extent : {1, 2, 6, 40})
+    EXPECT_EQ(sample(p, {.extent = extent}).inputs.at("x").shape, (std::vector<int64_t>{2, extent}));
+}
+
 // 2 would be even: then the axes grow.
 TEST(Extents, CountsAreNotTwoAgainstAnotherRequirement) {
   const Program p = build(definition([] {
