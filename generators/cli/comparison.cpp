@@ -61,6 +61,23 @@ void forgive_products(const Case& c, const check::Results& got, check::Expectati
   });
 }
 
+// Is a sine taken of more than it is documented for (generators/math/trig.cpp)? Then anything may come of it; in float32 the
+// numbers there are so far apart that nothing is known of the sine anyway.
+bool beyond_sines(const Program& p, const Case& c) {
+  constexpr double kMost = 1e5;
+  Oracle oracle(p.graph, oracle_inputs(p, c));
+  std::vector<ir::Id> roots{p.loss};
+  for (const Gradient& g : p.gradients) roots.push_back(g.node);
+  for (const NamedOutput& o : p.outputs) roots.push_back(o.node);
+  const std::vector<ir::Id> nodes = ir::topological(p.graph, roots);
+  return std::any_of(nodes.begin(), nodes.end(), [&](ir::Id node) {
+    const ir::Node& n = p.graph.at(node);
+    if ((n.op != ir::Op::Sin && n.op != ir::Op::Cos) || n.carried) return false;
+    const std::vector<double> of = oracle.evaluate(n.args[0], ir::members(p.graph.free(n.args[0]))).data;
+    return std::any_of(of.begin(), of.end(), [](double v) { return std::isfinite(v) && std::abs(v) > kMost; });
+  });
+}
+
 // "[i=3, c=2]": the k-th element of those over the indices; of the loss, rows.
 std::string element_text(const Program& p, const Case& c, const std::vector<ir::Id>& dims, size_t k, bool rows) {
   if (dims.empty()) return "";
@@ -215,6 +232,7 @@ void Comparison::kernel(const Program& p, const Case& exact, bool ties, int32_t 
   call.bits = dtype_.bits;
   call.real = dtype_.type;
   const Case c = check::rounded(exact, call, &p);
+  if (beyond_sines(p, c)) return;
   call.isa = isa_;
   call.mode = mode;
   call.panel_rows = panel_rows;

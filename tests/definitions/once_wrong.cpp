@@ -147,3 +147,45 @@ LOSSC_LOSS(tie_of_what_is_computed_twice, "fault") {
   auto other = pool(i, axis("1", "window"), i, cos(x(i)));
   loss_per(i, max(relu(z()), cos(x(i)) - other));
 }
+
+// Large values make sines of more than float32 tells apart: found wrong.
+LOSSC_LOSS(sketched_test_of_normality, "fault") {
+  about_a_fault("Distance of the characteristic function of projections from the normal one");
+  auto i = axis("N", "batch"), d = axis("D", "features"), m = axis("M", "directions"), t = axis("T", "nodes of the quadrature");
+  auto z = tensor("embedding", {i, d}, "any real");
+  auto a = tensor("direction", {m, d}, "unit vectors").constant();
+  auto node = tensor("node", {t}, "where the characteristic function is taken").constant();
+  auto weight = tensor("weight", {t}, "of each node").constant();
+
+  auto p = dot(d, z(i, d), a(m, d));
+  auto real = mean(i, cos(node(t) * p)), imaginary = mean(i, sin(node(t) * p));
+  loss_total(number(extent(i)) * mean(m, sum(t, weight(t) * (sq(real - exp(-sq(node(t)) / 2)) + sq(imaginary)))));
+}
+
+// The derivative of a fixed point is a product with what was reached at other rows, which no step had written.
+LOSSC_LOSS(walk_to_its_end, "fault") {
+  about_a_fault("Random walk with restarts, to its end");
+  auto [i, j] = batch_pair("N", "rows");
+  auto k = axis("K", "classes"), times = count_axis("iterations", 60, "of the walk");
+  auto s = tensor("similarity", {i, j}, "any real"), restart = tensor("restart", {i, k}, "any real");
+  auto F = iterate(times, {{{i, k}, 0.0}}, [&](const std::vector<Expr>& was) {
+    return std::vector<Expr>{restart(i, k) + 0.1 * sum(j, tanh(s(i, j)) / number(extent(i)) * at(was[0], i, j))};
+  }, Derivative::OfFixedPoint)[0];
+  loss_per(i, sum(k, sq(F)));
+}
+
+// What iterations of a matrix start from is looked up with rows and columns exchanged, at places in memory: Halide did not compile it.
+LOSSC_LOSS(whitened_by_iterations, "fault") {
+  about_a_fault("Whitening by Newton's iterations");
+  auto n = axis("N", "batch"), a = axis("D", "features"), b = twin(a, "b"), c = twin(a, "c");
+  auto times = count_axis("iterations", 2, "of Newton's");
+  auto z = tensor("embedding", {n, a}, "any real");
+  auto x = z(n, a) - mean(n, z(n, a));
+  auto S = dot(n, x, at(x, a, b));
+  auto T = S / (1 + sum(a, at(S, b, a)));
+  auto P = iterate(times, {{{a, b}, number(a == b)}}, [&](const std::vector<Expr>& was) {
+    auto square = sum(c, at(was[0], b, c) * at(was[0], a, c)), cube = sum(c, at(square, b, c) * at(was[0], a, c));
+    return std::vector<Expr>{1.5 * was[0] - 0.5 * sum(c, at(cube, b, c) * at(T, a, c))};
+  })[0];
+  loss_total(mean(n, sum(b, sq(sum(a, x * P)))));
+}
