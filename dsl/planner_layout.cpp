@@ -200,8 +200,10 @@ bool Planner::boundary(const Kernel& k, Id node) const {
     return true;  // in memory in any case
   if (n.op == Op::Reduce) {
     if (k.step.kind == StepKind::Scatter) return true;  // it goes row by row, in whatever order the keys are
+    // A kernel computes it for places of its own loop: not for those of another reduction inside, whose operand it is.
+    const bool in_loop = !(n.free & ~set_of(k.step.domain));
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
-    return !(wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
+    return !(in_loop && wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
   }
   if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
   if (k.step.domain.empty() || (all_rows && storage_of(node) == Storage::Panel)) return false;

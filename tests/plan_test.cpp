@@ -349,6 +349,29 @@ TEST(Plan, KeepsForItsWalksWhatTheyAlonePassOver) {
   EXPECT_EQ(steps, 1) << "both sums are in the loop over x";
 }
 
+// A reduction inside is computed for places of the step's own loop: what is reduced within the operand of another, for each place
+// that this one runs over, is in memory by then. (The kernel had no such place.)
+TEST(Plan, AReductionInsideReadsNoOtherOfItsPlaces) {
+  const auto reduced = [](const std::function<Expr(Index, Expr)>& outer) {
+    const Program p = build(definition([&] {
+      auto v = axis("V"), n = axis("N"), c = axis("C"), h = axis("H"), w = axis("W");
+      auto x = input("x", {v, n, c, h, w}), y = input("y", {n, c, h, w});
+      loss_per(n, sum(h, sum(w, outer(v, sum(c, abs(x(v, n, c, h, w) - y(n, c, h, w)))))));
+    }), {});
+    const plan::Plan plan = plan::make_plan(p);
+    EXPECT_EQ(plan::unsound(plan), "");
+    size_t steps = 0;
+    for (const plan::Step& step : plan.steps) {
+      steps += step.kind == plan::StepKind::Reduce;
+      for (ir::Id node : computed_in(plan, step))
+        if (plan.graph.at(node).op == ir::Op::Reduce) EXPECT_EQ(plan.graph.free(node) & ~ir::set_of(step.domain), 0u) << plan::print(plan);
+    }
+    EXPECT_GT(steps, 0u);
+  };
+  reduced([](Index v, Expr e) { return sum(v, e); });
+  reduced([](Index v, Expr e) { return min(v, e); });
+}
+
 // Of pixels with a softmax each, what is summed over the pixels is made by a map, where classes are walked for a chunk of
 // pixels at a time. Inside the sum, the maximum over the classes was sought again for every class.
 TEST(Plan, NoSumWalksForEachOfItsElements) {
