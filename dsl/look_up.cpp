@@ -1,6 +1,10 @@
 // A value at another place: what of it is looked up in memory, and what is computed there.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <set>
+
 #include "builder.h"
 
 namespace lossc {
@@ -19,6 +23,27 @@ bool read_together(Id node, ir::IndexSet indices) {
   }
   return false;
 }
+
+// How many values of memory it reads at another place than its own.
+size_t neighbours(Id node) {
+  const ir::Graph& g = G();
+  const auto plain = [&](Id place) { return g.plain_index(place) != ir::kNone; };
+  std::set<Id> seen;
+  size_t found = 0;
+  std::function<void(Id)> visit = [&](Id v) {
+    const ir::Node& n = g.at(v);
+    if (!seen.insert(v).second || n.op == Op::Reduce) return;
+    if (n.op == Op::At) found += !plain(n.args[1]);
+    else if (n.op == Op::Load) found += !std::all_of(n.args.begin(), n.args.end(), plain);
+    else std::for_each(n.args.begin(), n.args.end(), visit);
+  };
+  visit(node);
+  return found;
+}
+
+// Neighbours of so many that are made of many themselves (an opening: the greatest of nine of the least of five) are as many
+// as both multiplied, and what flows back goes as many ways: better looked up in what was computed once for all.
+constexpr size_t kManyNeighbours = 3;
 
 void refuse_bound(Id node, Id key) {
   const ir::Node& n = G().at(node);
@@ -85,6 +110,8 @@ Id look_up(Id node, Id index, Id key) {
   if (n.op == Op::Reduce && (g.free(node) & g.free(key)) == ir::bit(index) && read_together(node, g.free(node)))
     return g.at_index(node, index, key);
   refuse_bound(node, key);
+  const bool stencil = n.type == ir::Type::Float && n.op != Op::At && (g.free(node) & g.free(key)) == ir::bit(index);
+  if (stencil && read_together(node, g.free(node)) && neighbours(node) >= kManyNeighbours) return g.at_index(node, index, key);
   if (captures(n, index, key)) {
     if (n.op != Op::At) return g.at_index(node, index, key);
     return look_up_all(n.args[0], {{index, key}, {n.sym, look_up(n.args[1], index, key)}});

@@ -438,6 +438,32 @@ TEST(Plan, FiltersKeepNoWindows) {
     if (s.domain.size() > 2) EXPECT_FALSE(plan.graph.short_axis(s.domain.back())) << s.text;
 }
 
+// An opening, the greatest of nine of the least of five: in each step a few places are read, not nine times five. Each place
+// was looked up by its own, in the value and, with a scatter each, in the gradient.
+TEST(Plan, NeighboursOfManyNeighboursAreMadeOnce) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W");
+    auto x = input("x", {n, h, w});
+    const auto beside = [](Expr e, Index i, int by) { return at(e, i, clamp(i + by, 0, extent(i) - 1)); };
+    const auto least = [&](Expr e, Index i) { return min(min(beside(e, i, -1), e), beside(e, i, 1)); };
+    const auto greatest = [&](Expr e, Index i) { return max(max(beside(e, i, -1), e), beside(e, i, 1)); };
+    const Expr eroded = min(least(x(n, h, w), h), least(x(n, h, w), w));
+    loss_per(n, sum(h, sum(w, sq(greatest(greatest(eroded, h), w)))));
+  }), {});
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  size_t scatters = 0, most = 0;
+  for (const plan::Step& step : plan.steps) {
+    scatters += step.kind == plan::StepKind::Scatter;
+    size_t reads = 0;
+    for (ir::Id node : computed_in(plan, step)) reads += plan.graph.at(node).op == ir::Op::At || plan.graph.at(node).op == ir::Op::Load;
+    most = std::max(most, reads);
+  }
+  EXPECT_GE(scatters, 4u);
+  EXPECT_LE(scatters, 12u) << plan::print(plan);
+  EXPECT_LE(most, 30u) << plan::print(plan);
+}
+
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");
