@@ -115,6 +115,10 @@ std::vector<Id> lookups_of(const ir::Graph& g, Id at) {
   return out;
 }
 
+bool says_its_bounds(const ir::Graph& g, Id place) {  // as under_fresh_name makes it
+  return g.at(place).op == Op::Max && g.at(g.at(place).args[0]).op == Op::Min;
+}
+
 std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots) {
   Settler settler(graph);
   std::vector<Id> out;

@@ -95,7 +95,9 @@ class Walker {
         if ((g.free(place) & bound) && !renamed) fail(s, name, "is looked up at a place that goes by that of a lookup around it");
         if (too_long(place, index)) fail(s, name, "is looked up by an index of another axis");
         bound |= ir::bit(index);
-        if (g.at(place).op == Op::Max && g.at(g.at(place).args[0]).op == Op::Min) within |= ir::bit(index);
+        if (!says_its_bounds(g, place)) continue;
+        within |= ir::bit(index);
+        if (p_.find(p_.steps[s], place) >= 0 || p_.find(p_.steps[s], g.at(place).args[0]) >= 0) fail(s, name, "is looked up at a place out of memory that nothing keeps within");
       }
     });
   }

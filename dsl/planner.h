@@ -17,6 +17,9 @@ std::vector<Id> settle_lookups(ir::Graph& graph, const std::vector<Id>& roots);
 // A lookup, and those in one another that it is made of: all but the value that is looked up (looked_up_in).
 std::vector<Id> lookups_of(const ir::Graph& graph, Id at);
 
+// Is the place within its axis because its expression says so? Out of memory it would be any number.
+bool says_its_bounds(const ir::Graph& graph, Id place);
+
 // Is this what a recurrence carries, read at a row that is not the one at hand?
 bool carried_of_other_rows(const ir::Graph& graph, Id node, Id row);
 
@@ -125,6 +128,7 @@ class Planner {
   std::map<Id, int> pass_;
   std::vector<char> root_rows_;                   // per root: does its tensor have the row index?
   std::set<Id> whole_;                            // looked up at other rows: stored whole
+  std::set<Id> within_;                           // places of lookups that are computed wherever they are used (says_its_bounds)
   std::set<Id> summed_;                           // stored to be summed (sums_walks)
   std::map<ir::IndexSet, Layout> tiles_;          // index pairs kept in tiles
   std::map<std::tuple<Id, std::vector<Id>, bool, int>, int> made_;  // (node, order, tiled, made_for) -> buffer

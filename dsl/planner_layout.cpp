@@ -117,6 +117,7 @@ void Planner::choose_tiles(const std::vector<Id>& roots) {
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
     if (n.op == Op::At && n.sym == plan_.row) whole_.insert(looked_up_in(g_, node));
+    if (n.op == Op::At && says_its_bounds(g_, n.args[1])) within_.insert({n.args[1], g_.at(n.args[1]).args[0]});
     if ((ir::whole_axis(n.op) && n.sym == plan_.row) || selects_row(node)) whole_.insert(n.args[0]);
     for (size_t k = 0; at_once(node) && k < n.args.size(); k++)
       if (completes(node, k)) whole_.insert(n.args[k]);
@@ -195,7 +196,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
   const ir::Node& n = g_.at(node);
   const bool all_rows = at_once(k.step.nodes[0]) || (k.loop >= 0 && !k.in_loop);
   if (n.op == Op::Load || n.op == Op::At) return all_rows && whole_.count(node) && !of_all_rows(node);
-  if (leaf(n.op)) return false;
+  if (leaf(n.op) || within_.count(node)) return false;
   if (ir::makes_index(n.op) || n.op == Op::After || n.op == Op::WholeByHand || whole_.count(node) || summed_.count(node))
     return true;  // in memory in any case
   if (n.op == Op::Reduce) {

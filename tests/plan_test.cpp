@@ -492,6 +492,14 @@ TEST(Plan, NoPlaceGoesByThatOfALookupAroundIt) {
     auto t = labels("t", {i}, "-").in_range(i);
     loss_per(l, s(l) * sum(c, at(at(exp(w(d, c)), d, argsort(c, x(i, c))), i, t(l))));
   });
+  // The diagonal of a product with a product of what was carried: columns at the place of a row.
+  expect_sound([] {
+    auto i = axis("D"), j = twin(i, "j"), k = twin(i, "k"), t = count_axis("iterations", 3, "-");
+    auto x = input("x", {i, j}), y = input("y", {i, j});
+    const auto times = [&](Expr a, Expr b) { return dot(k, at(a, j, k), at(b, i, k)); };
+    const Expr u = iterate(t, {{{i, j}, x(i, j)}}, [&](const std::vector<Expr>& v) { return std::vector<Expr>{times(v[0], v[0])}; })[0];
+    loss_total(sum(i, at(times(times(u, y(i, j)), u), j, i)));
+  });
   // Each of two places by the index of the other.
   expect_sound([] {
     auto i = axis("N"), j = axis("M"), t = twin(i, "t");
