@@ -38,8 +38,12 @@ void compile_into_cache(const Kernel& kernel, const ObjectFile& o) {
   const std::string suffix = fmt::format(".{}.raw", getpid());
   const fs::path raw = o.object + suffix + ".o", stmt = o.object + suffix + ".stmt";
   fs::create_directories(raw.parent_path());
-  lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, code_of(kernel), o.symbol,
-                 {raw, o.stmt.empty() ? "" : stmt.string()});
+  try {
+    lower::compile(*kernel.plan, kernel.step, o.float_bits, *o.isa, code_of(kernel), o.symbol,
+                   {raw, o.stmt.empty() ? "" : stmt.string()});
+  } catch (const std::exception& e) {  // whose definition did it?
+    throw std::runtime_error(fmt::format("{}\nin the step {}", e.what(), kernel.plan->steps[kernel.step].text));
+  }
   const auto text = read_file(stmt), object = read_file(raw);
   fs::remove(stmt);
   fs::remove(raw);
