@@ -28,17 +28,22 @@ LOSSC_LOSS(dice, "segmentation") {
 
   auto x = logits(n, c, p);
   auto q = activation.is("softmax") ? softmax(c, x) : activation.is("sigmoid") ? sigmoid(x) : x;
-  auto g = target.is("index")
-               ? number(c == labels("target", {n, p}, "class of each pixel").in_range(c)(n, p))
-               : tensor("target_probability", {n, c, p}, "0 to 1 per class and pixel").constant()(n, c, p);
+  Expr g, both;
+  if (target.is("index")) {
+    auto here = c == labels("target", {n, p}, "class of each pixel").in_range(c)(n, p);
+    g = number(here), both = select(here, q, 0);
+  } else {
+    g = tensor("target_probability", {n, c, p}, "0 to 1 per class and pixel").constant()(n, c, p), both = q * g;
+  }
   const bool by_class = scope.is("image") || scope.is("batch"), by_image = scope.is("image") || scope.is("sample");
   auto counts = background.chosen("include") || c > 0;
   auto total = [&](Expr e) {
     Expr t = by_class ? sum(p, e) : sum(c, sum(p, e), counts);
     return by_image ? t : sum(n, t);
   };
-  auto size = total(select(squared.chosen("on"), sq(q) + sq(g), q + g)) + s;
-  auto ratio = select(size == 0, 1, (2 * total(q * g) + s) / size);
+  auto amount = [&](Expr e) { return total(select(squared.chosen("on"), sq(e), e)); };
+  auto size = amount(q) + amount(g) + s;
+  auto ratio = select(size == 0, 1, (2 * total(both) + s) / size);
   Expr loss = select(form.chosen("log"), -log(ratio), 1 - ratio);
   if (by_class) {
     auto weight = tensor("weight", {c}, "factor of each class's loss, >= 0; 1 if absent").optional().constant();
