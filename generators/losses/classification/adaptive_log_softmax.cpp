@@ -11,12 +11,12 @@ LOSSC_LOSS(adaptive_log_softmax, "classification") {
       .edges = "Classes are numbered from the shortlist through the clusters, in order. Rows whose target is not one of "
                "them (a negative one, say) are dropped.",
       .note = "torch's cutoffs are S, S + V1, S + V1 + V2, ...; its div_value makes E1 = D/4, E2 = D/16 and so on. "
-              "There are at most four clusters, and the tail of each is computed for all rows, not only those of its "
+              "There are at most eight clusters, and the tail of each is computed for all rows, not only those of its "
               "classes.",
   });
   auto n = axis("N", "rows (tokens)").flat(), d = axis("D", "features");
   auto h = axis("H", "outputs of the head: classes of the shortlist, then one for each cluster");
-  auto clusters = option("clusters", {"1", "2", "3", "4"}, "number of clusters");
+  auto clusters = option("clusters", {"1", "2", "3", "4", "5", "6", "7", "8"}, "number of clusters");
   auto x = tensor("embedding", {n, d}, "input of the head; any real");
   auto head = tensor("head_weight", {h, d}, "W, one row per class of the shortlist and per cluster; any real");
   auto bias = tensor("head_bias", {h}, "b; any real; 0 if absent").optional();
