@@ -1,0 +1,169 @@
+// What flows back through a lookup: to a row, a table, a neighbour, a permutation of the batch.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/support/definition.h"
+
+namespace lossc::tests {
+namespace {
+
+using Values = std::vector<double>;
+
+
+Array keys(std::vector<double> values) { return array(std::move(values)); }
+
+TEST(Gather, FromALogitsRow) {
+  check(
+      [] {
+        auto i = axis("N"), c = axis("C");
+        auto z = input("z", {i, c});
+        auto y = labels("y", {i}, "-").in_range(c);
+        loss_per(i, sq(z(i, y(i))) - logsumexp(c, z(i, c)));
+      },
+      sum_of({{"z", uniform({4, 3}, -1, 1)}, {"y", keys({2, 0, 2, 1})}}));
+}
+TEST(Gather, FromATableSumsOverEqualKeys) {
+  const Outcome out = check(
+      [] {
+        auto i = axis("N"), c = axis("C"), d = axis("D");
+        auto w = input("w", {c, d}), x = input("x", {i, d});
+        auto y = labels("y", {i}, "-").in_range(c);
+        loss_per(i, sum(d, sq(w(y(i), d) - x(i, d))));
+      },
+      sum_of({{"w", uniform({3, 2}, -1, 1, 1)}, {"x", uniform({5, 2}, -1, 1, 2)}, {"y", keys({2, 0, 2, 2, 0})}}));
+  EXPECT_EQ(out.gradient.at("w")[2], 0);  // class 1 is nobody's
+}
+TEST(Gather, OfAComputedValue) {
+  check(
+      [] {
+        auto i = axis("N"), c = axis("C"), d = axis("D");
+        auto w = input("w", {c, d}), x = input("x", {i, d});
+        auto y = labels("y", {i}, "-").in_range(c);
+        auto s = cosine(d, x(i, d), w(c, d));
+        loss_per(i, logsumexp(c, s) - at(s, c, y(i)) + at(norm(d, w(c, d)), c, y(i)));
+      },
+      sum_of({{"w", uniform({3, 2}, -1, 1, 1)}, {"x", uniform({5, 2}, -1, 1, 2)}, {"y", keys({2, 0, 2, 2, 0})}}));
+}
+TEST(Gather, AtAKeyOfTheSameIndex) {
+  check(
+      [] {
+        auto i = axis("N"), d = axis("D");
+        auto z = input("z", {i, d});
+        auto next = (i + 1) % extent(i);
+        loss_per(i, sum(d, z(i, d) * z(next, d)) + at(norm(d, z(i, d)), i, next) * z(i, 0));
+      },
+      sum_of({{"z", uniform({4, 3}, -1, 1)}}));
+}
+TEST(Gather, AtAPermutationOfTheBatch) {
+  check(
+      [] {
+        auto [i, j] = batch_pair("N");
+        auto d = axis("D");
+        auto z = input("z", {i, d});
+        auto p = labels("p", {i}, "-").in_range(i);
+        auto s = cosine(d, z(i, d), z(j, d));
+        loss_per(i, logsumexp(j, s, i != j) - at(s, j, p(i)) + at(s, j, p(p(i))), p(i) != i);
+      },
+      sum_of({{"z", uniform({4, 3}, -1, 1)}, {"p", keys({3, 1, 0, 0})}}));
+}
+TEST(Gather, NeighboursUnderABoundaryRule) {
+  check(
+      [] {
+        auto i = axis("N"), p = axis("P");
+        auto z = input("z", {i, p});
+        auto last = p + 1 == extent(p);
+        loss_per(i, sum(p, select(last, 0, sq(z(i, p + 1) - z(i, p)))));
+      },
+      sum_of({{"z", uniform({2, 5}, -1, 1)}}));
+}
+TEST(Gather, OfTwoComputedPlaces) {
+  check(
+      [] {
+        auto i = axis("N"), c = axis("C");
+        auto z = input("z", {c, twin(c, "k")});
+        auto a = labels("a", {i}, "-").in_range(c), b = labels("b", {i}, "-").in_range(c);
+        loss_per(i, sq(z(a(i), b(i))) + exp(z(b(i), a(i))));
+      },
+      sum_of({{"z", uniform({3, 3}, -1, 1)}, {"a", keys({2, 0, 2, 1, 2})}, {"b", keys({1, 0, 1, 2, 2})}}));
+}
+TEST(Gather, AlongAShorterAxis) {  // whose values end before those of the tensor's
+  check(
+      [] {
+        auto i = axis("N"), p = axis("P"), q = derived_axis("P-1", extent(p) - 1);
+        auto z = input("z", {i, p});
+        loss_per(i, sum(q, sq(z(i, q + 1) - z(i, q)) + at(exp(z(i, p)), p, q)));
+      },
+      sum_of({{"z", uniform({2, 5}, -1, 1)}}));
+  check(
+      [] {  // under a mask that the longer axis does not have
+        auto i = axis("N"), p = axis("P"), q = derived_axis("P-2", extent(p) - 2);
+        auto z = input("z", {i, p});
+        loss_per(i, sum(q, at(sq(z(i, p)), p, q), q != 1));
+      },
+      sum_of({{"z", uniform({2, 5}, -1, 1)}}));
+}
+TEST(Gather, NeighboursInTwoDirections) {
+  const auto body = [] {
+    auto h = axis("H"), w = axis("W"), p = derived_axis("H-2", extent(h) - 2), q = derived_axis("W-1", extent(w) - 1);
+    auto z = input("z", {h, w});
+    loss_per(p, sum(q, sq(z(p + 2, q + 1) - 2.0 * z(p + 1, q)) + exp(z(p, q + 1))));
+  };
+  const Case c = sum_of({{"z", uniform({5, 4}, -1, 1)}});
+  check(body, c);
+  const Program program = program_for(definition(body), c);
+  const std::string derivative = ir::print(program.graph, program.gradients.at(0).node, 40);
+  for (const char* search : {"== h)", "== w)"})
+    EXPECT_EQ(derivative.find(search), std::string::npos) << "each neighbour is looked up, none searched for: " << derivative;
+}
+TEST(Gather, OfTwoComputedPlacesWithAnIndexEach) {
+  check(
+      [] {
+        auto a = axis("A"), b = axis("B"), c = axis("C"), d = axis("D");
+        auto z = input("z", {c, d});
+        auto s = labels("s", {a}, "-").in_range(c), t = labels("t", {b}, "-").in_range(d), u = labels("u", {a, b}, "-").in_range(d);
+        loss_per(a, sum(b, sq(z(s(a), t(b))) + exp(z(s(a), u(a, b)))));
+      },
+      sum_of({{"z", uniform({3, 4}, -1, 1)}, {"s", keys({2, 0})}, {"t", keys({3, 1, 1})}, {"u", array({2, 3}, {0, 1, 3, 2, 2, 0})}}));
+}
+TEST(Gather, OfTheDiagonal) {
+  check(
+      [] {
+        auto [i, j] = batch_pair("N");
+        auto z = input("z", {i, j});
+        loss_per(i, logsumexp(j, z(i, j)) + logsumexp(j, z(j, i)) - 2 * z(i, i));
+      },
+      sum_of({{"z", uniform({4, 4}, -1, 1)}}));
+}
+TEST(Gather, HardestOfABatch) {
+  check(
+      [] {
+        auto [i, j] = batch_pair("N");
+        auto d = axis("D");
+        auto z = input("z", {i, d});
+        auto y = labels("y", {i}, "-");
+        auto d2 = sqdist(d, z(i, d), z(j, d));
+        auto pos = y(i) == y(j) && i != j, neg = y(i) != y(j);
+        auto far = argmax(j, d2, pos), near = argmin(j, d2, neg);
+        loss_per(i, norm(d, z(i, d) - z(far, d)) - at(d2, j, near), any(j, pos) && any(j, neg));
+      },
+      sum_of({{"z", uniform({6, 3}, -1, 1)}, {"y", keys({0, 1, 0, 1, 2, 0})}}));
+}
+TEST(Gather, AnInvalidKeyOfADroppedRowIsHarmless) {
+  const Outcome out = check(
+      [] {
+        auto i = axis("N"), c = axis("C"), d = axis("D");
+        auto ignore = param("ignore_index", -100, "-").integer();
+        auto x = input("x", {i, d}), w = input("w", {c, d});
+        auto y = labels("y", {i}, "-").in_range(c).ignoring(ignore);
+        auto s = dot(d, x(i, d), w(c, d));
+        loss_per(i, logsumexp(c, s) - at(s, c, y(i)) + sq(w(y(i), 0)), y(i) != ignore);
+      },
+      sum_of({{"x", uniform({4, 2}, -1, 1, 1)}, {"w", uniform({3, 2}, -1, 1, 2)}, {"y", keys({2, -100, 1, -100})}}));
+  EXPECT_EQ(out.rows[1], 0);
+  for (int k : {2, 3, 6, 7}) EXPECT_EQ(out.gradient.at("x")[k], 0);
+}
+
+}  // namespace
+}  // namespace lossc::tests
