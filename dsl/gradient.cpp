@@ -191,6 +191,7 @@ void Differentiator::into_tensor(Id node, const Flow& a) {
                    [&](size_t x, size_t y) { return !(g_.free(args[x]) & ~kept) && (g_.free(args[y]) & ~kept); });
   std::vector<Id> renamed(args.size(), kNone);
   IndexSet left = n.free & ~kept;  // to be summed away
+  v = through_two_keys(n, v, kept, &computed, &renamed, &left);
   for (size_t at = 0; at < computed.size(); at++) {
     const size_t k = computed[at];
     IndexSet later = 0;

@@ -34,6 +34,9 @@ class Differentiator {
   void give(ir::Id child, Flow a, ir::IndexSet domain);
   void through_lookup(const ir::Node& n, const Flow& a);
   bool through_folded(const ir::Node& n, const Flow& a);
+  ir::Id axis_of_both(ir::Id a, ir::Id b) const;
+  ir::Id through_two_keys(const ir::Node& n, ir::Id v, ir::IndexSet kept, std::vector<size_t>* computed, std::vector<ir::Id>* renamed,
+                          ir::IndexSet* left);
   bool same_axis(ir::Id a, ir::Id b) const;
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);

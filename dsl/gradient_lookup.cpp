@@ -89,6 +89,45 @@ bool Differentiator::through_folded(const ir::Node& n, const Flow& a) {
   return true;
 }
 
+// Two dimensions looked up by keys that share an index, one of which would be dense along it: where some axis is as long as both
+// together, they are one key of that. kNone is the axis where there is none.
+Id Differentiator::axis_of_both(Id a, Id b) const {
+  const auto is_product = [&](Id length) {
+    if (length == kNone || g_.at(length).op != Op::Mul) return false;
+    std::vector<Id> axes;
+    for (Id e : g_.at(length).args) axes.push_back(g_.at(e).op == Op::Extent ? g_.at(e).sym : kNone);
+    const Id x = g_.indices[a].axis, y = g_.indices[b].axis;
+    return (axes[0] == x && axes[1] == y) || (axes[0] == y && axes[1] == x);
+  };
+  for (Id k = 0; k < static_cast<Id>(g_.indices.size()); k++)
+    if (is_product(g_.axes[g_.indices[k].axis].length)) return k;
+  return kNone;
+}
+
+Id Differentiator::through_two_keys(const ir::Node& n, Id v, IndexSet kept, std::vector<size_t>* computed, std::vector<Id>* renamed,
+                                    IndexSet* left) {
+  if (computed->size() != 2) return v;
+  const size_t a = std::min((*computed)[0], (*computed)[1]), b = std::max((*computed)[0], (*computed)[1]);
+  const std::vector<Id>& dims = g_.tensors[n.sym].dims;
+  const IndexSet of_keys = g_.free(n.args[a]) | g_.free(n.args[b]);
+  const Id both = axis_of_both(dims[a], dims[b]), length = g_.extent(g_.indices[dims[b]].axis);
+  if (both == kNone || !(g_.free(n.args[a]) & g_.free(n.args[b]) & ~kept)) return v;
+  const ir::Node high = g_.at(n.args[a]), low = g_.at(n.args[b]);
+  const bool folds = high.op == Op::Div && low.op == Op::Mod && high.args == low.args && low.args[1] == length;
+  const Id key = folds ? high.args[0] : g_.binary(Op::Add, g_.binary(Op::Mul, n.args[a], length), n.args[b]);
+  const auto unused = [&](Id like, IndexSet taken) { return taken & ir::bit(like) ? fresh(like, taken | targets_of(dims)) : like; };
+  IndexSet taken = g_.free(v) | kept | of_keys;
+  const Id t = fresh(both, taken | targets_of(dims));
+  v = collect(v, key, t, kept);
+  taken |= g_.free(v) | ir::bit(t);
+  const Id i = unused(dims[a], taken), k = unused(dims[b], taken | ir::bit(i));
+  v = g_.at_index(v, t, g_.binary(Op::Add, g_.binary(Op::Mul, g_.index(i), length), g_.index(k)));
+  (*renamed)[a] = i, (*renamed)[b] = k;
+  *left &= ~of_keys;
+  computed->clear();
+  return v;
+}
+
 // A plain index renames only along its own axis; another one's values end elsewhere.
 bool Differentiator::same_axis(Id a, Id b) const { return g_.indices[a].axis == g_.indices[b].axis; }
 

@@ -117,6 +117,24 @@ TEST(Gather, NeighboursInTwoDirections) {
   for (const char* search : {"== h)", "== w)"})
     EXPECT_EQ(derivative.find(search), std::string::npos) << "each neighbour is looked up, none searched for: " << derivative;
 }
+// Where an axis is as long as both dimensions they are one key of it.
+TEST(Gather, OfPlacesAmongAllPairs) {
+  const auto by_labels = [] {
+    auto i = axis("N"), j = axis("M"), e = axis("E"), p = derived_axis("N*M", extent(i) * extent(j));
+    auto x = input("x", {i, j}), w = input("w", {p});
+    auto a = labels("a", {e}, "-").in_range(i), b = labels("b", {e}, "-").in_range(j);
+    loss_total(sum(e, number(e + 1) * sq(x(a(e), b(e)))) + sum(p, w(p) * x(p / extent(j), p % extent(j))));
+  };
+  const Outcome out = check(by_labels, sum_of({{"x", {{2, 3}, {1, 2, 3, 4, 5, 6}}}, {"w", array({10, 20, 30, 40, 50, 60})},
+                                               {"a", array({0, 1, 1, 0})}, {"b", array({2, 0, 0, 2})}}));
+  expect_exactly(out.gradient.at("x"), {10, 20, 30 + 2 * 3 * (1 + 4), 40 + 2 * 4 * (2 + 3), 50, 60});
+  const auto in_order = [] {
+    auto i = axis("N"), j = axis("M"), p = derived_axis("M*N", extent(j) * extent(i));
+    auto x = input("x", {j, i});
+    loss_total(sum(p, number(p + 1) * sort(p, x(p / extent(i), p % extent(i)))));
+  };
+  check(in_order, sum_of({{"x", uniform({2, 3}, -1, 1)}}));
+}
 TEST(Gather, OfTwoComputedPlacesWithAnIndexEach) {
   check(
       [] {

@@ -227,6 +227,19 @@ TEST(Plan, ARecurrenceThatReadsOtherRowsGoesThroughAllTogether) {
 }
 
 // What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
+// The derivative by a matrix of what is read of it pair by pair takes a step for each pair, not for each row and pair.
+TEST(Plan, PairsAreScatteredOnce) {
+  const Program p = build_all(definition([] {
+    auto i = axis("N"), j = axis("M"), p = derived_axis("N*M", extent(i) * extent(j));
+    auto x = input("x", {i, j});
+    const Expr all = x(p / extent(j), p % extent(j)), sorted = at(all, p, argsort(p, stop_gradient(all)));
+    loss_total(sum(p, number(p) * sq(sorted)));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  for (const plan::Step& s : plan.steps)
+    if (s.kind == plan::StepKind::Scatter) EXPECT_EQ(s.domain.size(), 1u) << plan::print(plan);
+}
+
 // A kernel is to see that such a place is within what is looked up there: of a value in memory it does not know.
 TEST(Plan, NoPlaceOfIndicesAloneIsStored) {
   const Program p = build_all(definition([] {
