@@ -61,6 +61,7 @@ class Planner {
   bool made_again(const Step& step, ir::IndexSet free) const;
   bool chunk_inline(Id reduce) const;
   bool sums_walks(const ir::Node& reduce) const;
+  bool multiplies(const ir::Node& reduce) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
   Layout walk_layout(Id node, Id index) const;

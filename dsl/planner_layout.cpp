@@ -45,6 +45,14 @@ bool Planner::reaches_buffer(Id node) const {
   return reaches_[node] = yes;
 }
 
+// A product of matrices for each of further indices (the Gram matrix of each image): as dear as that of two alone.
+bool Planner::multiplies(const ir::Node& reduce) const {
+  const ir::Node& m = g_.at(reduce.args[0]);
+  if (reduce.kind != ir::ReduceKind::Sum || m.op != Op::Mul) return false;
+  const IndexSet a = g_.free(m.args[0]), b = g_.free(m.args[1]);
+  return (a & b & ir::bit(reduce.sym)) && (a & ~b) && (b & ~a);
+}
+
 // A reduction over a short inner axis of given data, computed again where it is used, a chunk of the vectorised axis at a
 // time, and never stored: if the result is as wide as the vectorised axis (softmax over the classes of a pixel), or wider
 // than any tensor (distance of two points of a set of sets, over the coordinates).
@@ -55,7 +63,7 @@ bool Planner::chunk_inline(Id reduce) const {
   for (const auto& [tensor, index] : scan_index_)
     if (index == n.sym) return false;  // in a loop over it, it would be summed at every place
   if (like_a_tensor(domain)) return natural_order(domain).back() != n.sym;
-  return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]);
+  return members(n.free).size() >= 3 && !like_a_tensor(n.free) && !reaches_buffer(n.args[0]) && !multiplies(n);
 }
 
 // A sum of what takes a walk of its own for each element (the loss of all pixels, each with its softmax): there is no loop
@@ -204,7 +212,7 @@ bool Planner::boundary(const Kernel& k, Id node) const {
     // A kernel computes it for places of its own loop: not for those of another reduction inside, whose operand it is.
     const bool in_loop = !(n.free & ~set_of(k.step.domain));
     const bool wide_enough = !k.step.domain.empty() && (n.free & ir::bit(k.step.domain.back()));
-    return !(in_loop && wide_enough && k.step.domain.size() >= 2 && chunk_inline(node));
+    return !(in_loop && wide_enough && k.step.domain.size() >= 2 && chunk_inline(node) && !made_again(k.step, n.free));
   }
   if (auto it = shared_.find(k.pass); it != shared_.end() && k.in_loop && it->second.count(node)) return true;
   if (k.step.domain.empty() || (all_rows && storage_of(node) == Storage::Panel)) return false;

@@ -398,6 +398,41 @@ TEST(Plan, NoSumWalksForEachOfItsElements) {
     }
 }
 
+// A sum inside is made for the places that it has, not again for each of another index: ssim's sums over the image's height, of
+// what is the same down the image, were made for each row of it.
+TEST(Plan, NoSumInsideIsMadeForPlacesItDoesNotHave) {
+  size_t inside = 0;
+  for (const Definition& d : definitions())
+    for (const Program& program : build_all(d)) {
+      const plan::Plan p = plan::make_plan(program);
+      for (const plan::Step& step : p.steps) {
+        if ((step.kind != plan::StepKind::Map && step.kind != plan::StepKind::Reduce) || step.domain.size() < 3) continue;
+        ir::IndexSet others = ir::set_of(step.domain);  // but those of the walk, which sums for a chunk at a time
+        if (step.over == ir::kNone || step.over == step.domain.back()) others &= ~ir::bit(step.domain[step.domain.size() - 2]);
+        for (ir::Id node : computed_in(p, step)) {
+          if (p.graph.at(node).op != ir::Op::Reduce || (p.graph.free(node) & ~ir::set_of(step.domain))) continue;
+          EXPECT_EQ(others & ~p.graph.free(node), 0u) << p.program->name << ": " << step.text;
+          inside++;
+        }
+      }
+    }
+  EXPECT_GT(inside, 0u);
+}
+
+// The Gram matrix of each image is a product of matrices: made once and kept, not summed again for each element of what reads it.
+TEST(Plan, AProductOfEachIsKept) {
+  const Program p = build(definition([] {
+    auto b = axis("B"), c = axis("C"), d = twin(c, "d"), m = axis("M"), q = axis("P"), r = axis("Q");
+    auto x = input("x", {b, c, q}), y = input("y", {m, c, r}).constant();
+    const Expr g = dot(q, x(b, c, q), x(b, d, q)), s = dot(r, y(m, c, r), y(m, d, r));
+    loss_per(b, sum(m, sum(c, sum(d, sq(g - s)))));
+  }), {});
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  for (const plan::Step& step : plan.steps)
+    for (ir::Id node : computed_in(plan, step)) EXPECT_NE(plan.graph.at(node).op, ir::Op::Reduce) << step.text;
+}
+
 // The exponential of (n, g, k) is made once, not for each v that looks at it, and one that does not change from place to place
 // of a recurrence before that begins. Sinkhorn's iterations took an exponential of the whole matrix each.
 TEST(Plan, ADearFunctionIsMadeOnce) {
