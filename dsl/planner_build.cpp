@@ -17,6 +17,13 @@ namespace {
 
 Elem elem_of(Type t) { return t == Type::Float ? Elem::Float : t == Type::Int ? Elem::Int32 : Elem::UInt8; }
 
+// As many as the caller counts, or a number of the definition's; or as what follows from such: the places of a square window.
+bool few_places(const ir::Graph& g, Id axis) {
+  if (g.axes[axis].length == kNone) return false;
+  const std::vector<Id> of = ir::topological(g, {g.axes[axis].length});
+  return std::all_of(of.begin(), of.end(), [&](Id n) { return g.at(n).op != Op::Extent || few_places(g, g.at(n).sym); });
+}
+
 }  // namespace
 
 int Planner::add_buffer(Buffer b) {
@@ -209,6 +216,8 @@ void Planner::build_reduce(Id node, int buffer, int pass) {
   if (!out.tiled && linear.back() == n.sym) {  // a sum along the innermost index is written where its other loops are
     linear = out.order;
     linear.push_back(n.sym);
+    // Of a few elements each sum is done in no time: lanes for all of them would be many times what they are made of.
+    if (linear.size() >= 3 && few_places(g_, g_.indices[n.sym].axis)) std::swap(linear[linear.size() - 2], linear.back());
   }
   for (bool tiled : {false, true}) {
     k = Kernel{.step = {.kind = StepKind::Reduce, .over = n.sym, .accumulates = accumulates, .outputs = {buffer}, .nodes = {node}},

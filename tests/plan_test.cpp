@@ -512,6 +512,23 @@ TEST(Plan, NeighboursOfManyNeighboursAreMadeOnce) {
   EXPECT_LE(most, 30u) << plan::print(plan);
 }
 
+// Sums over the places of a window, which are few, one for each of many others: the lanes of all of them, kept in memory, were
+// many times what is summed.
+TEST(Plan, SumsOfFewKeepNoLanes) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W");
+    auto k = count_axis("radius", 3, "places"), i = derived_axis("R*R", extent(k) * extent(k), "a patch"), j = twin(i, "j");
+    auto x = input("x", {n, h, w});
+    const Expr patch = at(at(x(n, h, w), h, min(h + i / extent(k), extent(h) - 1)), w, min(w + i % extent(k), extent(w) - 1));
+    const Expr m = sum(h, sum(w, patch * at(patch, i, j)));
+    loss_per(n, sum(i, sum(j, tanh(m))));
+  }), {});
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  for (const plan::Step& step : plan.steps)
+    if (step.domain.size() > 4) EXPECT_TRUE(step.scratch.empty()) << step.text;
+}
+
 TEST(Plan, SortOfSquaredNorms) {
   expect_sound([] {
     auto i = axis("N"), c = axis("C");
