@@ -64,7 +64,8 @@ Recurrence make(Index along, const std::vector<Carried>& carried, const ScanStep
     for (Id k : B().places)
       if (around & ~ir::set_of(dims) & ir::bit(k)) dims.insert(dims.begin(), k);
     check_free("start", r.first.back(), ir::set_of(dims));
-    if (dims.size() > 3) B().fail(fmt::format("scan: a carried value has {} indices; at most 3 are supported", dims.size()));
+    if (dims.size() > kMostTensorDims - 1)  // and one of its places
+      B().fail(fmt::format("scan: a carried value has {} indices; at most {} are supported", dims.size(), kMostTensorDims - 1));
     if (!B().absent(along.id)) dims.insert(dims.begin(), along.id);
     r.dims.push_back(std::move(dims));
   }

@@ -36,6 +36,29 @@ TEST(Scan, CarriesFromPlaceToPlace) {
   expect_values(backward.gradient.at("x"), {1, 1.5, 1.75});
 }
 
+// Channels of volumes, eroded: with the places of the recurrence as many indices as a tensor may have.
+TEST(Scan, CarriesVolumes) {
+  const auto eroded = [](Storage storage) {
+    return [=] {
+      auto t = axis("T"), n = axis("N"), c = axis("C"), z = axis("Z"), h = axis("H"), w = axis("W");
+      auto x = input("x", {n, c, z, h, w}), a = input("a", {t});
+      const Expr v = iterate(t, {{{n, c, z, h, w}, x(n, c, z, h, w)}}, [&](const std::vector<Expr>& u) {
+        return std::vector<Expr>{a(t) * u[0] + 0.5 * at(u[0], w, min(w + 1, extent(w) - 1))};
+      }, storage)[0];
+      loss_per({n, c}, sum(z, sum(h, sum(w, sq(v)))));
+    };
+  };
+  const Case c = sum_of({{"x", uniform({2, 1, 2, 1, 3}, -1, 1, 8)}, {"a", uniform({4}, -1, 1, 9)}});
+  const Outcome all = check(eroded(Storage::AllSteps), c), few = check(eroded(Storage::Checkpoints), c);
+  expect_values(few.rows, all.rows);
+  EXPECT_THROW(build(definition([] {
+    auto t = axis("T"), i = axis("I"), j = axis("J");
+    Indices six{axis("A"), axis("B"), axis("C"), axis("D"), i, j};
+    auto x = input("x", {t, i, j});
+    loss_per(t, sum(i, sum(j, scan(t, {{six, 0.0}}, [&](const std::vector<Expr>& u) { return std::vector<Expr>{u[0] + x(t, i, j)}; })[0])));
+  }), {}), DefinitionError);
+}
+
 TEST(Scan, OfNoPlacesLeavesNothing) {
   const Outcome none = evaluate(decay(false), sum_of({{"x", array({})}, {"start", array(std::vector<int64_t>{}, {8})}}));
   EXPECT_TRUE(none.rows.empty());
