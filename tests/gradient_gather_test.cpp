@@ -11,7 +11,7 @@ namespace {
 
 using Values = std::vector<double>;
 
-
+void expect_exactly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, {0, 0})); }
 Array keys(std::vector<double> values) { return array(std::move(values)); }
 
 TEST(Gather, FromALogitsRow) {
