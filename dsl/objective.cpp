@@ -44,7 +44,7 @@ void add_objective(Program& p) {
   ir::Graph& g = p.graph;
   std::vector<Id> roots{p.value, p.valid, p.mean_weight};
   for (const NamedOutput& o : p.outputs) roots.push_back(o.node);
-  roots = share_twins(g, cut_at_checkpoints(g, roots));
+  roots = share_twins(g, fold_sides(g, cut_at_checkpoints(g, roots)));
   p.value = roots[0], p.valid = roots[1], p.mean_weight = roots[2];
   for (size_t k = 0; k < p.outputs.size(); k++) p.outputs[k].node = roots[k + 3];
 

@@ -108,6 +108,8 @@ void add_objective(Program& program);
 // Cuts every recurrence of which checkpoints are kept into segments, a recurrence in a recurrence (checkpoints.cpp). Returns
 // the roots rewritten.
 std::vector<ir::Id> cut_at_checkpoints(ir::Graph& graph, const std::vector<ir::Id>& roots);
+// Products between sides of two indices each as products of matrices (folding.cpp).
+std::vector<ir::Id> fold_sides(ir::Graph& graph, const std::vector<ir::Id>& roots);
 // Exchanges every maximal expression of a twin index only for a lookup of its canonical form, so that what two sides
 // of a batch share is one value (twins.cpp). Applied to the roots given; returns them rewritten.
 std::vector<ir::Id> share_twins(ir::Graph& graph, const std::vector<ir::Id>& roots);

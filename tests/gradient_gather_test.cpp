@@ -117,6 +117,35 @@ TEST(Gather, NeighboursInTwoDirections) {
   for (const char* search : {"== h)", "== w)"})
     EXPECT_EQ(derivative.find(search), std::string::npos) << "each neighbour is looked up, none searched for: " << derivative;
 }
+// Sides of a product with two indices each are folded into one (folding.cpp): the same numbers, of every pair.
+TEST(Product, OfSidesWithTwoIndices) {
+  const auto body = [] {
+    auto n = axis("N"), v = axis("V"), d = axis("D"), m = twin(n, "m"), w = twin(v, "w"), c = axis("C"), k = axis("K");
+    auto z = input("z", {n, v, d}), centre = input("centre", {c, k, d});
+    const Expr views = dot(d, z(n, v, d), z(m, w, d)), classes = dot(d, z(n, v, d), centre(c, k, d));
+    loss_per({n, v}, sum(m, sum(w, number(1 + m + 2 * w) * sq(views))) + sum(c, max(k, number(1 + c) * classes)));
+  };
+  const Case c = sum_of({{"z", uniform({3, 2, 4}, -1, 1)}, {"centre", uniform({2, 3, 4}, -1, 1, 2)}});
+  const Outcome out = check(body, c);
+  const Values &z = c.inputs.at("z").data, &centre = c.inputs.at("centre").data;
+  const auto product = [&](const Values& b, size_t i, size_t j) {
+    double s = 0;
+    for (size_t d = 0; d < 4; d++) s += z[4 * i + d] * b[4 * j + d];
+    return s;
+  };
+  for (size_t i = 0; i < 6; i++) {
+    double want = 0;
+    for (size_t j = 0; j < 6; j++) want += double(1 + j / 2 + 2 * (j % 2)) * product(z, i, j) * product(z, i, j);
+    for (size_t a = 0; a < 2; a++) {
+      double most = -1e9;
+      for (size_t k = 0; k < 3; k++) most = std::max(most, double(1 + a) * product(centre, i, 3 * a + k));
+      want += most;
+    }
+    EXPECT_NEAR(out.rows[i], want, 1e-12) << i;
+  }
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{0, 2, 4}, {3, 0, 4}, {3, 2, 0}})
+    EXPECT_EQ(evaluate(body, sum_of({{"z", Array{shape, {}}}, {"centre", Array{{2, 3, shape[2]}, Values(size_t(6 * shape[2]), 1)}}})).loss, 0);
+}
 // Where an axis is as long as both dimensions they are one key of it.
 TEST(Gather, OfPlacesAmongAllPairs) {
   const auto by_labels = [] {

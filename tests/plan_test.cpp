@@ -227,6 +227,23 @@ TEST(Plan, ARecurrenceThatReadsOtherRowsGoesThroughAllTogether) {
 }
 
 // What is carried is wider than any tensor, so each pass goes through the recurrence anew, with all that its step makes.
+// Rows of several views against centres of several classes: a product of matrices, and two in the derivative.
+TEST(Plan, SidesOfTwoIndicesMakeAProduct) {
+  const Program p = build_all(definition([] {
+    auto n = axis("N"), v = axis("V"), c = axis("C"), k = axis("K"), d = axis("D");
+    auto z = input("z", {n, v, d}), w = input("w", {c, k, d});
+    loss_per({n, v}, logsumexp(c, logsumexp(k, dot(d, z(n, v, d), w(c, k, d)))));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  size_t products = 0;
+  for (const plan::Step& s : plan.steps) {
+    products += s.kind == plan::StepKind::ContractNN || s.kind == plan::StepKind::ContractTN;
+    EXPECT_LE(s.domain.size(), 4u) << s.text;  // none over all of n, v, c, k and d
+  }
+  EXPECT_EQ(products, 3u) << plan::print(plan);
+}
+
 // The derivative by a matrix of what is read of it pair by pair takes a step for each pair, not for each row and pair.
 TEST(Plan, PairsAreScatteredOnce) {
   const Program p = build_all(definition([] {
