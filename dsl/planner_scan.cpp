@@ -76,6 +76,11 @@ std::vector<Id> Planner::places(Id node) const {
   std::vector<std::pair<int, Id>> found;
   for (const auto& [tensor, index] : scan_index_)
     if ((n.carried >> tensor & 1) || (n.op == Op::After && n.sym == tensor)) found.emplace_back(scan_depth_.at(tensor), index);
+  // A recurrence in another one: there is one place of that, too, also for what is carried by the inner one alone.
+  int deepest = 0;
+  for (const auto& [depth, index] : found) deepest = std::max(deepest, depth);
+  for (const auto& [tensor, index] : scan_index_)
+    if (scan_depth_.at(tensor) < deepest && (n.free & ir::bit(index))) found.emplace_back(scan_depth_.at(tensor), index);
   std::sort(found.begin(), found.end());
   std::vector<Id> out;
   for (const auto& [depth, index] : found)

@@ -338,6 +338,34 @@ TEST(Plan, ARecurrenceInARecurrenceIsComputedAgain) {
 }
 
 // Of two carried values one is wanted late, the other early: the loop that makes both is early.
+// Of the recurrences around a step there is one place each: no loop of the step runs along one of them inside its others. With
+// checkpoints the vectors went along the segments, one at a time.
+TEST(Plan, PlacesOfRecurrencesAroundAreOutermost) {
+  const Program p = build(definition([] {
+    auto t = count_axis("iterations", 50, "-"), b = axis("B"), n = axis("N"), j = twin(n, "j");
+    auto x = input("x", {b, n});
+    const Expr c = sq(x(b, n) - number(j));
+    const Expr v = iterate(t, {{{b, n}, 0.0}, {{b, j}, 0.0}}, [&](const std::vector<Expr>& u) {
+      const Expr f = logsumexp(j, u[1] - c);
+      return std::vector<Expr>{f, logsumexp(n, f - c)};
+    }, Storage::Checkpoints)[0];
+    loss_per(b, sum(n, v));
+  }), {});
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  size_t nested = 0;
+  for (const plan::Step& step : plan.steps) {
+    if (step.kind == plan::StepKind::Loop || step.places.size() < 2) continue;
+    ir::IndexSet of_places = ir::set_of(step.places), before = 0;
+    for (ir::Id k : step.domain) {
+      if (of_places & ir::bit(k)) EXPECT_EQ(before, 0u) << step.text << "\n" << plan::print(plan);
+      else before |= ir::bit(k);
+    }
+    nested++;
+  }
+  EXPECT_GT(nested, 0u);
+}
+
 TEST(Plan, RecurrenceOfWhatIsWantedAtDifferentTimes) {
   expect_sound([] {
     auto n = axis("N");
