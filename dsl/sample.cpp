@@ -322,12 +322,29 @@ SampleOptions paid_for(const Program& p, const SampleOptions& wanted, const Samp
   return unmet(p, extents_for(p, fewer)) ? grown : fewer;
 }
 
+// Of a requirement that is several in one, one that is not met: two equations are solved one after the other.
+Requirement part_unmet(const Program& p, Requirement r, const std::vector<int64_t>& extents) {
+  while (p.graph.at(r.node).op == ir::Op::And) {
+    const std::vector<Id> parts = p.graph.at(r.node).args;
+    r.node = parts[0];
+    if (meets(p, r, extents)) r.node = parts[1];
+  }
+  return r;
+}
+
+size_t parts_of(const Program& p, Id condition) {
+  const ir::Node& n = p.graph.at(condition);
+  return n.op == ir::Op::And ? parts_of(p, n.args[0]) + parts_of(p, n.args[1]) : 1;
+}
+
 // Options whose extents meet the requirements of the loss. One that is met may be lost to another: a few rounds.
 SampleOptions that_fit(const Program& p, const SampleOptions& wanted) {
   SampleOptions o = wanted;
-  size_t rounds = 1 + p.requirements.size() * p.requirements.size();
+  size_t parts = 0;
+  for (const Requirement& r : p.requirements) parts += parts_of(p, r.node);
+  size_t rounds = 1 + parts * parts;
   while (const Requirement* r = unmet(p, extents_for(p, o))) {
-    if (rounds-- == 0 || !grow(p, *r, &o)) throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
+    if (rounds-- == 0 || !grow(p, part_unmet(p, *r, extents_for(p, o)), &o)) throw DefinitionError("loss '" + p.name + "': no small extents are " + r->text);
   }
   return paid_for(p, wanted, o);
 }

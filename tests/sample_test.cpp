@@ -44,6 +44,19 @@ TEST(Extents, GrowTogetherWhereOneAloneIsNotEnough) {
   }
 }
 
+// Two equations in one requirement: each axis has a length of its own to grow to.
+TEST(Extents, MeetEachPartOfARequirement) {
+  const Program p = build(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W"), u = axis("U"), v = axis("V");
+    auto x = input("x", {n, h, w}), y = input("y", {n, u, v});
+    require(extent(h) == 4 * extent(u) && extent(w) == 3 * extent(v), "as an image of the other's parts");
+    loss_per(n, sum(h, sum(w, x(n, h, w))) + sum(u, sum(v, y(n, u, v))));
+  }), {});
+  const Case c = sample(p, {.extent = 2});
+  EXPECT_EQ(c.inputs.at("x").shape, (std::vector<int64_t>{2, 8, 6}));
+  EXPECT_EQ(c.inputs.at("y").shape, (std::vector<int64_t>{2, 2, 2}));
+}
+
 TEST(Extents, AreFewerWhereOthersGrowAndCountsAreTwo) {
   const Program p = build(definition([] {
     auto n = axis("N"), h = axis("H"), k = count_axis("window", 11, "-");
