@@ -50,7 +50,7 @@ bool Planner::multiplies(const ir::Node& reduce) const {
   const ir::Node& m = g_.at(reduce.args[0]);
   if (reduce.kind != ir::ReduceKind::Sum || m.op != Op::Mul) return false;
   const IndexSet a = g_.free(m.args[0]), b = g_.free(m.args[1]);
-  return (a & b & ir::bit(reduce.sym)) && (a & ~b) && (b & ~a);
+  return (a & b & ir::bit(reduce.sym)) && (a & b & ~ir::bit(reduce.sym)) && (a & ~b) && (b & ~a);
 }
 
 // A reduction over a short inner axis of given data, computed again where it is used, a chunk of the vectorised axis at a
