@@ -258,6 +258,9 @@ LOSSC_LOSS(halves, "regression") {
   EXPECT_TRUE(has(wrong.out, "axis H/2 has 4 elements, want 3")) << wrong.out;
   EXPECT_EQ(less.code, 2);
   EXPECT_TRUE(has(less.out, "option times is -1, want 0 or more")) << less.out;
+  const Ran unknown = lossc("explain " + file + " --shape N=4,M=7");
+  EXPECT_TRUE(has(unknown.out, "there is no axis 'M': want N, H")) << unknown.out;
+  EXPECT_FALSE(has(unknown.out, "H/2")) << unknown.out;  // nobody has to give it
 }
 
 TEST_F(Cli, NewWritesADefinitionThatChecks) {

@@ -165,7 +165,11 @@ Form choose_form(const Definition& definition, const FormWords& words, int64_t f
     if (!is_declared(p, q)) params.erase(params.begin() + q);
   for (const ir::Tensor& t : p.graph.tensors)
     if (t.optional && is_declared(t.role)) optional.push_back(t);
-  check_names("axis", keys(w.extents), p.graph.axes);
+  // Of axes that follow from others, the compiler's own among them, none is asked for.
+  std::vector<ir::Axis> free;
+  for (const ir::Axis& a : p.graph.axes)
+    if (a.length == ir::kNone || w.extents.count(a.name)) free.push_back(a);
+  check_names("axis", keys(w.extents), free);
   check_names("option", keys(w.options), p.options);
   check_names("param", keys(w.params), params);
   check_values(w.params, params);
