@@ -142,11 +142,12 @@ void Oracle::fill(Id node, Array& out) {
   Nest& nest = this->nest({-1 - node, loops}, {n.args[0]});
   prepare(nest);
   double* to = out.data.data();
-  const bool sums = n.kind == ReduceKind::Sum || n.kind == ReduceKind::Prod;
+  const bool rounds = rounding_ && (n.kind == ReduceKind::Sum || n.kind == ReduceKind::Prod);
+  const oracle::Rounding round = rounds ? rounding_->of_sum(node) : oracle::Rounding{};
   nest.run([&] {
     const Strip x = nest.strip(nest.roots[0]);
     const double v = double(fold(n.kind, x, nest.strip_length()));
-    *to = rounding_ && sums ? (*rounding_)(v, n.kind == ReduceKind::Sum ? total_size(x, nest.strip_length()) : v, to - out.data.data()) : v;
+    *to = rounds ? round(v, n.kind == ReduceKind::Sum ? total_size(x, nest.strip_length()) : v, to - out.data.data()) : v;
     to++;
   });
 }
@@ -209,8 +210,8 @@ void Oracle::fill_by_hand(const ir::Node& n, Array& out) {
   oracle::reorder(made, over.out, ir::members(n.free), out);
 }
 
-void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place) {
-  rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single, by_place});
+void Oracle::round_like(double epsilon, bool single, unsigned seed, bool by_place, bool by_sum) {
+  rounding_ = std::make_unique<oracle::Rounding>(oracle::Rounding{epsilon, seed, single, by_place, by_sum});
   nests_.clear();
   stored_.clear();
   after_.clear();

@@ -58,7 +58,9 @@ class Oracle {
   // with `by_place` also on where it is made, so that equal terms do not cancel exactly. What no kernel promises is then
   // any value: an element looked up along an axis without elements, where no key is in range, and the sine of an angle so
   // large that its last place is a turn. NaN would do for a value that is only added up; a comparison forgets it.
-  void round_like(double epsilon, bool single, unsigned seed, bool by_place = false);
+  // With `by_sum` it depends on which sum of the definition it is, too: the norm of a row and its product with one that is
+  // equal, which a kernel adds up in different orders, then differ, and those of other rows that are equal do so as much.
+  void round_like(double epsilon, bool single, unsigned seed, bool by_place = false, bool by_sum = false);
   int64_t extent(ir::Id index) const { return inputs_.extents[graph_.indices[index].axis]; }
 
  private:

@@ -245,6 +245,12 @@ double Rounding::anything(ir::Type type) const {
   return type == ir::Type::Bool ? double(seed % 2) : values[seed % 4];
 }
 
+Rounding Rounding::of_sum(ir::Id node) const {
+  Rounding own = *this;
+  if (by_sum) own.seed += (static_cast<uint64_t>(node) + 1) << 20;  // beyond what draws are numbered by
+  return own;
+}
+
 double Rounding::random(double v, int64_t place) const {
   uint64_t h;
   std::memcpy(&h, &v, sizeof h);

@@ -44,6 +44,8 @@ struct Rounding {
   uint64_t seed = 0;
   bool single = false;
   bool by_place = false;  // the error depends on the element's place, too: equal values get different errors
+  bool by_sum = false;    // and that of a sum on which one it is
+  Rounding of_sum(ir::Id node) const;
   double operator()(double v, int64_t place) const { return (*this)(v, v, place); }
   double operator()(double v, double magnitude, int64_t place) const;  // `magnitude`: what the error is relative to
   double random(double v, int64_t place) const;                         // in [-1, 1], by the value and the seed

@@ -463,7 +463,8 @@ inline bool selects(const Program& p) {
 }
 
 // `ties`: what the case is about is which of equal elements wins, so equal values must stay equal in every draw.
-inline Expectation expectation(const Program& p, const Case& c, int bits, int draws = 6, bool ties = false) {
+// `by_sum`: see Oracle::round_like.
+inline Expectation expectation(const Program& p, const Case& c, int bits, int draws = 6, bool ties = false, bool by_sum = false) {
   const double eps = epsilon(bits);
   Expectation e{run_oracle(p, c), {}};
   e.slack.loss = detail::start(e.value.loss, eps);
@@ -471,7 +472,7 @@ inline Expectation expectation(const Program& p, const Case& c, int bits, int dr
   for (auto& [name, v] : e.value.outputs) e.slack.outputs[name] = detail::start(v, eps);
   for (int d = 0; d < draws; d++) {
     Oracle rounding(p.graph, oracle_inputs(p, c));
-    rounding.round_like(kUlps * eps, bits == 32, static_cast<unsigned>(d + 1), !ties && d % 2);
+    rounding.round_like(kUlps * eps, bits == 32, static_cast<unsigned>(d + 1), !ties && d % 2, by_sum);
     const Results r = run_oracle(p, c, &rounding);
     detail::widen(e.value.loss, r.loss, e.slack.loss);
     for (auto& [name, v] : e.value.gradients) detail::widen(v, r.gradients.at(name), e.slack.gradients[name]);

@@ -189,3 +189,26 @@ LOSSC_LOSS(whitened_by_iterations, "fault") {
   })[0];
   loss_total(mean(n, sum(b, sq(sum(a, x * P)))));
 }
+
+// Of a row and itself, or one that is equal, the kernel's distance is the square root of a rounding error: called a fault of it.
+LOSSC_LOSS(all_distances, "fault") {
+  about_a_fault("Distances of all unit rows, their own among them");
+  auto [i, j] = batch_pair("N", "rows");
+  auto d = axis("D", "features");
+  auto z = tensor("embedding", {i, d}, "any real");
+  auto u = [&](Index k) { return normalize(d, z(k, d)); };
+  loss_per(i, sum(j, sqrt(sqdist(d, u(i), u(j)))));
+}
+LOSSC_LOSS(weighted_gap, "fault") {
+  about_a_fault("Gap between the nearest and the farthest, weighted by where it lies");
+  auto [i, j] = batch_pair("N", "rows");
+  auto d = axis("D", "features"), b = axis("B", "bins");
+  auto z = tensor("embedding", {i, d}, "any real"), share = tensor("share", {b}, "0 or more").constant();
+  auto y = labels("label", {i}, "class");
+  auto u = [&](Index k) { return normalize(d, z(k, d)); };
+  auto D = sqrt(sqdist(d, u(i), u(j)));
+  auto ok = any(j, y(i) == y(j) && i != j) && any(j, y(i) != y(j));
+  auto gap = max(j, D, y(i) == y(j) && i != j) - min(j, D, y(i) != y(j));
+  auto w = interpolated(cumsum(b, share(b)), b, (stop_gradient(select(ok, gap, 0.0)) + 2) / 4 * number(extent(b) - 1), Border::Edge);
+  loss_per(i, stop_gradient(w) * gap, ok);
+}
