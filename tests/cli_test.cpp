@@ -236,6 +236,23 @@ TEST_F(Cli, WhatWasWrongOnceIsNot) {
   for (const Json& result : checked) EXPECT_EQ(result["ok"], true) << result;
 }
 
+TEST_F(Cli, AFixedPointThatIsNotReachedIsSaid) {
+  const fs::path path = folder_ / "twice.cpp";
+  std::ofstream(path) << R"(#include <lossc/loss.h>
+using namespace lossc;
+LOSSC_LOSS(twice, "regression") {
+  about({.title = "Two steps", .paper = "none", .equation = "u = x + u / 2", .edges = "none"});
+  auto n = axis("N", "rows"), t = axis("2", "steps");
+  auto x = tensor("input", {n}, "any real"), w = tensor("weight", {t}, "any real").constant();
+  auto u = iterate(t, {{{n}, 0.0}}, [&](const std::vector<Expr>& was) { return std::vector<Expr>{x(n) + 0.5 * was[0]}; },
+                   Derivative::OfFixedPoint)[0];
+  loss_per(n, u * (1 + 0 * sum(t, w(t))));
+})";
+  const Ran check = lossc("check " + path.string());
+  EXPECT_EQ(check.code, 1) << check.out;
+  EXPECT_TRUE(has(check.out, "try more iterations first")) << check.out;
+}
+
 TEST_F(Cli, AxesThatFollowFromOthersAndCountsReachTheKernel) {
   const fs::path path = folder_ / "halves.cpp";
   std::ofstream(path) << R"(#include <lossc/loss.h>

@@ -38,6 +38,17 @@ Json by_hand(const std::vector<Program>& forms) {
   return names;
 }
 
+// Is some recurrence differentiated as what it tends to, rather than as what it is after so many steps?
+bool of_fixed_points(const std::vector<Program>& forms) {
+  return std::any_of(forms.begin(), forms.end(), [](const Program& p) {
+    const std::vector<ir::Id> nodes = ir::topological(p.graph, {p.value});
+    return std::any_of(nodes.begin(), nodes.end(), [&](ir::Id node) {
+      const ir::Node& n = p.graph.at(node);
+      return n.op == ir::Op::Scan && ir::course(n) == ir::Course::ToFixedPoint;
+    });
+  });
+}
+
 void add_errors(Json& entry, const std::string& what, const Errors& e) {
   entry[what + "_error"] = e.relative;
   entry[what + "_error_absolute"] = e.absolute;
@@ -89,6 +100,7 @@ Json check_one(const Definition& d, const CheckWords& words, const std::string& 
   }
   Json result = result_json(d, dtype, comparison, forms.size(), done);
   result["by_hand"] = by_hand(forms);
+  result["of_fixed_points"] = of_fixed_points(forms);
   return result;
 }
 
@@ -136,6 +148,8 @@ void print_check(const Json& r) {
   for (const Json& w : r["warnings"]) fmt::print("  note: {}\n", w.get<std::string>());
   for (const Json& f : r["failures"]) fmt::print("  wrong: {}\n", f.get<std::string>());
   if (r["ok"]) return;
+  if (r["of_fixed_points"])
+    fmt::print("  A recurrence here has the derivative of its fixed point (Derivative::OfFixedPoint); differences agree with that once it has come to it: try more iterations first.\n");
   std::string but;
   for (const Json& name : r["by_hand"]) but += fmt::format("{}'{}'", but.empty() ? "but for the derivative given by hand with " : ", ", name.get<std::string>());
   fmt::print("  Gradients are derived and kernels compiled{}, so this is most likely {}a bug of lossc: please report it with the definition.\n",
