@@ -46,17 +46,21 @@ class Cli : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // A definition of a loss `name`, with `loss` as the loss of row i over tensors x, y and the param a.
-  std::string definition(const std::string& name, const std::string& loss) {
+  // A file with a loss of that name; the body begins with a line's end.
+  std::string loss_file(const std::string& name, const std::string& body) {
     const fs::path path = folder_ / (name + ".cpp");
-    std::ofstream(path)
-        << "#include <lossc/loss.h>\nusing namespace lossc;\nLOSSC_LOSS(" << name << ", \"regression\") {\n"
-        << "  about({.title = \"Title of " << name << "\", .paper = \"none\", .equation = \"e\", .edges = \"none\"});\n"
-        << "  auto i = axis(\"N\", \"elements\");\n"
-        << "  auto x = tensor(\"input\", {i}, \"prediction\"), y = tensor(\"target\", {i}, \"observation\");\n"
-        << "  auto a = param(\"a\", 2, \"some factor\").positive();\n"
-        << "  loss_per(i, " << loss << ");\n}\n";
+    std::ofstream(path) << "#include <lossc/loss.h>\nusing namespace lossc;\nLOSSC_LOSS(" << name << ", \"regression\") {\n"
+                        << "  about({.title = \"Title of " << name << "\", .paper = \"none\", .equation = \"e\", .edges = \"none\"});"
+                        << body << "}\n";
     return path;
+  }
+  // The same, with `loss` as the loss of row i over tensors x, y and the param a.
+  std::string definition(const std::string& name, const std::string& loss) {
+    return loss_file(name, R"(
+  auto i = axis("N", "elements");
+  auto x = tensor("input", {i}, "prediction"), y = tensor("target", {i}, "observation");
+  auto a = param("a", 2, "some factor").positive();
+  loss_per(i, )" + loss + ");\n");
   }
   fs::path folder_;
 };
@@ -205,18 +209,13 @@ TEST_F(Cli, CheckTakesAFilesLossForABuiltInOneOfItsName) {
 }
 
 TEST_F(Cli, AnOptionAtRunTimeAndARequirementReachTheKernel) {
-  const fs::path path = folder_ / "powers.cpp";
-  std::ofstream(path) << R"(#include <lossc/loss.h>
-using namespace lossc;
-LOSSC_LOSS(powers, "regression") {
-  about({.title = "Powers", .paper = "none", .equation = "e", .edges = "none"});
+  const std::string file = loss_file("powers", R"(
   auto i = axis("N", "elements").flat(), k = axis("K", "views");
   auto power = option("power", {"one", "two"}, "exponent").at_runtime();
   auto x = tensor("input", {k, i}, "prediction");
   require(extent(k) > 1, "two views or more");
   loss_per(i, mean(k, select(power.chosen("one"), abs(x(k, i)), sq(x(k, i)))));
-})";
-  const std::string file = path;
+)");
   const Json checked = lossc_json("check " + file)["results"][0];
   EXPECT_EQ(checked["ok"], true) << checked;
   EXPECT_EQ(checked["forms"], 1);
@@ -237,35 +236,26 @@ TEST_F(Cli, WhatWasWrongOnceIsNot) {
 }
 
 TEST_F(Cli, AFixedPointThatIsNotReachedIsSaid) {
-  const fs::path path = folder_ / "twice.cpp";
-  std::ofstream(path) << R"(#include <lossc/loss.h>
-using namespace lossc;
-LOSSC_LOSS(twice, "regression") {
-  about({.title = "Two steps", .paper = "none", .equation = "u = x + u / 2", .edges = "none"});
+  const std::string file = loss_file("twice", R"(
   auto n = axis("N", "rows"), t = axis("2", "steps");
   auto x = tensor("input", {n}, "any real"), w = tensor("weight", {t}, "any real").constant();
   auto u = iterate(t, {{{n}, 0.0}}, [&](const std::vector<Expr>& was) { return std::vector<Expr>{x(n) + 0.5 * was[0]}; },
                    Derivative::OfFixedPoint)[0];
   loss_per(n, u * (1 + 0 * sum(t, w(t))));
-})";
-  const Ran check = lossc("check " + path.string());
+)");
+  const Ran check = lossc("check " + file);
   EXPECT_EQ(check.code, 1) << check.out;
   EXPECT_TRUE(has(check.out, "try more iterations first")) << check.out;
 }
 
 TEST_F(Cli, AxesThatFollowFromOthersAndCountsReachTheKernel) {
-  const fs::path path = folder_ / "halves.cpp";
-  std::ofstream(path) << R"(#include <lossc/loss.h>
-using namespace lossc;
-LOSSC_LOSS(halves, "regression") {
-  about({.title = "Pairs", .paper = "none", .equation = "e", .edges = "none"});
+  const std::string file = loss_file("halves", R"(
   auto n = axis("N", "rows"), h = axis("H", "places"), g = derived_axis("H/2", extent(h) / 2, "pairs");
   auto t = count_axis("times", 3, "how often");
   auto x = tensor("input", {n, h}, "prediction");
   auto pair = 0.5 * (x(n, 2 * g) + x(n, 2 * g + 1));
   loss_per(n, sum(t, sum(g, sq(pair))) + number(extent(t)) * sum(g, pair));
-})";
-  const std::string file = path;
+)");
   const Json checked = lossc_json("check " + file)["results"][0];
   EXPECT_EQ(checked["ok"], true) << checked;
   const Json shape = lossc_json("explain " + file + " --shape N=4,H=7 --option times=5")["shape"];

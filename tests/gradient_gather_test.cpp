@@ -2,16 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
-#include "tests/support/definition.h"
+#include "tests/support/values.h"
 
 namespace lossc::tests {
 namespace {
 
-using Values = std::vector<double>;
-
-void expect_exactly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, {0, 0})); }
 Array keys(std::vector<double> values) { return array(std::move(values)); }
 
 TEST(Gather, FromALogitsRow) {

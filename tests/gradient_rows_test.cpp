@@ -2,19 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
-#include "tests/support/definition.h"
+#include "tests/support/values.h"
 
 namespace lossc::tests {
 namespace {
-
-using Values = std::vector<double>;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-void expect_exactly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, {0, 0})); }
-void expect_nearly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, kReordered)); }
 
 // ---- masks and rows --------------------------------------------------------------------------------------------
 

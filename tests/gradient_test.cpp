@@ -4,20 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
-#include "tests/support/definition.h"
+#include "tests/support/values.h"
 
 namespace lossc::tests {
 namespace {
-
-using Values = std::vector<double>;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-void expect_exactly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, {0, 0})); }
-void expect_nearly(const Values& got, const Values& want) { EXPECT_TRUE(close(got, want, kReordered)); }
 
 // ---- elementwise words -----------------------------------------------------------------------------------------
 
