@@ -21,7 +21,8 @@ namespace lossc::plan {
 
 using ir::Id;
 
-enum class Storage : uint8_t { Input, Output, Whole, Accumulator, Panel };
+// Lent: in the memory of an output (Buffer::lender) until that is written, or nowhere.
+enum class Storage : uint8_t { Input, Output, Whole, Accumulator, Panel, Lent };
 enum class Elem : uint8_t { Float, Int32, UInt8 };
 
 // Dimensions innermost first. Linear: each index once. Tiled: two indices (row, column).
@@ -83,6 +84,11 @@ struct Step {
   // pixels): these nodes are computed once per chunk into `heap`, a buffer each, and read by all the walks.
   std::vector<Id> kept;
   std::vector<int> heap;  // Walk, an Order: what it sorts in
+  // Of each of `kept`: the Lent buffer in which its values are left, too, for a later step to read; -1: none.
+  std::vector<int> left;
+  // Two steps that do the same, one after another in their list: of what is in this Lent buffer where it is there (a run that
+  // wants the output, with dense rows), and without it.
+  int with = -1, without = -1;
   // Loop: along index `over`, from its end if `backward`; `first` once, at the place where it begins, `body` at each. Its
   // outputs, reads, scratch and heap are those of all of them. A step inside has the indices of the loops around it, outermost
   // first, in `places`: it does its work for one place of each.
@@ -111,6 +117,8 @@ struct Plan {
   int find(const Step& step, Id node) const;
   // Indices of a step's own rows: does it run inside the panel loop?
   bool in_panel(int step) const;
+  // The Lent buffer in which a step leaves what it keeps of `node`, or -1.
+  int left_of(const Step& step, Id node) const;
   // Does the step write over what it reads? Elements computed twice would then be computed of what was written first.
   bool in_place(const Step& step) const;
   // The steps of a list with those inside its loops, which follow them.

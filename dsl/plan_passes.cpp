@@ -191,6 +191,11 @@ int Plan::find(const Step& step, Id node) const {
   return -1;
 }
 
+int Plan::left_of(const Step& step, Id node) const {
+  const auto it = std::find(step.kept.begin(), step.kept.end(), node);
+  return it == step.kept.end() || step.left.empty() ? -1 : step.left[static_cast<size_t>(it - step.kept.begin())];
+}
+
 bool Plan::in_place(const Step& step) const {
   for (int out : step.outputs)
     for (int in : step.reads) {
@@ -234,11 +239,11 @@ std::string index_list(const Plan& p, const std::vector<Id>& list) {
 }
 
 std::string describe(const Plan& p, int b) {
-  static const char* kStorage[] = {"in", "out", "whole", "sum", "panel"};
+  static const char* kStorage[] = {"in", "out", "whole", "sum", "panel", "lent"};
   const Buffer& buffer = p.buffers[b];
   std::string where = kStorage[static_cast<int>(buffer.storage)];
   if (buffer.slot >= 0) where += fmt::format(" {}", buffer.slot);
-  if (buffer.lender >= 0) where += " or " + p.buffers[buffer.lender].name;
+  if (buffer.lender >= 0) where += (buffer.storage == Storage::Lent ? " by " : " or ") + p.buffers[buffer.lender].name;
   return fmt::format("{}[{}{}: {}]", buffer.name, where, buffer.layout.tiled ? ", tiled" : "", index_list(p, buffer.layout.order));
 }
 
@@ -261,7 +266,12 @@ std::string print(const Plan& p) {
     out += " <-";
     for (int b : step.reads) out += " " + p.buffers[b].name;
     out += "\n" + indent + "    " + step.text + "\n";
-    for (Id n : step.kept) out += indent + "    once a chunk: " + ir::print(p.graph, n, 4) + "\n";
+    for (Id n : step.kept) {
+      const int left = p.left_of(step, n);
+      out += indent + "    once a chunk: " + ir::print(p.graph, n, 4) + (left < 0 ? "" : ", left in " + describe(p, left)) + "\n";
+    }
+    if (step.with >= 0) out += indent + "    where " + p.buffers[step.with].name + " is there\n";
+    if (step.without >= 0) out += indent + "    where " + p.buffers[step.without].name + " is not there\n";
   };
   for (size_t k = 0; k < p.passes.size(); k++) {
     out += fmt::format("pass {}\n", k);

@@ -25,6 +25,7 @@ class Walker {
       for (int s : pass.panel) check(s, true);
       for (int s : pass.panel) {  // what a panel wrote of its own is gone, what it wrote of a whole is whole
         for (int b : p_.steps[s].outputs) p_.buffers[b].storage == Storage::Panel ? there_.erase(b) : there_.insert(b).second;
+        for (int b : p_.steps[s].left) there_.insert(b);
       }
       here_.clear();
     }
@@ -121,6 +122,7 @@ class Walker {
     check_lookups(s);
     check_layouts(s);
     check_lent(s);
+    for (int b : step.left) (in_panel ? here_ : there_).insert(b);
     for (int b : step.outputs) {
       if (in_panel) here_.insert(b);
       else there_.insert(b);
@@ -144,7 +146,7 @@ class Walker {
       if (writes && elsewhere.count(b)) fail(s, b, "is written over where it is still to be read");
       if (!(p_.buffers[lender].layout == p_.buffers[b].layout)) fail(s, b, "does not lie as the output whose memory it shares");
     }
-    written_.insert(step.outputs.begin(), step.outputs.end());
+    if (step.without < 0) written_.insert(step.outputs.begin(), step.outputs.end());  // or its twin writes them
   }
 
   // What is there for one place of a loop at a time is read in that loop, or is a sum that each place adds to.

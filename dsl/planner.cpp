@@ -1,7 +1,7 @@
 // A plan from beginning to end: the graph is brought into a form that shows its products, rows and tiles are chosen, every
 // node gets its pass (planner_order.cpp), and then each output asks for what it reads, and that in turn for what it is
 // made of (planner_build.cpp), kept in memory as planner_layout.cpp says. What can be mended afterwards is in
-// plan_passes.cpp.
+// plan_passes.cpp and planner_left.cpp.
 #include "planner.h"
 
 #include <algorithm>
@@ -32,11 +32,10 @@ Plan Planner::run() {
   choose_scans(roots);
   choose_tiles(roots);
   root_rows_ = {false};
-  if (per_row) root_rows_.push_back(!program_.rows.empty());
-  for (const Gradient& gr : program_.gradients)
-    root_rows_.push_back(plan_.row != kNone && (set_of(g_.tensors[gr.tensor].dims) & ir::bit(plan_.row)));
-  for (const NamedOutput& o : program_.outputs)
-    root_rows_.push_back(plan_.row != kNone && (set_of(o.indices) & ir::bit(plan_.row)));
+  const auto has_rows = [&](const std::vector<Id>& dims) { return plan_.row != kNone && (set_of(dims) & ir::bit(plan_.row)); };
+  if (per_row) root_rows_.push_back(has_rows(program_.rows));
+  for (const Gradient& gr : program_.gradients) root_rows_.push_back(has_rows(g_.tensors[gr.tensor].dims));
+  for (const NamedOutput& o : program_.outputs) root_rows_.push_back(has_rows(o.indices));
   choose_passes(roots);
   size_t root = 0;
   build_root(roots[root++], 0, {}, "loss");
@@ -58,6 +57,7 @@ Plan Planner::run() {
   assign_slots();
   share_carried_slots();
   lend_outputs();
+  leave_kept();
   return std::move(plan_);
 }
 

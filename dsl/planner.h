@@ -42,6 +42,8 @@ class Planner {
 
   // When: which rows, which pass (planner_order.cpp).
   Id choose_row(const std::vector<Id>& roots) const;
+  int wide_reductions(const std::vector<Id>& roots, Id row) const;
+  Id better_row(const std::vector<Id>& roots, Id row) const;
   void choose_passes(const std::vector<Id>& roots);
   void gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early);
   int pass_of(Id node) const;
@@ -121,6 +123,12 @@ class Planner {
   void assign_slots();
   void share_carried_slots();
   void lend_outputs();
+  // What is left for a later step rather than made again (planner_left.cpp).
+  void leave_kept();
+  bool leave_for(int step, Id node);
+  int leaver(int reader, Id node) const;
+  std::vector<int> still_read(const Step& step) const;
+  bool read_before_walk(const Step& step, int buffer) const;
 
   const Program& program_;
   Plan plan_;

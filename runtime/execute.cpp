@@ -81,6 +81,12 @@ struct Executor {
     if (!own) out->host += int64_t{rows.stride} * call.row0 * l.elem_bytes;
   }
 
+  void fill_empty(int b, HalideBuffer* out, HalideDim* dims) const {
+    *out = {0, nullptr, nullptr, 0, {}, v.buffers[b].ndim, dims, nullptr};
+    set_type(b, &out->type);
+    std::fill_n(dims, v.buffers[b].ndim, HalideDim{});
+  }
+
   // Rows that a contraction writes at a time; 1 elsewhere.
   int row_granule(const Step& step) const {
     const int t = run.plan.double_index();
@@ -130,6 +136,7 @@ struct Executor {
         break;
       case ArgKind::Buffer:
       case ArgKind::Heap:
+      case ArgKind::Left:
         break;
     }
     return const_cast<void*>(p);  // Halide's argv has no const; scalars are only read
@@ -154,11 +161,15 @@ struct Executor {
         lend(arg.id, call);
         continue;
       }
-      if (arg.kind != ArgKind::Buffer) {
+      if (arg.kind != ArgKind::Buffer && arg.kind != ArgKind::Left) {
         args[k] = scalar(arg, call);
         continue;
       }
       args[k] = &buffers[k];
+      if (arg.kind == ArgKind::Left && !run.active.buffers.test(arg.id)) {
+        fill_empty(arg.id, &buffers[k], dims[k]);
+        continue;
+      }
       // The transposed contraction sums over the rows of its first argument's box.
       const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0) || step.kind == StepKind::Walk;
       fill(step, arg, cropped, call, &buffers[k], dims[k]);

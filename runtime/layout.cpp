@@ -363,7 +363,7 @@ struct Layouter {
     for (int b = 0; b < v.n_buffers; ++b) {
       const Storage storage = v.buffers[b].storage;
       const Border border = form.buffers[b].border;
-      const bool elsewhere = storage == Storage::Panel || border == Border::Local;
+      const bool elsewhere = storage == Storage::Panel || storage == Storage::Lent || border == Border::Local;
       if (placed(b) && !elsewhere && !continued.test(b) && (storage != Storage::Input || border == Border::Whole))
         LOSSC_TRY(place_whole(b, err));
     }

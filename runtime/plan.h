@@ -19,12 +19,12 @@ static_assert(kMaxSteps <= kMaxBuffers);
 
 // ---- prune.cpp: what has to run for what is asked -----------------------------------------------------------------
 
-// Steps that lead to the buffers `roots`, when `available` ones need not be computed; and the buffers those steps
-// touch.
+// Steps that lead to the buffers `roots`, when `available` ones need not be computed and of the Lent ones these are there;
+// and the buffers those steps touch.
 struct Active {
   Bits steps, buffers;
 };
-Active active_steps(const Variant& variant, const Bits& roots, const Bits& available);
+Active active_steps(const Variant& variant, const Bits& roots, const Bits& available, const Bits& lent = {});
 
 // Buffers that hold the outputs asked for: bit k of `outputs` is Loss::outputs[k].
 Bits output_buffers(const Variant& variant, uint32_t outputs);
@@ -84,7 +84,7 @@ struct Form {
   PassLayout* passes;
   float* step_ns;    // estimated work of each step, all rows
   int32_t* step_pieces;  // into which a step outside a panel loop is cut for the sake of local tensors; 0: it has none
-  Active active;     // when everything that the mode gives is asked for
+  Active active;     // when everything that the mode gives is asked for, and nothing is lent
   uint32_t outputs;  // what that is: bit k is Loss::outputs[k]
   Bits saved;
   size_t panel_stride, local_stride;  // bytes from one worker's panel buffers, or local tensors, to the next's
@@ -143,7 +143,7 @@ struct View {
   uint8_t* host;
   int32_t stride[kMostDims];
   bool local;  // host is worker 0's memory for its own rows
-  bool lent;   // a panel buffer, in an output's memory: host is that of row 0
+  bool lent;   // in an output's memory: host is that of row 0
 };
 
 // A tensor of the caller whose buffer is in the workspace, in the type that kernels compute in.

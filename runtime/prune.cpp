@@ -10,19 +10,23 @@ namespace {
 struct Backwards {
   const Variant& variant;
   const Bits& available;
+  const Bits& lent;
   Bits needed;
   Active active;
 
   bool writes_needed(const Step& step) const {
     for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
       const Arg& arg = variant.args[k];
-      if (arg.kind == ArgKind::Buffer && arg.written && needed.test(arg.id)) return true;
+      const bool writes = (arg.kind == ArgKind::Buffer && arg.written) || arg.kind == ArgKind::Left;
+      if (writes && needed.test(arg.id)) return true;
     }
     return false;
   }
 
   // A step, or the steps of a recurrence, which is run as a whole: each of them feeds the next place.
   void visit(int first, int last) {
+    const Step& step = variant.steps[first];
+    if ((step.with >= 0 && !lent.test(step.with)) || (step.without >= 0 && lent.test(step.without))) return;
     bool any = false;
     for (int s = first; s <= last; ++s) any |= writes_needed(variant.steps[s]);
     for (int s = last; any && s >= first; --s) take(s);
@@ -49,6 +53,7 @@ struct Backwards {
     active.steps.set(s);
     for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
       const Arg& arg = variant.args[k];
+      if (arg.kind == ArgKind::Left && lent.test(arg.id)) active.buffers.set(arg.id);
       if (!names_buffer(arg.kind)) continue;
       active.buffers.set(arg.id);
       if (arg.kind == ArgKind::Buffer && !arg.written && !available.test(arg.id)) needed.set(arg.id);
@@ -58,8 +63,8 @@ struct Backwards {
 
 }  // namespace
 
-Active active_steps(const Variant& variant, const Bits& roots, const Bits& available) {
-  Backwards walk{variant, available, roots, {}};
+Active active_steps(const Variant& variant, const Bits& roots, const Bits& available, const Bits& lent) {
+  Backwards walk{variant, available, lent, roots, {}};
   for (int p = variant.n_passes - 1; p >= 0; --p) {
     const Pass& pass = variant.passes[p];
     walk.visit_list(pass.first_panel, pass.n_panel);

@@ -345,13 +345,24 @@ struct Runner {
       views[b].host = static_cast<uint8_t*>(args.saved) + l.saved_at;
   }
 
-  // After all others.
-  void view_lent(int b) {
+  // Is the output that the buffer may be in there, in a form in which it can be? Then the buffer is.
+  bool view_lent(int b) {
     const int lender = form->variant->buffers[b].lender;
-    const BufferLayout& l = form->buffers[lender];
-    if (!(asked >> form->variant->buffers[lender].tensor & 1) || l.border != Border::None || views[lender].stride[0] != 1) return;
+    if (!(asked >> form->variant->buffers[lender].tensor & 1) || form->buffers[lender].border != Border::None) return false;
+    view(lender);
+    if (views[lender].stride[0] != 1) return false;
     views[b] = views[lender];
     views[b].lent = true;
+    return true;
+  }
+
+  // Lent buffers that are there: in a run of both halves, for what a run forward leaves may be gone by the run backward.
+  Bits lent_buffers() {
+    Bits lent;
+    for (int b = 0; b < form->variant->n_buffers && plan.mode == (LOSSC_FORWARD | LOSSC_BACKWARD); ++b) {
+      if (form->variant->buffers[b].storage == Storage::Lent && view_lent(b)) lent.set(b);
+    }
+    return lent;
   }
 
   lossc_status run() {
@@ -359,16 +370,17 @@ struct Runner {
     const Active* active = &form->active;
     const bool keeps = plan.mode == LOSSC_FORWARD && args.saved != nullptr && form->saved_size > 0;
     const bool drops = plan.mode == LOSSC_FORWARD && form->saved_size > 0 && !keeps;
-    if ((asked & form->outputs) != form->outputs || drops) {
+    const Bits lent = lent_buffers();
+    if ((asked & form->outputs) != form->outputs || drops || lent != Bits{}) {
       Bits roots = output_buffers(*form->variant, asked);
       for (size_t w = 0; keeps && w < std::size(roots.words); ++w) roots.words[w] |= form->saved.words[w];
-      some = active_steps(*form->variant, roots, plan.mode == LOSSC_BACKWARD ? form->saved : Bits{});
+      some = active_steps(*form->variant, roots, plan.mode == LOSSC_BACKWARD ? form->saved : Bits{}, lent);
       active = &some;
     }
     for (int b = 0; b < form->variant->n_buffers; ++b) {
-      if (active->buffers.test(b)) view(b);
+      if (active->buffers.test(b) && form->variant->buffers[b].storage != Storage::Lent) view(b);
     }
-    for (int b = 0; b < form->variant->n_buffers; ++b) {
+    for (int b = 0; b < form->variant->n_buffers; ++b) {  // after all others
       const int lender = form->variant->buffers[b].lender;
       if (lender >= 0 && active->buffers.test(b) && active->buffers.test(lender)) view_lent(b);
     }

@@ -21,6 +21,7 @@ enum class Storage : uint8_t {
   Whole,        // workspace, all rows
   Accumulator,  // workspace, all elements, summed over panels: one partial per worker, then merged
   Panel,        // workspace, one per worker, `slot` says which memory (buffers that share a slot live one after another)
+  Lent,         // in the memory of an output (`lender`) until that is written, where a run has it so; else nowhere
 };
 
 // How one dimension of a buffer (innermost first) is laid out over an axis of the loss.
@@ -66,8 +67,8 @@ struct Buffer {
   int8_t place_dim = -1;
   bool backward = false;
   uint8_t rolling = 0;  // bit d: of dimension d, places of a recurrence, there is one at a time
-  // Panel: in the memory of this output, all rows of it, where the caller gave that with stride 1 and in the type computed
-  // in. -1: of no output. It lies as that does, and the step that writes that writes over it.
+  // Panel, Lent: in the memory of this output, all rows of it, where the caller gave that with stride 1 and in the type
+  // computed in. -1: of no output. It lies as that does, and the step that writes that writes over it.
   int16_t lender = -1;
 };
 
@@ -83,6 +84,7 @@ enum class ArgKind : uint8_t {
   RowBegin,  // int32: first row of the panel (0 in a step outside a panel loop)
   RowEnd,    // int32: one past its last row (the row axis' extent outside a panel loop)
   Heap,      // not passed: the kernel asks halide_malloc for this buffer's memory; a Walk is handed it
+  Left,      // halide_buffer_t* of a Lent buffer, in which the kernel leaves what it makes anyway; empty where that is not there
 };
 inline bool names_buffer(ArgKind kind) { return kind == ArgKind::Buffer || kind == ArgKind::Heap; }
 struct Arg {
@@ -118,6 +120,7 @@ struct Step {
   int8_t place_axis = -1, depth = 0;
   bool backward = false;
   uint16_t n_first = 0, n_body = 0;
+  int16_t with = -1, without = -1;  // runs only where this Lent buffer is there, is not there
 };
 
 // Once steps run before the panel loop, each split among the workers; then the loop over row panels of `row_axis`.
@@ -280,7 +283,7 @@ struct Registry {
   const Loss* const* hessians;  // named, and so linked, wherever all losses are
   uint16_t n_hessians;
 };
-inline constexpr uint32_t kRegistryVersion = 8;
+inline constexpr uint32_t kRegistryVersion = 9;
 
 // Each loss is an object of its own, `lossc_loss_<id>`, in an object file of its own, so that a program which names one
 // loss links that one, without its Hessian products (lossc_hvp_<id>); only enumeration (lossc_loss_at, lossc_loss_find) pulls the registry and with it all of them.

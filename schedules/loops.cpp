@@ -1,5 +1,7 @@
 #include "loops.h"
 
+#include <map>
+
 namespace lossc::schedules {
 
 using Halide::Expr;
@@ -51,9 +53,10 @@ void vectorise(Halide::Stage f, const Halide::VarOrRVar& x, int lanes, const std
 
 // Which other one alone reads each: it is computed for a block of that one's loop. Of a sum that is divided by, the division
 // of a block then goes on beside the sum of the next; in a loop of its own, nothing would be done beside the divisions.
-std::vector<int> only_readers(const std::vector<Chunked>& inner, const Func& consumer) {
+std::vector<int> only_readers(const std::vector<Chunked>& inner, const std::vector<Func>& consumers) {
   std::vector<int> out(inner.size(), -1);
-  const auto by_consumer = Halide::Internal::find_direct_calls(consumer.function());
+  std::map<std::string, Halide::Internal::Function> by_consumer;
+  for (const Func& f : consumers) by_consumer.merge(Halide::Internal::find_direct_calls(f.function()));
   for (size_t k = 0; k < inner.size(); k++) {
     std::vector<int> readers;
     for (size_t r = 0; r < inner.size(); r++)
@@ -71,8 +74,8 @@ std::vector<int> only_readers(const std::vector<Chunked>& inner, const Func& con
 // a call, not once a chunk.
 class PerChunk {
  public:
-  PerChunk(const std::vector<Chunked>& inner, const Func& consumer, int chunk, int block, int lanes)
-      : inner_(inner), reader_(only_readers(inner, consumer)), chunk_(chunk), block_(block), lanes_(lanes) {}
+  PerChunk(const std::vector<Chunked>& inner, const std::vector<Func>& consumers, int chunk, int block, int lanes)
+      : inner_(inner), reader_(only_readers(inner, consumers)), chunk_(chunk), block_(block), lanes_(lanes) {}
 
   // All of them: `place` says where one that is not inside another is computed.
   template <typename Place, typename Cases>
@@ -126,7 +129,7 @@ void chunk_loop(Func f, const std::vector<Var>& vars, const ChunkLoop& loop) {
   };
   for (size_t k = 0; k < loop.fast.size(); k++) loops(f.specialize(loop.fast[k]), true, k == 0);
   loops(f, loop.fast.empty(), loop.fast.empty());
-  PerChunk(loop.inner, f, loop.chunk, loop.block, loop.lanes)
+  PerChunk(loop.inner, {f}, loop.chunk, loop.block, loop.lanes)
       .schedule([&](const Chunked& c) { Func(c.f).compute_at(f, c.every && walked == 2 ? vars[1] : xo); },
                 [&](const Chunked&) { return loop.fast; });
 }
@@ -144,6 +147,12 @@ void lanes_of(LaneSum& s) {
 
 // What is left of a row behind the whole blocks is read lane by lane whatever its stride: one version will do.
 std::vector<Expr> cases(const LaneSum& s, int update) { return update == 0 ? s.fast : std::vector<Expr>(); }
+
+// The loops over what is summed.
+std::vector<Halide::VarOrRVar> summed(const LaneSum& s, int update) {
+  if (update == 0) return {s.loops[0]};
+  return {s.tiles, s.loops[1]};
+}
 
 void fold_at(LaneSum& s, Var row) {
   int w = s.width / 2;
@@ -171,8 +180,9 @@ void register_lanes(LaneSum& s) {
     s.part.compute_at(s.out, row);
   s.part.store_in(MemoryType::Stack);
   for (int u : {0, 1}) {
-    std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.loops[u]};
-    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.tiles[u], s.loops[u]}, cases(s, u));
+    std::vector<Halide::VarOrRVar> order = summed(s, u);
+    order.insert(order.begin(), s.lane);
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, summed(s, u), cases(s, u));
   }
   s.out.never_partition_all();
   fold_at(s, row);
@@ -186,7 +196,8 @@ void block_lanes(LaneSum& s) {
   lanes_of(s);
   s.part.compute_at(s.out, ro).store_in(MemoryType::Stack).bound_storage(row, kRows);
   for (int u : {0, 1}) {
-    std::vector<Halide::VarOrRVar> order{s.lane, row, s.tiles[u], s.loops[u]};
+    std::vector<Halide::VarOrRVar> order = summed(s, u);
+    order.insert(order.begin(), {s.lane, row});
     vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.loops[u]}, cases(s, u));
   }
   s.out.never_partition_all();
@@ -198,11 +209,16 @@ void scratch_lanes(LaneSum& s) {
   s.part.compute_root();
   for (int u : {0, 1}) {
     // Chunks outside the second index (classes), so that what is computed once a chunk serves them all.
-    std::vector<Halide::VarOrRVar> order{s.lane, s.tiles[u], s.outer[0], s.loops[u]};
+    std::vector<Halide::VarOrRVar> order{s.lane};
+    if (u == 1) order.emplace_back(s.tiles);
+    order.insert(order.end(), {s.outer[0], s.loops[u]});
     for (size_t k = 1; k < s.outer.size(); k++) order.emplace_back(s.outer[k]);
-    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, {s.tiles[u]}, cases(s, u));
+    vectorise(s.part.update(u).reorder(order), s.lane, s.lanes, u == 1 ? std::vector<Halide::VarOrRVar>{s.tiles} : std::vector<Halide::VarOrRVar>(), cases(s, u));
   }
-  PerChunk(s.inner, s.part, s.chunk, s.block, s.lanes)
+  Func sum = s.chunk_sum;
+  sum.compute_at(s.part, s.outer[0]).store_in(MemoryType::Stack).bound(s.lane, 0, s.width).vectorize(s.lane, s.lanes).unroll(s.lane);
+  vectorise(sum.update().reorder(s.lane, s.chunk_tiles), s.lane, s.lanes, {s.chunk_tiles}, s.fast);
+  PerChunk(s.inner, {sum, s.part}, s.chunk, s.block, s.lanes)
       .schedule(
           [&](const Chunked& c) {
             Func g = c.f;
@@ -240,7 +256,7 @@ void outside_sum(Func out, Func sum, const std::vector<Var>& vars, size_t vector
   for (size_t k = 0; k < vars.size(); k++)
     if (k != vectorised) order.emplace_back(vars[k]);
   vectorise(sum.update().reorder(order), v, lanes, {}, fast);
-  PerChunk(inner, sum, chunk, block, lanes)
+  PerChunk(inner, {sum}, chunk, block, lanes)
       .schedule([&](const Chunked& c) { Func(c.f).compute_at(sum, r); }, [&](const Chunked&) { return fast; });
 }
 

@@ -39,11 +39,12 @@ void inner_reduction(Halide::Func inner, Halide::Func consumer, Halide::Var at, 
 // Sum over the vectorised index by lanes.
 struct LaneSum {
   Halide::Func out, part;
+  Halide::Func chunk_sum = {};       // scratch lanes: of a chunk, taken into part by its first update
   std::vector<Halide::Func> folds;
   Halide::Var lane;
   std::vector<Halide::Var> outer;    // rows, innermost first
-  std::vector<Halide::RVar> loops;   // of part's updates: blocks, rest
-  std::vector<Halide::RVar> tiles;   // of scratch lanes: blocks within a chunk
+  std::vector<Halide::RVar> loops;   // of part's updates: blocks (of scratch lanes: chunks), rest
+  Halide::RVar chunk_tiles, tiles;   // blocks within a chunk: of chunk_sum, of part's second update
   int width, lanes, chunk, block;    // the last two as for chunk_loop
   std::vector<Chunked> inner;
   std::vector<Halide::Expr> fast;    // as for chunk_loop

@@ -32,7 +32,7 @@ const char* kind_name(plan::StepKind kind) {
   return kNames[static_cast<int>(kind)];
 }
 const char* storage_name(plan::Storage storage) {
-  constexpr const char* kNames[] = {"input", "output", "whole", "sum over panels", "panel"};
+  constexpr const char* kNames[] = {"input", "output", "whole", "sum over panels", "panel", "lent"};
   return kNames[static_cast<int>(storage)];
 }
 
@@ -43,6 +43,8 @@ Json steps_json(const plan::Plan& p, const PlanCost& cost) {
     std::vector<std::string> reads, writes;
     for (int b : s.reads) reads.push_back(p.buffers[b].name);
     for (int b : s.outputs) writes.push_back(p.buffers[b].name);
+    for (int b : s.left)
+      if (b >= 0) writes.push_back(p.buffers[b].name);
     steps.push_back({{"pass", c.pass},
                      {"in_panel", c.panel},
                      {"kind", kind_name(s.kind)},

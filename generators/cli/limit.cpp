@@ -90,6 +90,8 @@ std::vector<int> needed_steps(const plan::Plan& plan, int32_t mode) {
   std::vector<int> steps;
   for (auto s = order.rbegin(); s != order.rend(); ++s) {
     const plan::Step& step = plan.steps[*s];
+    // The gradient is taken to be dense.
+    if ((mode == (LOSSC_FORWARD | LOSSC_BACKWARD) ? step.without : step.with) >= 0) continue;
     if (std::none_of(step.outputs.begin(), step.outputs.end(), [&](int b) { return needed.count(b); })) continue;
     needed.insert(step.reads.begin(), step.reads.end());
     const std::vector<int> all = plan.flat({*s});

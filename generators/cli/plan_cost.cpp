@@ -53,6 +53,8 @@ class Counter {
     for (ir::Id i : domain) c.flops *= extent(i);
     for (int b : s.reads) c.bytes_read += bytes(b), touch(b);
     for (int b : s.outputs) c.bytes_written += bytes(b), touch(b);
+    for (int b : s.left)
+      if (b >= 0 && options_.mode == (LOSSC_FORWARD | LOSSC_BACKWARD)) c.bytes_written += bytes(b), touch(b);
     const bool product = s.kind == plan::StepKind::ContractNN || s.kind == plan::StepKind::ContractTN;
     (product ? cost_.product_flops : cost_.other_flops) += c.flops;
     if (!product)
@@ -62,7 +64,8 @@ class Counter {
 
   void touch(int buffer) {
     seen_.insert(buffer);
-    if (plan_.buffers[buffer].storage != plan::Storage::Panel) touched_.insert(buffer);
+    const plan::Storage storage = plan_.buffers[buffer].storage;
+    if (storage != plan::Storage::Panel && storage != plan::Storage::Lent) touched_.insert(buffer);
   }
 
   // Expressions that a step computes inline, down to the buffers at which they stop.

@@ -16,7 +16,7 @@ namespace {
 using Rows = std::vector<std::string>;
 
 const char* name(rt::Storage s) {
-  constexpr const char* kNames[] = {"Input", "Output", "Whole", "Accumulator", "Panel"};
+  constexpr const char* kNames[] = {"Input", "Output", "Whole", "Accumulator", "Panel", "Lent"};
   return kNames[static_cast<int>(s)];
 }
 const char* name(rt::Elem e) {
@@ -32,7 +32,7 @@ const char* name(rt::DimKind k) {
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::ArgKind k) {
-  constexpr const char* kNames[] = {"Buffer", "Param", "IntParam", "Extent", "RowBegin", "RowEnd", "Heap"};
+  constexpr const char* kNames[] = {"Buffer", "Param", "IntParam", "Extent", "RowBegin", "RowEnd", "Heap", "Left"};
   return kNames[static_cast<int>(k)];
 }
 const char* name(rt::StepKind k) {
@@ -133,10 +133,10 @@ Rows step_rows(const Form& f) {
     rows.push_back(
         fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
                     ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}, .walk = Walk::{}, .walk_in = {}, .walk_out = {}, "
-                    ".place_axis = {}, .depth = {}, .backward = {}, .n_first = {}, .n_body = {}}}",
+                    ".place_axis = {}, .depth = {}, .backward = {}, .n_first = {}, .n_body = {}, .with = {}, .without = {}}}",
                     quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis, r.flops,
                     r.n_domain, list(domain), name(r.walk), r.walk_in, r.walk_out, r.place_axis, r.depth, r.backward,
-                    r.n_first, r.n_body));
+                    r.n_first, r.n_body, r.with, r.without));
   }
   return rows;
 }

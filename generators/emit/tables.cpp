@@ -34,6 +34,8 @@ rt::Storage storage(plan::Storage s) {
       return rt::Storage::Accumulator;
     case plan::Storage::Panel:
       return rt::Storage::Panel;
+    case plan::Storage::Lent:
+      return rt::Storage::Lent;
   }
   throw std::logic_error("storage");
 }
@@ -204,6 +206,8 @@ class FormMaker {
     row.split_dim = static_cast<int8_t>(sig.split_dim);
     row.k_axis = s.kind < plan::StepKind::ContractNN ? int8_t{-1} : axis_of(s.over);
     row.flops = sig.flops;
+    row.with = static_cast<int16_t>(s.with);
+    row.without = static_cast<int16_t>(s.without);
     set_domain(s, &row);
     form_.steps.push_back({s.text, row});
   }

@@ -4,6 +4,7 @@
 #include "../by_hand/strict_code.h"
 #include "assemble.h"
 #include "kernels.h"
+#include "left.h"
 #include "mask.h"
 
 namespace lossc::lower {
@@ -43,6 +44,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
   Halide::Pipeline pipeline(outputs);
   pipeline.add_custom_lowering_pass(prefetch_pass(l.ahead));
   pipeline.add_custom_lowering_pass(mask_pass(isa));
+  if (l.leaves.defined()) pipeline.add_custom_lowering_pass(left_pass(isa, l.chunk));
   Halide::Target target = schedules::aot_target(isa);
   if (plan.graph.at(plan.steps[step].nodes[0]).op == ir::Op::WholeByHand) {
     // A writer's Funcs cannot be made strict one operation after the other. Under strict_float nothing is contracted.

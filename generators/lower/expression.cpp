@@ -59,6 +59,10 @@ Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const sched
         arguments_.push_back(into.at(a.id));
         break;
       }
+      case rt::ArgKind::Left:
+        make_image(a.id, images_, fmt::format("left{}", count++));
+        arguments_.push_back(images_.at(a.id));
+        break;
       case rt::ArgKind::Param: params_[a.id] = scalar(real); break;
       case rt::ArgKind::IntParam: params_[a.id] = scalar(Halide::Int(32)); break;
       case rt::ArgKind::Extent: extents_[a.id] = scalar(Halide::Int(32)); break;
@@ -70,6 +74,7 @@ Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const sched
   reader.walk([&](Id node) {
     const ir::Node& n = reader.g.at(node);
     const bool computed = reader.buffer_of(node) < 0;
+    transcendental_ |= computed && ir::transcendental(n.op);
     bool reduces = computed && n.op == Op::Reduce;
     for (Id a : n.args) reduces |= computed && n.op != Op::At && reduces_[a];
     reduces_[node] = reduces;
@@ -159,6 +164,7 @@ std::vector<Expr> Lowering::fast_cases(Id index, const Expr& also) {
   if (code == Code::Small) return cases;
   const Expr first = first_choices();
   if (!cases.empty() && first.defined() && reader.step.domain.size() > 1) cases.insert(cases.begin(), cases[0] && first);
+  if (!cases.empty() && leaves.defined()) cases.insert(cases.begin(), cases[0] && leaves);
   return cases;
 }
 
@@ -189,7 +195,7 @@ Expr Lowering::element(int b, std::vector<Position> dims) {
       if (dims[k].inner.defined() || dims[k].past_end) {
         const auto dim = image.dim(static_cast<int>(dims.size() - 1 - k));
         // Rows of a panel, if they are what is vectorised, do not begin at 0 as the caller's do.
-        const bool callers = f.storage == plan::Storage::Input || f.storage == plan::Storage::Output;
+        const bool callers = f.storage == Storage::Input || f.storage == Storage::Lent;
         const Expr first = callers ? Expr(0) : Expr(dim.min());
         v = within(v, first + Halide::max(dim.extent() - 1, 0));
       }

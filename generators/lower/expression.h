@@ -33,10 +33,10 @@ class Lowering {
   const int chunk;  // elements of a chunk: see schedules::Chunked
   const int block;  // elements that a loop over dense memory computes at a time
 
-  // Elements that a loop over a chunk computes at a time: in short code one vector; four where registers are 32, two where they
-  // are 16. Two take dice 5 % longer at AVX-512, and eight as long as four; at AVX2 four would save it 8 %, and make
-  // cross_entropy's code an eighth longer, which would be above 1 MB.
-  int several() const { return lanes * (code == Code::Small ? 1 : isa.vector_bytes == 64 ? 4 : 2); }
+  // Elements that a loop over a chunk computes at a time: in short code one vector; four where registers are 32 or no function
+  // is computed, whose constants would fill 16, else two. Two take dice 5 % longer at AVX-512, and eight as long as four; at
+  // AVX2 four for functions, too, would make cross_entropy's code an eighth longer, which would be above 1 MB.
+  int several() const { return lanes * (code == Code::Small ? 1 : isa.vector_bytes == 64 || !transcendental_ ? 4 : 2); }
 
   Halide::Expr value(ir::Id node, const Positions& at);
   Halide::Expr load(int buffer, const Positions& at);
@@ -61,6 +61,7 @@ class Lowering {
   std::vector<Inner> inner;
   std::vector<schedules::Chunked> chunked() const;
   std::vector<Ahead> ahead;
+  Halide::Expr leaves;  // does this call leave values behind? Undefined: none does. See left.h
   void fetch_rest_ahead();
   std::vector<std::string> written;  // set by the caller: outputs over the whole domain
   // Set by the caller. The kernel computes whole chunks of its vectorised index, some past the end:
@@ -108,6 +109,7 @@ class Lowering {
   std::vector<Position> kept_;
   std::map<std::pair<ir::Id, int>, size_t> inner_of_;
   std::map<ir::Id, bool> reduces_;  // does a reduction take part in it?
+  bool transcendental_ = false;     // is such a function computed?
   bool walking_ = true;             // is what is being evaluated evaluated for every element?
   std::vector<Halide::Argument> arguments_;
 };

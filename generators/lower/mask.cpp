@@ -72,6 +72,11 @@ class MaskedLoads : public IRMutator {
       if (row) row->base = cast(c->type.element_of(), row->base);
       return row;
     }
+    if (const Call* c = Call::as_intrinsic(e, {Call::widen_right_add})) {
+      auto row = row_of(c->args[1]);
+      if (row) row->base = cast(c->type.element_of(), row->base);
+      return moved<Add>(row, c->args[0]);
+    }
     if (const Min* m = e.as<Min>()) return up_to(row_of(m->a), m->b);
     if (const Select* s = e.as<Select>()) return either(s->condition, row_of(s->true_value), row_of(s->false_value));
     return std::nullopt;
@@ -121,8 +126,8 @@ class MaskedLoads : public IRMutator {
 Expr last_place(const Expr& last) { return Call::make(last.type(), kLast, {last}, Call::PureExtern); }
 
 // Vectors of bytes have masks at AVX-512 alone, and SSE has none: loads would be taken apart, with a branch for each lane.
-IRMutator* mask_pass(const schedules::Isa& isa) {
-  return new MaskedLoads(isa.vector_bytes == 64 ? 8 : isa.vector_bytes == 32 ? 32 : 1024);
-}
+int least_masked_bits(const schedules::Isa& isa) { return isa.vector_bytes == 64 ? 8 : isa.vector_bytes == 32 ? 32 : 1024; }
+
+IRMutator* mask_pass(const schedules::Isa& isa) { return new MaskedLoads(least_masked_bits(isa)); }
 
 }  // namespace lossc::lower

@@ -14,5 +14,6 @@ Halide::Expr last_place(const Halide::Expr& last);
 // nobody looks at what is in those lanes. Softmax over the classes of 64 pixels took six times as long for each of them as of
 // 128, which fill a chunk.
 Halide::Internal::IRMutator* mask_pass(const schedules::Isa& isa);
+int least_masked_bits(const schedules::Isa& isa);  // of elements that it masks vectors of
 
 }  // namespace lossc::lower

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "expression.h"
+#include "left.h"
 
 namespace lossc::lower {
 
@@ -92,7 +93,12 @@ void Lowering::define_value(size_t id, Id node, const Positions& here) {
   std::vector<Expr> at_vars;
   for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
   Halide::Func f = inner[id].f;
-  f(vars_of(at_vars)) = stored(compute(node, here));
+  Expr v = stored(compute(node, here));
+  if (const int b = reader.plan.left_of(reader.step, node); b >= 0) {
+    leaves = images_.at(b).dim(0).extent() > 0;
+    v = leave(v, load(b, here), leaves);
+  }
+  f(vars_of(at_vars)) = v;
 }
 
 std::vector<schedules::Chunked> Lowering::chunked() const {

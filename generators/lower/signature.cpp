@@ -101,6 +101,8 @@ std::vector<KernelArg> StepReader::args() const {
     return out;
   }
   for (int b : step.reads) out.push_back({ArgKind::Buffer, b, false});
+  for (int b : step.left)
+    if (b >= 0) out.push_back({ArgKind::Left, b, false});
   if (contract()) {
     if (step.kind == StepKind::ContractTN)
       out.push_back({ArgKind::Buffer, step.outputs[0], false});
@@ -145,7 +147,10 @@ class Canonical {
     for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
-    for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
+    for (Id n : r_.step.kept) {
+      const int left = r_.plan.left_of(r_.step, n);
+      out += "keep " + number(n) + (left < 0 ? "" : " left " + buffer(left)) + "\n";
+    }
     if (r_.careful()) out += "in place\n";
     return out;
   }
@@ -166,8 +171,8 @@ class Canonical {
     buffer_.try_emplace(b, static_cast<int>(buffer_.size()));
     const bool callers = f.storage == Storage::Input || f.storage == Storage::Output;
     const bool implicit = f.storage == Storage::Input && r_.g.tensors[f.tensor].role == ir::TensorRole::Implicit;
-    std::string out = fmt::format("b{}e{}c{}{}{}t{}[", buffer_[b], static_cast<int>(f.elem), callers, implicit ? "i" : "",
-                                  f.scratch != plan::Scratch::None ? "s" : "", f.layout.tiled);
+    std::string out = fmt::format("b{}e{}c{}{}{}t{}[", buffer_[b], static_cast<int>(f.elem), f.storage == Storage::Lent ? 2 : callers,
+                                  implicit ? "i" : "", f.scratch != plan::Scratch::None ? "s" : "", f.layout.tiled);
     // Dimensions of an input are positions, not the indices it happens to be declared with.
     for (Id k : f.layout.order) out += f.storage == Storage::Input ? "." : index(k);
     return out + "]";
@@ -176,6 +181,7 @@ class Canonical {
   std::string argument(const KernelArg& a) {
     switch (a.kind) {
       case ArgKind::Buffer: return "B" + buffer(a.id) + (a.written ? "w\n" : "\n");
+      case ArgKind::Left: return "L" + buffer(a.id) + "\n";
       case ArgKind::Param: return "P" + param(a.id) + "\n";
       case ArgKind::IntParam: return "I" + param(a.id) + "\n";
       case ArgKind::Extent: return "E" + axis(a.id) + "\n";

@@ -1,0 +1,136 @@
+// What a sum makes of given data and the gradient would make again is left in the gradient's memory: the exponentials of a
+// softmax, in a loss that is a ratio of sums over all pixels. They are half of such a loss's arithmetic, and where they are
+// left nothing else is until the gradient is written over them, element by element.
+//
+// Only where a run wants that gradient, and with dense rows: else each step makes its own, as it does in a run backward alone,
+// which has the sums from the run forward. So the step that writes the gradient is there twice (Step::with, without).
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "planner.h"
+
+namespace lossc::plan {
+
+using ir::kNone;
+using ir::Op;
+
+// The earlier step, a sum over the same elements, that keeps `node` a chunk at a time as `reader` does; -1: none.
+int Planner::leaver(int reader, Id node) const {
+  for (const Pass& pass : plan_.passes)
+    for (const auto* list : {&pass.once, &pass.panel})
+      for (int s : *list) {
+        const Step& step = plan_.steps[s];
+        if (s == reader) return -1;
+        const bool keeps = std::find(step.kept.begin(), step.kept.end(), node) != step.kept.end();
+        if (keeps && step.kind == StepKind::Reduce && step.domain == plan_.steps[reader].domain) return s;
+      }
+  return -1;
+}
+
+// Of what the step reads, what its expressions still come to.
+std::vector<int> Planner::still_read(const Step& step) const {
+  std::set<int> found;
+  std::set<Id> seen;
+  std::function<void(Id)> visit = [&](Id node) {
+    if (!seen.insert(node).second) return;
+    const ir::Node& n = g_.at(node);
+    if (const int b = plan_.find(step, node); b >= 0) {
+      found.insert(b);
+      return;
+    }
+    if (n.op == Op::Load)
+      for (int b : step.reads)
+        if (plan_.buffers[b].storage == Storage::Input && plan_.buffers[b].tensor == n.sym) found.insert(b);
+    if (n.op == Op::At) {
+      found.insert(plan_.find(step, looked_up_in(g_, node)));
+      for (Id at : lookups_of(g_, node)) visit(g_.at(at).args[1]);
+      return;
+    }
+    for (Id a : n.args) visit(a);
+  };
+  for (Id node : step.nodes) visit(node);
+  std::vector<int> reads;
+  for (int b : step.reads)
+    if (found.count(b)) reads.push_back(b);
+  return reads;
+}
+
+// Is the buffer read at the element at hand alone, and in reductions that a chunk has done before its walk begins to write?
+bool Planner::read_before_walk(const Step& step, int buffer) const {
+  const Id walked = step.domain[step.domain.size() - 2];
+  bool good = true;
+  std::set<std::pair<Id, bool>> seen;
+  std::function<void(Id, bool)> visit = [&](Id node, bool late) {  // late: in a reduction that each place of the walk does anew
+    if (!seen.insert({node, late}).second) return;
+    const ir::Node& n = g_.at(node);
+    if (const int b = plan_.find(step, node); b >= 0) {
+      good = good && !(b == buffer && late);
+      return;
+    }
+    if (n.op == Op::At) {
+      good = good && plan_.find(step, looked_up_in(g_, node)) != buffer;
+      for (Id at : lookups_of(g_, node)) visit(g_.at(at).args[1], late);
+      return;
+    }
+    const bool other = n.op == Op::Reduce && (n.sym != walked || (n.free & ir::bit(walked)));
+    for (Id a : n.args) visit(a, late || other);
+  };
+  for (Id node : step.nodes) visit(node, false);
+  return good;
+}
+
+bool Planner::leave_for(int reader, Id node) {
+  const int maker = leaver(reader, node);
+  const int out = plan_.steps[reader].outputs[0];
+  if (maker < 0 || plan_.left_of(plan_.steps[maker], node) >= 0) return false;
+  const int left = add_buffer({.name = plan_.buffers[out].name + "_until_written", .storage = Storage::Lent, .node = node,
+                               .layout = plan_.buffers[out].layout, .lender = out});
+  const Step& without = plan_.steps[reader];
+  Step with = without;
+  with.reads.push_back(left);
+  with.reads = still_read(with);
+  with.kept = worth_keeping(with);
+  with.heap.clear();
+  bool good = read_before_walk(with, left);
+  for (Id kept : with.kept) {
+    const auto it = std::find(without.kept.begin(), without.kept.end(), kept);
+    good = good && it != without.kept.end();
+    if (good) with.heap.push_back(without.heap[static_cast<size_t>(it - without.kept.begin())]);
+  }
+  if (!good) {
+    plan_.buffers.pop_back();
+    return false;
+  }
+  with.with = left;
+  Step& from = plan_.steps[maker];
+  from.left.resize(from.kept.size(), -1);
+  from.left[static_cast<size_t>(std::find(from.kept.begin(), from.kept.end(), node) - from.kept.begin())] = left;
+  plan_.steps[reader].without = left;
+  const int twin = static_cast<int>(plan_.steps.size());
+  plan_.steps.push_back(std::move(with));
+  for (Pass& pass : plan_.passes)
+    for (auto* list : {&pass.once, &pass.panel})
+      if (const auto it = std::find(list->begin(), list->end(), reader); it != list->end()) list->insert(it + 1, twin);
+  return true;
+}
+
+void Planner::leave_kept() {
+  std::set<int> lenders;
+  for (const Buffer& b : plan_.buffers)
+    if (b.lender >= 0) lenders.insert(b.lender);
+  for (int s = 0, n = static_cast<int>(plan_.steps.size()); s < n; s++) {
+    const Step step = plan_.steps[s];
+    if (step.kind != StepKind::Map || step.outputs.size() != 1 || step.tiled || !step.places.empty()) continue;
+    const Buffer& out = plan_.buffers[step.outputs[0]];
+    if (out.storage != Storage::Output || out.elem != Elem::Float || out.layout.order != step.domain || lenders.count(step.outputs[0])) continue;
+    // The one that is made of the others, if there are several.
+    std::vector<Id> kept = step.kept;
+    std::sort(kept.rbegin(), kept.rend());
+    for (Id node : kept)
+      if (g_.free(node) == set_of(step.domain) && leave_for(s, node)) break;
+  }
+}
+
+}  // namespace lossc::plan
