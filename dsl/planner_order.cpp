@@ -10,10 +10,37 @@ using ir::IndexSet;
 using ir::kNone;
 using ir::Op;
 
+// Reductions over `row` to what several other indices have, product of matrices aside: in panels of such rows each would be a
+// loop of its own, with a partial result as large as a tensor.
+int Planner::wide_reductions(const std::vector<Id>& roots, Id row) const {
+  int found = 0;
+  for (Id node : ir::topological(g_, roots)) {
+    const ir::Node& n = g_.at(node);
+    found += n.op == Op::Reduce && n.sym == row && members(n.free).size() >= 2 && (g_.free(n.args[0]) & ir::bit(row)) && !product(node, nullptr);
+  }
+  return found;
+}
+
+// A ratio for each class of sums over images and pixels of a softmax over the classes: cut into classes, the softmax has to
+// look at all of them, cut into images, only small sums do. So an index that is summed over, with no such reductions.
+Id Planner::better_row(const std::vector<Id>& roots, Id row) const {
+  std::map<Id, int> sums;
+  for (Id node : ir::topological(g_, roots)) {
+    const ir::Node& n = g_.at(node);
+    if (n.op == Op::Reduce && n.kind == ir::ReduceKind::Sum && n.sym != row && members(n.free).size() == 1) sums[n.sym]++;
+  }
+  for (const auto& [index, count] : sums)
+    if (wide_reductions(roots, index) == 0) return index;
+  return row;
+}
+
 // Rows of the loss, or, for a total, the outermost index it sums over; of several the one that most wide values have, for
 // what is not cut into panels is stored whole.
 Id Planner::choose_row(const std::vector<Id>& roots) const {
-  if (!program_.rows.empty()) return program_.rows[0];
+  if (!program_.rows.empty()) {
+    const Id row = program_.rows[0];
+    return wide_reductions(roots, row) > 0 ? better_row(roots, row) : row;
+  }
   std::vector<Id> sums;
   std::set<Id> seen;
   std::function<void(Id)> collect = [&](Id node) {
