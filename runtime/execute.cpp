@@ -22,6 +22,9 @@ struct Call {
   int32_t row0 = 0, row1 = 0;
   int32_t cut0 = 0, cut1 = 0;  // what local tensors hold along the dimension that is cut: the panel's rows, or a piece's
   int piece = 0, pieces = 1;
+  int split_dim = -1;             // along which pieces are cut
+  int32_t over0 = 0, over1 = 0;   // instead: what this part of a step reduces over; over1 = 0: all of it
+  int32_t over = 0;               // as many
   int32_t place[kMaxLoops] = {};  // of the recurrences around
 };
 
@@ -96,17 +99,18 @@ struct Executor {
   // This call's piece of an extent that is split. Pieces begin at multiples of what a kernel does at a time, so that
   // every element is computed in the same place of a vector, hence to the same bits, however many pieces there are.
   void piece_range(const Step& step, const Call& call, int32_t extent, int64_t* begin, int64_t* end) const {
-    const int64_t granule = step.split_dim == 1 ? row_granule(step) : step.split_dim == 0 ? 64 : 1;
+    const int64_t granule = call.split_dim == 1 ? row_granule(step) : call.split_dim > 0 ? 1 : step.inner ? chunk() : 64;
     const int64_t blocks = (extent + granule - 1) / granule;
     *begin = blocks * call.piece / call.pieces * granule;
     *end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, extent);
   }
 
+  int64_t chunk() const { return isa.tile_columns[run.plan.double_index()] * kChunkTiles; }
+
   // Narrows a written box to this call's piece. Says whether anything is left.
   bool split(const Step& step, const Call& call, int b, HalideBuffer* out) const {
     const Buffer& buffer = v.buffers[b];
-    const bool lanes = buffer.dims[0].kind == DimKind::TileInner && buffer.dims[0].axis < 0;
-    HalideDim& dim = out->dim[step.split_dim + lanes];
+    HalideDim& dim = out->dim[call.split_dim + holds_lanes(buffer)];
     int64_t begin, end;
     piece_range(step, call, dim.extent, &begin, &end);
     if (begin >= end) return false;
@@ -116,7 +120,34 @@ struct Executor {
     return true;
   }
 
-  void* scalar(const Arg& arg, const Call& call) const {
+  // A part of a step that is cut along what it reduces over: where what it reads begins, and memory of its own for what it
+  // writes, packed, for all but the first.
+  void narrow(const Arg& arg, const Call& call, size_t* part, HalideBuffer* out) const {
+    const int64_t bytes = run.form.buffers[arg.id].elem_bytes;
+    if (arg.over_dim >= 0) {
+      HalideDim& dim = out->dim[arg.over_dim];
+      out->host += int64_t{dim.stride} * call.over0 * bytes;
+      dim.extent = call.over;
+    }
+    if (!arg.written || call.piece == 0) return;
+    if (holds_lanes(v.buffers[arg.id])) {
+      out->host += static_cast<size_t>(call.piece) * run.form.panel_stride;
+      return;
+    }
+    out->host = run.workspace + run.form.parts_at + static_cast<size_t>(call.piece - 1) * run.form.parts_stride + *part;
+    *part += static_cast<size_t>(round_up(pack(out) * bytes, kAlign));
+  }
+  // Gives the box strides without gaps; says how many elements it has.
+  static int64_t pack(HalideBuffer* box) {
+    int64_t size = 1;
+    for (int d = 0; d < box->dimensions; ++d) {
+      box->dim[d].stride = static_cast<int32_t>(size);
+      size *= std::max(box->dim[d].extent, 1);
+    }
+    return size;
+  }
+
+  void* scalar(const Step& step, const Arg& arg, const Call& call) const {
     const void* p = nullptr;
     switch (arg.kind) {
       case ArgKind::Param:
@@ -126,7 +157,7 @@ struct Executor {
         p = run.int_params + arg.id;
         break;
       case ArgKind::Extent:
-        p = run.plan.shapes.extent + arg.id;
+        p = call.over1 > 0 && arg.id == step.over_axis ? &call.over : run.plan.shapes.extent + arg.id;
         break;
       case ArgKind::RowBegin:
         p = &call.row0;
@@ -155,6 +186,7 @@ struct Executor {
     void* args[kMaxStepArgs];
     HalideBuffer buffers[kMaxStepArgs];
     HalideDim dims[kMaxStepArgs][kMostDims];
+    size_t part = 0;
     for (int k = 0; k < step.n_args; ++k) {
       const Arg& arg = v.args[step.first_arg + k];
       if (arg.kind == ArgKind::Heap) {
@@ -162,7 +194,7 @@ struct Executor {
         continue;
       }
       if (arg.kind != ArgKind::Buffer && arg.kind != ArgKind::Left) {
-        args[k] = scalar(arg, call);
+        args[k] = scalar(step, arg, call);
         continue;
       }
       args[k] = &buffers[k];
@@ -173,6 +205,7 @@ struct Executor {
       // The transposed contraction sums over the rows of its first argument's box.
       const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0) || step.kind == StepKind::Walk;
       fill(step, arg, cropped, call, &buffers[k], dims[k]);
+      if (call.over1 > 0) narrow(arg, call, &part, &buffers[k]);
       if (!arg.written) continue;
       if (step.kind == StepKind::ContractNN || step.kind == StepKind::ContractTN)
         dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));
@@ -184,11 +217,83 @@ struct Executor {
     if (code != 0 && error.exchange(code) == 0) failed.store(s);
   }
 
+  const Arg& first_written(const Step& step) const {
+    const Arg* arg = v.args + step.first_arg;
+    while (!arg->written || holds_lanes(v.buffers[arg->id])) ++arg;
+    return *arg;
+  }
+
+  // How many there are of what a step is usually cut along.
+  int64_t split_extent(const Step& step, const Call& call) const {
+    const BufferLayout& l = run.form.buffers[first_written(step).id];
+    return call.in_panel && step.split_dim == l.row_dim ? call.row1 - call.row0 : l.extent[step.split_dim];
+  }
+
+  // A step in parts along what it reduces over, each with results of its own, which are then merged in their order.
+  void run_parts(int s, int pieces, const Call& call) {
+    struct Shared {
+      Executor* self;
+      int step;
+      const Call& call;
+      int64_t extent, blocks, parts;
+    } shared{this, s, call, run.plan.shapes.extent[v.steps[s].over_axis], 0, 0};
+    shared.blocks = ceil_div(shared.extent, chunk());
+    shared.parts = std::min<int64_t>(pieces, shared.blocks);
+    if (shared.parts < 2) return run_step(s, call);
+    run_tasks(
+        static_cast<size_t>(shared.parts),
+        [](void* context, size_t i) {
+          const auto& s = *static_cast<Shared*>(context);
+          const int64_t part = static_cast<int64_t>(i), chunk = s.self->chunk();
+          Call call = s.call;
+          call.piece = static_cast<int>(i);
+          call.over0 = static_cast<int32_t>(s.blocks * part / s.parts * chunk);
+          call.over1 = static_cast<int32_t>(std::min(s.blocks * (part + 1) / s.parts * chunk, s.extent));
+          call.over = call.over1 - call.over0;
+          s.self->run_step(s.step, call);
+        },
+        &shared);
+    merge_parts(v.steps[s], call, static_cast<int>(shared.parts));
+  }
+
+  void merge_parts(const Step& step, const Call& call, int parts) const {
+    size_t at = 0;
+    for (int k = step.first_arg; k < step.first_arg + step.n_args; ++k) {
+      const Arg& arg = v.args[k];
+      if (arg.kind != ArgKind::Buffer || !arg.written || holds_lanes(v.buffers[arg.id])) continue;
+      HalideBuffer to, from;
+      HalideDim to_dims[kMostDims], from_dims[kMostDims];
+      fill(step, arg, true, call, &to, to_dims);
+      fill(step, arg, true, call, &from, from_dims);
+      const int64_t size = pack(&from);
+      for (int part = 1; part < parts; ++part) {
+        from.host = run.workspace + run.form.parts_at + static_cast<size_t>(part - 1) * run.form.parts_stride + at;
+        with_type(arg.id, [&](auto zero) { merge_box<decltype(zero)>(arg.merge, to, from, size); });
+      }
+      at += static_cast<size_t>(round_up(size * run.form.buffers[arg.id].elem_bytes, kAlign));
+    }
+  }
+  // `from` is packed.
+  template <class T>
+  static void merge_box(Merge merge, const HalideBuffer& to, const HalideBuffer& from, int64_t size) {
+    for (int64_t i = 0; i < size; ++i) {
+      int64_t place = 0;
+      for (int d = 0; d < to.dimensions; ++d) place += i / from.dim[d].stride % std::max(to.dim[d].extent, 1) * to.dim[d].stride;
+      T& t = reinterpret_cast<T*>(to.host)[place];
+      t = merged(merge, t, reinterpret_cast<const T*>(from.host)[i]);
+    }
+  }
+
   // A step by several workers, when it is worth it.
   void run_split(int s, float ns, Call call) {
     if (!call.in_panel && run.form.step_pieces[s] > 0) return run_pieces(s, ns, call);
-    call.pieces = v.steps[s].split_dim < 0 ? 1 : pieces_for(ns, run.plan.workers);
-    if (call.pieces == 1) return run_step(s, call);
+    const Step& step = v.steps[s];
+    const int pieces = pieces_for(ns, run.plan.workers);
+    if (step.split_dim < 0 || pieces == 1) return run_step(s, call);
+    const bool few = split_extent(step, call) < pieces;
+    if (few && run.form.divided.test(s)) return run_parts(s, pieces, call);
+    call.split_dim = few && step.inner ? 0 : step.split_dim;
+    call.pieces = pieces;
     struct Shared {
       Executor* self;
       int step;
@@ -334,6 +439,7 @@ struct Executor {
     int out = step.first_arg;
     while (!v.args[out].written) ++out;
     const int b = v.args[out].id, d = step.split_dim;
+    call.split_dim = d;
     int64_t begin, end;
     piece_range(step, call, run.form.buffers[b].extent[d], &begin, &end);
     if (begin >= end) return;

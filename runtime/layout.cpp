@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kTouchedBytes = 512 << 10, kContractPanelBytes = 5 << 19;
 // One-dimensional problems: enough for a call's overhead to vanish, few enough for L1.
 constexpr int64_t kMostRows = 16384;
+// Results of a part of a step that is cut along what it reduces over: what one worker merges in no time.
+constexpr int64_t kPartsBytes = 64 << 10;
 // Beyond this, a partial copy of every accumulator per worker costs more than parallel steps do.
 constexpr int64_t kPartialBytes = 32 << 20;
 
@@ -236,6 +238,33 @@ struct Layouter {
     set_rows(fit * l.workers);  // each worker has its part of the panel in its cache
   }
 
+  // Where there are fewer rows than workers, reductions of each are cut along what they reduce over.
+  void place_parts() {
+    int64_t most = 0;
+    for (int p = 0; p < v.n_passes && !(plan.flags & LOSSC_PLAN_REPRODUCIBLE); ++p) {
+      const PassLayout& l = form.passes[p];
+      if (!l.serial || l.panel_rows >= l.workers) continue;
+      each_panel_step(v.passes[p], [&](int s, const Step& step) {
+        if (step.over_axis < 0) return;
+        int64_t bytes = 0;
+        each_buffer(step, [&](int b, bool written) {
+          if (written && !holds_lanes(v.buffers[b])) bytes += part_bytes(b, l.panel_rows);
+        });
+        if (bytes > kPartsBytes) return;
+        form.divided.set(s);
+        most = std::max(most, bytes);
+      });
+    }
+    form.parts_stride = static_cast<size_t>(most);
+    form.parts_at = take(form.parts_stride * static_cast<size_t>(plan.workers - 1));
+  }
+  int64_t part_bytes(int b, int64_t rows) const {
+    const BufferLayout& l = form.buffers[b];
+    int64_t n = l.elem_bytes;
+    for (int d = 0; d < v.buffers[b].ndim && n <= kPartsBytes; ++d) n *= d == l.row_dim ? rows : std::max(l.extent[d], 1);
+    return round_up(n, kAlign);
+  }
+
   // ---- memory -----------------------------------------------------------------------------------------------------
 
   size_t take(size_t bytes) {
@@ -327,10 +356,13 @@ struct Layouter {
     for (int p = 0; p < v.n_passes; ++p) {
       if (!form.passes[p].serial) workers = std::max(workers, form.passes[p].workers);
     }
-    // Pieces of a step that one worker's panel is cut into need a heap each.
+    // Pieces of a step that one worker's panel is cut into need a heap each, and lanes, if they are parts of one sum.
     for (int s = 0; s < v.n_steps; ++s)
-      for (int k = 0; form.active.steps.test(s) && k < v.steps[s].n_args; ++k)
-        if (v.args[v.steps[s].first_arg + k].kind == ArgKind::Heap) workers = plan.workers;
+      for (int k = 0; form.active.steps.test(s) && k < v.steps[s].n_args; ++k) {
+        const Arg& a = v.args[v.steps[s].first_arg + k];
+        const bool lanes = names_buffer(a.kind) && holds_lanes(v.buffers[a.id]) && form.divided.test(s);
+        if (a.kind == ArgKind::Heap || lanes) workers = plan.workers;
+      }
     form.panel_stride = repeat_for(workers, first);
     return LOSSC_OK;
   }
@@ -371,6 +403,7 @@ struct Layouter {
     for (int b = 0; b < v.n_buffers; ++b) {
       if (placed(b) && v.buffers[b].storage == Storage::Accumulator) place_partials(b);
     }
+    place_parts();
     LOSSC_TRY(place_locals(err));
     LOSSC_TRY(place_panels(err));
     for (int b = 0; b < v.n_buffers; ++b) {

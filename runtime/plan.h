@@ -71,6 +71,9 @@ inline int cut_dim(const Step& step, const Arg& arg, const BufferLayout& l, bool
   return !in_panel ? step.split_dim : l.row_dim != kNoRows ? l.row_dim : -1;
 }
 
+// Lanes of a reduction, one worker's memory (Scratch::Lanes of the compiler).
+inline bool holds_lanes(const Buffer& b) { return b.ndim > 0 && b.dims[0].kind == DimKind::TileInner && b.dims[0].axis < 0; }
+
 struct PassLayout {
   int32_t rows, panel_rows, n_panels;
   int workers;  // > 1 and not serial: parallel over panels
@@ -87,6 +90,8 @@ struct Form {
   Active active;     // when everything that the mode gives is asked for, and nothing is lent
   uint32_t outputs;  // what that is: bit k is Loss::outputs[k]
   Bits saved;
+  Bits divided;      // steps that may be cut along what they reduce over
+  size_t parts_at, parts_stride;  // what parts but the first write, in the workspace: one after another, bytes of each
   size_t panel_stride, local_stride;  // bytes from one worker's panel buffers, or local tensors, to the next's
   size_t workspace_size, saved_size;
 };

@@ -96,6 +96,10 @@ struct Arg {
   int8_t own = -1;
   // Of what is written (or walked) in loops over places: the dimension that each of them goes along, from the outermost.
   int8_t place_dim[kMaxLoops] = {-1, -1, -1};
+  // Of a step that may be cut along what it sums over (Step::over_axis). Read: the dimension that this is, -1: none. Written:
+  // how results of two parts become one.
+  int8_t over_dim = -1;
+  Merge merge = Merge::None;
 };
 
 // A Loop has the steps that follow it: n_first at the place where it begins, n_body at each place along place_axis.
@@ -121,6 +125,10 @@ struct Step {
   bool backward = false;
   uint16_t n_first = 0, n_body = 0;
   int16_t with = -1, without = -1;  // runs only where this Lent buffer is there, is not there
+  // Where there are fewer rows than workers, a step is cut elsewhere: along dimension 0 of what it writes, by whole chunks, if
+  // `inner`; or along the axis that it reduces over, whose parts are sums of their own (-1: it cannot).
+  bool inner = false;
+  int8_t over_axis = -1;
 };
 
 // Once steps run before the panel loop, each split among the workers; then the loop over row panels of `row_axis`.

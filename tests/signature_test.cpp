@@ -1,11 +1,13 @@
 // Kernels are shared by the structure of a step: equal text must mean equal code with equal arguments.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "dsl/program.h"
 #include "generators/lower/lower.h"
 #include "lossc/loss.h"
+#include "tests/support/definition.h"
 
 namespace lossc::tests {
 namespace {
@@ -45,6 +47,29 @@ TEST(Signature, SaysWhichExtentBoundsWhichSum) {
 
 TEST(Signature, IsTheSameForTheSameDefinition) {
   EXPECT_EQ(structures([] { sums(true); }), structures([] { sums(true); }));
+}
+
+// May sum(p, e) be cut along p?
+bool divides(const std::function<Expr(const Tensor& x, const Tensor& key, Index n, Index p)>& e) {
+  const Program program = build(definition([&] {
+                                  auto n = axis("N"), p = axis("P");
+                                  const Tensor x = input("x", {n, p}), key = labels("key", {n, p}, "-").in_range(p);
+                                  loss_per(n, exp(sum(p, e(x, key, n, p))) + select(key(n, 0) == 1, 1, 0));
+                                }),
+                                {});
+  const plan::Plan plan = plan::make_plan(program);
+  bool any = false;
+  for (size_t s = 0; s < plan.steps.size(); s++) any |= lower::signature(plan, static_cast<int>(s)).over;
+  return any;
+}
+
+TEST(Signature, ASumIsCutWhereNothingAsksForPlacesAlongIt) {
+  using T = const Tensor&;
+  EXPECT_TRUE(divides([](T x, T, Index n, Index p) { return sq(x(n, p)); }));
+  EXPECT_TRUE(divides([](T x, T key, Index n, Index p) { return select(key(n, p) == 3, x(n, p), 0); }));
+  EXPECT_FALSE(divides([](T x, T, Index n, Index p) { return x(n, p) * p; }));
+  EXPECT_FALSE(divides([](T x, T, Index n, Index p) { return x(n, p) / extent(p); }));
+  EXPECT_FALSE(divides([](T x, T key, Index n, Index p) { return x(n, key(n, p)); }));
 }
 
 }  // namespace

@@ -133,10 +133,10 @@ Rows step_rows(const Form& f) {
     rows.push_back(
         fmt::format("{{.text = {},\n     .kind = StepKind::{}, .kernel = {}, .first_arg = {}, .n_args = {}, "
                     ".split_dim = {}, .k_axis = {}, .flops = {}, .n_domain = {}, .domain = {}, .walk = Walk::{}, .walk_in = {}, .walk_out = {}, "
-                    ".place_axis = {}, .depth = {}, .backward = {}, .n_first = {}, .n_body = {}, .with = {}, .without = {}}}",
+                    ".place_axis = {}, .depth = {}, .backward = {}, .n_first = {}, .n_body = {}, .with = {}, .without = {}, .inner = {}, .over_axis = {}}}",
                     quote(s.text), name(r.kind), r.kernel, r.first_arg, r.n_args, r.split_dim, r.k_axis, r.flops,
                     r.n_domain, list(domain), name(r.walk), r.walk_in, r.walk_out, r.place_axis, r.depth, r.backward,
-                    r.n_first, r.n_body, r.with, r.without));
+                    r.n_first, r.n_body, r.with, r.without, r.inner, r.over_axis));
   }
   return rows;
 }
@@ -144,7 +144,8 @@ Rows step_rows(const Form& f) {
 Rows arg_rows(const Form& f) {
   Rows rows;
   for (const rt::Arg& a : f.args) 
-    rows.push_back(fmt::format("{{ArgKind::{}, {}, {}, {}, {}}}", name(a.kind), a.id, a.written, a.own, list(a.place_dim)));
+    rows.push_back(fmt::format("{{ArgKind::{}, {}, {}, {}, {}, {}, Merge::{}}}", name(a.kind), a.id, a.written, a.own, list(a.place_dim),
+                               a.over_dim, name(a.merge)));
   return rows;
 }
 

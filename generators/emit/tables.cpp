@@ -208,8 +208,24 @@ class FormMaker {
     row.flops = sig.flops;
     row.with = static_cast<int16_t>(s.with);
     row.without = static_cast<int16_t>(s.without);
+    row.inner = sig.inner;
+    row.over_axis = sig.over ? axis_of(s.over) : int8_t{-1};
+    if (sig.over) set_parts(s, row);
     set_domain(s, &row);
     form_.steps.push_back({s.text, row});
+  }
+
+  // What the parts of a step cut along what it reduces over read, and how their results are merged.
+  void set_parts(const plan::Step& s, const rt::Step& row) {
+    for (size_t k = row.first_arg; k < size_t{row.first_arg} + row.n_args; k++) {
+      rt::Arg& a = form_.args[k];
+      if (!rt::names_buffer(a.kind) && a.kind != rt::ArgKind::Left) continue;
+      const rt::Buffer& b = form_.buffers[a.id].row;
+      for (int d = 0; d < b.ndim && !a.written; d++)
+        if (b.dims[d].axis == row.over_axis) a.over_dim = static_cast<int8_t>(d);
+      const auto out = std::find(s.outputs.begin(), s.outputs.end(), static_cast<int>(a.id));
+      if (out != s.outputs.end()) a.merge = merge(plan_.graph.at(s.nodes[static_cast<size_t>(out - s.outputs.begin())]).kind);
+    }
   }
 
   void set_walk(const plan::Step& s, rt::Step* row) const {

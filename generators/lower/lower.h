@@ -21,6 +21,8 @@ struct Signature {
   std::string kind;             // "map", "reduce", "scatter", "contract_nn", ...: the readable part of its name
   std::vector<KernelArg> args;  // in call order, outputs last
   int split_dim;                // as rt::Step::split_dim
+  bool inner;                   // as rt::Step::inner
+  bool over;                    // may it be cut along what it reduces over?
   float flops;                  // per element of the domain; a transcendental function counts 10
 };
 Signature signature(const plan::Plan& plan, int step);

@@ -266,6 +266,68 @@ int split_dimension(const StepReader& r) {
   return first.layout.tiled ? 2 : static_cast<int>(first.layout.order.size() - places) - 1;
 }
 
+// May a worker do a range of what the vectorised loop goes along, by whole chunks? What is in loops over places has one place
+// of some dimensions at a time; lanes in memory are one worker's.
+bool splits_inside(const StepReader& r) {
+  const plan::Layout& layout = r.plan.buffers[r.step.outputs[0]].layout;
+  const bool kind = r.step.kind == StepKind::Map || r.step.kind == StepKind::Reduce;
+  return kind && !r.step.tiled && !layout.tiled && r.step.places.empty() && r.step.scratch.empty() && layout.order.size() >= 2 &&
+         layout.order.back() == r.step.domain.back();
+}
+
+// May parts of what it reduces over be reduced apart? The kernel is then told of a shorter axis, with what it reads moved: so
+// nothing else may ask for a place along that axis, or for how long it is.
+class Divisible {
+ public:
+  explicit Divisible(const StepReader& r) : r_(r), g_(r.g), over_(r.step.over) {}
+
+  bool check() {
+    const plan::Step& s = r_.step;
+    if (s.kind != StepKind::Reduce || s.tiled || s.accumulates || s.over != s.domain.back() || s.over == r_.plan.row || !s.places.empty()) return false;
+    axis_ = g_.indices[over_].axis;
+    for (Id n : s.nodes) good_ = good_ && !selects(g_.at(n).kind) && g_.at(n).kind != ir::ReduceKind::LogSumExp;
+    for (int b : s.reads) check_buffer(r_.plan.buffers[b]);
+    for (Id e : r_.expressions()) visit(e);
+    return good_;
+  }
+
+ private:
+  void check_buffer(const plan::Buffer& b) {
+    good_ = good_ && !b.layout.tiled;
+    for (Id d : b.layout.order) good_ = good_ && (b.storage == Storage::Input || d == over_ || g_.indices[d].axis != axis_);
+  }
+  void visit(Id node) {
+    if (!seen_.insert(node).second || r_.buffer_of(node) >= 0) return;
+    const ir::Node& n = g_.at(node);
+    switch (n.op) {
+      case Op::Load: return visit_load(n);
+      case Op::Index: good_ = good_ && g_.indices[n.sym].axis != axis_; break;
+      case Op::Extent: good_ = good_ && n.sym != axis_; break;
+      case Op::Reduce: good_ = good_ && g_.indices[n.sym].axis != axis_; break;
+      case Op::At: case Op::WholeByHand: good_ = false; break;
+      default: break;
+    }
+    for (Id a : n.args) visit(a);
+  }
+  void visit_load(const ir::Node& n) {
+    int along = 0;
+    for (size_t k = 0; k < n.args.size(); k++) {
+      const bool dimension = g_.indices[g_.tensors[n.sym].dims[k]].axis == axis_, index = g_.plain_index(n.args[k]) == over_;
+      good_ = good_ && dimension == index;
+      along += index;
+      if (g_.plain_index(n.args[k]) == kNone) visit(n.args[k]);
+    }
+    good_ = good_ && along <= 1;
+  }
+
+  const StepReader& r_;
+  const ir::Graph& g_;
+  const Id over_;
+  Id axis_ = kNone;
+  std::set<Id> seen_;
+  bool good_ = true;
+};
+
 }  // namespace
 
 Signature signature(const plan::Plan& plan, int step) {
@@ -276,6 +338,8 @@ Signature signature(const plan::Plan& plan, int step) {
   s.args = r.args();
   s.structure = r.contract() || r.step.kind == StepKind::Walk ? s.kind : Canonical(r).text();
   s.split_dim = split_dimension(r);
+  s.inner = splits_inside(r);
+  s.over = Divisible(r).check();
   s.flops = cost(r);
   return s;
 }
