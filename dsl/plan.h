@@ -12,6 +12,7 @@
 // Layout. What takes part in a contraction is stored in column tiles, (column % T, row, column / T): see
 // schedules/contract.h. Everything else is linear, in the order of the tensors it resembles.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -84,8 +85,8 @@ struct Step {
   // pixels): these nodes are computed once per chunk into `heap`, a buffer each, and read by all the walks.
   std::vector<Id> kept;
   std::vector<int> heap;  // Walk, an Order: what it sorts in
-  // Of each of `kept`: the Lent buffer in which its values are left, too, for a later step to read; -1: none.
-  std::vector<int> left;
+  // What it computes for every element and leaves in a Lent buffer, too, for a later step to read.
+  std::map<Id, int> left;
   // Two steps that do the same, one after another in their list: of what is in this Lent buffer where it is there (a run that
   // wants the output, with dense rows), and without it.
   int with = -1, without = -1;
@@ -117,8 +118,6 @@ struct Plan {
   int find(const Step& step, Id node) const;
   // Indices of a step's own rows: does it run inside the panel loop?
   bool in_panel(int step) const;
-  // The Lent buffer in which a step leaves what it keeps of `node`, or -1.
-  int left_of(const Step& step, Id node) const;
   // Does the step write over what it reads? Elements computed twice would then be computed of what was written first.
   bool in_place(const Step& step) const;
   // The steps of a list with those inside its loops, which follow them.

@@ -191,11 +191,6 @@ int Plan::find(const Step& step, Id node) const {
   return -1;
 }
 
-int Plan::left_of(const Step& step, Id node) const {
-  const auto it = std::find(step.kept.begin(), step.kept.end(), node);
-  return it == step.kept.end() || step.left.empty() ? -1 : step.left[static_cast<size_t>(it - step.kept.begin())];
-}
-
 bool Plan::in_place(const Step& step) const {
   for (int out : step.outputs)
     for (int in : step.reads) {
@@ -266,10 +261,8 @@ std::string print(const Plan& p) {
     out += " <-";
     for (int b : step.reads) out += " " + p.buffers[b].name;
     out += "\n" + indent + "    " + step.text + "\n";
-    for (Id n : step.kept) {
-      const int left = p.left_of(step, n);
-      out += indent + "    once a chunk: " + ir::print(p.graph, n, 4) + (left < 0 ? "" : ", left in " + describe(p, left)) + "\n";
-    }
+    for (Id n : step.kept) out += indent + "    once a chunk: " + ir::print(p.graph, n, 4) + "\n";
+    for (const auto& [n, left] : step.left) out += indent + "    leaves " + ir::print(p.graph, n, 4) + " in " + describe(p, left) + "\n";
     if (step.with >= 0) out += indent + "    where " + p.buffers[step.with].name + " is there\n";
     if (step.without >= 0) out += indent + "    where " + p.buffers[step.without].name + " is not there\n";
   };

@@ -25,7 +25,7 @@ class Walker {
       for (int s : pass.panel) check(s, true);
       for (int s : pass.panel) {  // what a panel wrote of its own is gone, what it wrote of a whole is whole
         for (int b : p_.steps[s].outputs) p_.buffers[b].storage == Storage::Panel ? there_.erase(b) : there_.insert(b).second;
-        for (int b : p_.steps[s].left) there_.insert(b);
+        for (const auto& [node, b] : p_.steps[s].left) there_.insert(b);
       }
       here_.clear();
     }
@@ -122,7 +122,7 @@ class Walker {
     check_lookups(s);
     check_layouts(s);
     check_lent(s);
-    for (int b : step.left) (in_panel ? here_ : there_).insert(b);
+    for (const auto& [node, b] : step.left) (in_panel ? here_ : there_).insert(b);
     for (int b : step.outputs) {
       if (in_panel) here_.insert(b);
       else there_.insert(b);

@@ -126,7 +126,9 @@ class Planner {
   // What is left for a later step rather than made again (planner_left.cpp).
   void leave_kept();
   bool leave_for(int step, Id node);
+  bool makes(const Step& step, Id node, const std::vector<Id>& domain) const;
   int leaver(int reader, Id node) const;
+  bool loads(Id node, Id tensor) const;
   std::vector<int> still_read(const Step& step) const;
   bool read_before_walk(const Step& step, int buffer) const;
 

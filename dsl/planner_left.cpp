@@ -1,6 +1,6 @@
-// What a sum makes of given data and the gradient would make again is left in the gradient's memory: the exponentials of a
-// softmax, in a loss that is a ratio of sums over all pixels. They are half of such a loss's arithmetic, and where they are
-// left nothing else is until the gradient is written over them, element by element.
+// What the loss makes of given data and the gradient would make again is left in the gradient's memory: the exponentials of a
+// softmax over the classes of pixels. They are half of such a loss's arithmetic, and where they are left nothing else is until
+// the gradient is written over them, element by element.
 //
 // Only where a run wants that gradient, and with dense rows: else each step makes its own, as it does in a run backward alone,
 // which has the sums from the run forward. So the step that writes the gradient is there twice (Step::with, without).
@@ -16,15 +16,35 @@ namespace lossc::plan {
 using ir::kNone;
 using ir::Op;
 
-// The earlier step, a sum over the same elements, that keeps `node` a chunk at a time as `reader` does; -1: none.
+// Does the step compute `node` for each element of `domain`, in a loop over chunks of its last index? A sum keeps it a chunk at a
+// time; a map of one index less computes it in a reduction of its own (the log-sum-exp of a pixel), if that is the only one.
+bool Planner::makes(const Step& step, Id node, const std::vector<Id>& domain) const {
+  if (!step.places.empty() || step.tiled) return false;
+  if (step.kind == StepKind::Reduce)
+    return step.domain == domain && std::find(step.kept.begin(), step.kept.end(), node) != step.kept.end();
+  if (step.kind != StepKind::Map || step.domain.size() != 2 || step.domain.back() != domain.back()) return false;
+  std::set<Id> reductions;
+  std::set<std::pair<Id, Id>> seen;
+  std::function<void(Id, Id)> visit = [&](Id at, Id reduction) {
+    if (!seen.insert({at, reduction}).second || plan_.find(step, at) >= 0) return;
+    const ir::Node& n = g_.at(at);
+    if (at == node) reductions.insert(reduction);
+    if (n.op == Op::At) return;  // of other elements
+    for (Id a : n.args) visit(a, n.op == Op::Reduce ? at : reduction);
+  };
+  for (Id root : step.nodes) visit(root, kNone);
+  if (reductions.size() != 1 || *reductions.begin() == kNone) return false;
+  const ir::Node& r = g_.at(*reductions.begin());
+  return (r.free & ir::bit(step.domain.back())) && (r.free | ir::bit(r.sym)) == set_of(domain);
+}
+
+// The earlier step that makes `node` for all that `reader` does; -1: none.
 int Planner::leaver(int reader, Id node) const {
   for (const Pass& pass : plan_.passes)
     for (const auto* list : {&pass.once, &pass.panel})
       for (int s : *list) {
-        const Step& step = plan_.steps[s];
         if (s == reader) return -1;
-        const bool keeps = std::find(step.kept.begin(), step.kept.end(), node) != step.kept.end();
-        if (keeps && step.kind == StepKind::Reduce && step.domain == plan_.steps[reader].domain) return s;
+        if (makes(plan_.steps[s], node, plan_.steps[reader].domain)) return s;
       }
   return -1;
 }
@@ -81,10 +101,15 @@ bool Planner::read_before_walk(const Step& step, int buffer) const {
   return good;
 }
 
+bool Planner::loads(Id node, Id tensor) const {
+  const std::vector<Id> below = ir::topological(g_, {node});
+  return std::any_of(below.begin(), below.end(), [&](Id n) { return g_.at(n).op == Op::Load && g_.at(n).sym == tensor; });
+}
+
 bool Planner::leave_for(int reader, Id node) {
   const int maker = leaver(reader, node);
   const int out = plan_.steps[reader].outputs[0];
-  if (maker < 0 || plan_.left_of(plan_.steps[maker], node) >= 0) return false;
+  if (maker < 0 || plan_.steps[maker].left.count(node)) return false;
   const int left = add_buffer({.name = plan_.buffers[out].name + "_until_written", .storage = Storage::Lent, .node = node,
                                .layout = plan_.buffers[out].layout, .lender = out});
   const Step& without = plan_.steps[reader];
@@ -93,7 +118,10 @@ bool Planner::leave_for(int reader, Id node) {
   with.reads = still_read(with);
   with.kept = worth_keeping(with);
   with.heap.clear();
-  bool good = read_before_walk(with, left);
+  // Where it has to look at all of the given data again, for a maximum, reading the values as well takes longer than making them.
+  bool good = read_before_walk(with, left) && std::none_of(with.reads.begin(), with.reads.end(), [&](int b) {
+    return plan_.buffers[b].storage == Storage::Input && plan_.buffers[b].layout.order.size() == with.domain.size() && loads(node, plan_.buffers[b].tensor);
+  });
   for (Id kept : with.kept) {
     const auto it = std::find(without.kept.begin(), without.kept.end(), kept);
     good = good && it != without.kept.end();
@@ -104,9 +132,7 @@ bool Planner::leave_for(int reader, Id node) {
     return false;
   }
   with.with = left;
-  Step& from = plan_.steps[maker];
-  from.left.resize(from.kept.size(), -1);
-  from.left[static_cast<size_t>(std::find(from.kept.begin(), from.kept.end(), node) - from.kept.begin())] = left;
+  plan_.steps[maker].left[node] = left;
   plan_.steps[reader].without = left;
   const int twin = static_cast<int>(plan_.steps.size());
   plan_.steps.push_back(std::move(with));

@@ -43,8 +43,7 @@ Json steps_json(const plan::Plan& p, const PlanCost& cost) {
     std::vector<std::string> reads, writes;
     for (int b : s.reads) reads.push_back(p.buffers[b].name);
     for (int b : s.outputs) writes.push_back(p.buffers[b].name);
-    for (int b : s.left)
-      if (b >= 0) writes.push_back(p.buffers[b].name);
+    for (const auto& [node, b] : s.left) writes.push_back(p.buffers[b].name);
     steps.push_back({{"pass", c.pass},
                      {"in_panel", c.panel},
                      {"kind", kind_name(s.kind)},

@@ -53,8 +53,8 @@ class Counter {
     for (ir::Id i : domain) c.flops *= extent(i);
     for (int b : s.reads) c.bytes_read += bytes(b), touch(b);
     for (int b : s.outputs) c.bytes_written += bytes(b), touch(b);
-    for (int b : s.left)
-      if (b >= 0 && options_.mode == (LOSSC_FORWARD | LOSSC_BACKWARD)) c.bytes_written += bytes(b), touch(b);
+    for (const auto& [node, b] : s.left)
+      if (options_.mode == (LOSSC_FORWARD | LOSSC_BACKWARD)) c.bytes_written += bytes(b), touch(b);
     const bool product = s.kind == plan::StepKind::ContractNN || s.kind == plan::StepKind::ContractTN;
     (product ? cost_.product_flops : cost_.other_flops) += c.flops;
     if (!product)

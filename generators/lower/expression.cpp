@@ -232,7 +232,7 @@ Expr Lowering::value(Id node, const Positions& at) {
   const bool kept = std::find(reader.step.kept.begin(), reader.step.kept.end(), node) != reader.step.kept.end();
   // Outside the walks what costs more than a load is shared, too.
   const bool once = chunks() && (stands_in(node) || (once_a_chunk(node) && (walking_ || dear(node))));
-  Expr e = b >= 0 ? load(b, at) : kept || once ? from_inner(node, at) : compute(node, at);
+  Expr e = b >= 0 ? load(b, at) : kept || once ? from_inner(node, at) : left_behind(node, compute(node, at), at);
   return memo_[key] = e;
 }
 

@@ -94,6 +94,7 @@ class Lowering {
   bool once_a_chunk(ir::Id node) const;
   bool dear(ir::Id node) const;
   bool stands_in(ir::Id node) const;
+  Halide::Expr left_behind(ir::Id node, const Halide::Expr& value, const Positions& at);
   void fetch_ahead(size_t id, ir::Id node);
   Halide::Expr within(const Halide::Expr& v, const Halide::Expr& end) const;
   Halide::Expr element(int buffer, std::vector<Position> dims);

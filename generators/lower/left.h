@@ -9,7 +9,7 @@
 
 namespace lossc::lower {
 
-// `value`, to be left at `place`, an element of an image, where `there` holds. The whole value of a Func.
+// `value`, to be left at `place`, an element of an image, where `there` holds. Part of a Func's value, evaluated once for each.
 Halide::Expr leave(const Halide::Expr& value, const Halide::Expr& place, const Halide::Expr& there);
 
 // For Pipeline::add_custom_lowering_pass, which takes ownership; after mask_pass, of whose masks it makes masked stores. Lines

@@ -93,12 +93,15 @@ void Lowering::define_value(size_t id, Id node, const Positions& here) {
   std::vector<Expr> at_vars;
   for (Id k : inner[id].indices) at_vars.push_back(here.at(k).value);
   Halide::Func f = inner[id].f;
-  Expr v = stored(compute(node, here));
-  if (const int b = reader.plan.left_of(reader.step, node); b >= 0) {
-    leaves = images_.at(b).dim(0).extent() > 0;
-    v = leave(v, load(b, here), leaves);
-  }
-  f(vars_of(at_vars)) = v;
+  f(vars_of(at_vars)) = left_behind(node, stored(compute(node, here)), here);
+}
+
+// The value, also left where the step leaves it.
+Expr Lowering::left_behind(Id node, const Expr& value, const Positions& at) {
+  const auto it = reader.step.left.find(node);
+  if (it == reader.step.left.end()) return value;
+  leaves = images_.at(it->second).dim(0).extent() > 0;
+  return leave(value, load(it->second, at), leaves);
 }
 
 std::vector<schedules::Chunked> Lowering::chunked() const {

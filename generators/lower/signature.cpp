@@ -101,8 +101,7 @@ std::vector<KernelArg> StepReader::args() const {
     return out;
   }
   for (int b : step.reads) out.push_back({ArgKind::Buffer, b, false});
-  for (int b : step.left)
-    if (b >= 0) out.push_back({ArgKind::Left, b, false});
+  for (const auto& [node, b] : step.left) out.push_back({ArgKind::Left, b, false});
   if (contract()) {
     if (step.kind == StepKind::ContractTN)
       out.push_back({ArgKind::Buffer, step.outputs[0], false});
@@ -147,10 +146,8 @@ class Canonical {
     for (Id e : r_.expressions()) out += "=" + number(e) + "\n";
     for (Id n : r_.step.nodes)
       if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
-    for (Id n : r_.step.kept) {
-      const int left = r_.plan.left_of(r_.step, n);
-      out += "keep " + number(n) + (left < 0 ? "" : " left " + buffer(left)) + "\n";
-    }
+    for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
+    for (const auto& [n, left] : r_.step.left) out += "leave " + number(n) + " in " + buffer(left) + "\n";
     if (r_.careful()) out += "in place\n";
     return out;
   }
