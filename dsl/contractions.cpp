@@ -1,6 +1,7 @@
 // Recognises matrix products among the sums: sum_k (factors) where, apart from k, the factors fall into two groups of
 // one index each. What does not depend on k is pulled out (it multiplies the result), so that a scale inside an adjoint
 // does not hide the product from the planner.
+#include <algorithm>
 #include <map>
 
 #include "plan.h"
@@ -40,7 +41,7 @@ void flatten(const ir::Graph& g, Id node, bool inverse, IndexSet k, Factors& out
     flatten(g, n.args[0], inverse, k, out);
     return flatten(g, n.args[1], inverse, k, out);
   }
-  if (mixed && n.op == Op::Div && !(g.free(n.args[1]) & k)) {
+  if (mixed && n.op == Op::Div) {
     flatten(g, n.args[0], inverse, k, out);
     return flatten(g, n.args[1], !inverse, k, out);
   }
@@ -91,26 +92,36 @@ class Normaliser {
     return outer;
   }
 
+  // The operand whose elements have the indices of one side: what is multiplied over what divides.
+  Id quotient(const Factors& side) {
+    const Id p = product(side.times), d = product(side.over);
+    return d == kNone ? p : g_.binary(Op::Div, p == kNone ? g_.constant(1) : p, d);
+  }
+
   Id product_form(Id node) {
     const ir::Node n = g_.at(node);
     const IndexSet k = ir::bit(n.sym);
-    Factors f;
+    Factors f, outer, only_k;
     flatten(g_, n.args[0], false, k, f);
-    std::vector<Id> outer, only_k;
-    std::map<IndexSet, std::vector<Id>> groups;
-    for (Id t : f.times) {
-      if (!(g_.free(t) & k))
-        outer.push_back(t);
-      else if (g_.free(t) == k)
-        only_k.push_back(t);
-      else
-        groups[g_.free(t) & ~k].push_back(t);
-    }
-    if (groups.size() != 2 || !single(groups.begin()->first) || !single(groups.rbegin()->first)) return node;
-    auto &first = groups.begin()->second, &second = groups.rbegin()->second;
-    first.insert(first.end(), only_k.begin(), only_k.end());
-    Id a = product(first), b = product(second);
-    const IndexSet fa = groups.begin()->first | k, fb = groups.rbegin()->first | k;
+    std::map<IndexSet, Factors> sides;
+    auto of = [&](Id t) -> Factors& {
+      const IndexSet free = g_.free(t);
+      return !(free & k) ? outer : free == k ? only_k : sides[free & ~k];
+    };
+    for (Id t : f.times) of(t).times.push_back(t);
+    for (Id t : f.over) of(t).over.push_back(t);
+    if (sides.size() != 2 || !single(sides.begin()->first) || !single(sides.rbegin()->first)) return node;
+    Factors &first = sides.begin()->second, &second = sides.rbegin()->second;
+    first.times.insert(first.times.end(), only_k.times.begin(), only_k.times.end());
+    const IndexSet fa = sides.begin()->first | k, fb = sides.rbegin()->first | k;
+    // Where a mask hides a division by 0, the quotient is in the operand that the mask goes to: 0 * inf would be NaN.
+    auto masked = [&](IndexSet side) {
+      return std::any_of(f.masks.begin(), f.masks.end(), [&](Id m) { return g_.free(m) == side; });
+    };
+    Factors& divided = masked(fb) ? second : first;
+    divided.over.insert(divided.over.end(), only_k.over.begin(), only_k.over.end());
+    if ((masked(fa) && !second.over.empty()) || (masked(fb) && !first.over.empty())) return node;
+    Id a = quotient(first), b = quotient(second);
     Id outer_mask = kNone;
     for (Id m : f.masks) {
       if (!(g_.free(m) & k))
@@ -126,8 +137,8 @@ class Normaliser {
     outer_mask = share_masks(own_a, k, b, outer_mask);
     outer_mask = share_masks(own_b, k, a, outer_mask);
     Id result = g_.reduce(ir::ReduceKind::Sum, n.sym, g_.binary(Op::Mul, a, b));
-    if (Id o = product(outer); o != kNone) result = g_.binary(Op::Mul, result, o);
-    if (Id d = product(f.over); d != kNone) result = g_.binary(Op::Div, result, d);
+    if (Id o = product(outer.times); o != kNone) result = g_.binary(Op::Mul, result, o);
+    if (Id d = product(outer.over); d != kNone) result = g_.binary(Op::Div, result, d);
     if (f.negative) result = g_.unary(Op::Neg, result);
     return outer_mask == kNone ? result : g_.select(outer_mask, result, g_.constant(0));
   }

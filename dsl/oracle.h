@@ -53,11 +53,12 @@ class Oracle {
   // Changes a value and forgets what was computed, but not how to: what finite differences need.
   void set(ir::Id tensor, size_t element, double value);
   // From now on every operation is off by a random error of up to `epsilon` relative to its result (a sum: to the size
-  // of its terms), and in the range of f32 if `single`. A few seeds show how far a kernel that rounds may be from the
-  // truth at these inputs: Monte-Carlo arithmetic. An error depends on the value it is made on, so that ties stay ties;
-  // with `by_place` also on where it is made, so that equal terms do not cancel exactly. What no kernel promises is then
-  // any value: an element looked up along an axis without elements, where no key is in range, and the sine of an angle so
-  // large that its last place is a turn. NaN would do for a value that is only added up; a comparison forgets it.
+  // of its terms), and in the range of f32 if `single`, where constants are the nearest of its numbers. A few seeds show how
+  // far a kernel that rounds may be from the truth at these inputs: Monte-Carlo arithmetic. An error depends on the value it
+  // is made on, so that ties stay ties; with `by_place` also on where it is made, so that equal terms do not cancel exactly.
+  // What no kernel promises is then any value: an element looked up along an axis without elements, where no key is in range,
+  // and the sine of an angle so large that its last place is a turn. NaN would do for a value that is only added up; a
+  // comparison forgets it.
   // With `by_sum` it depends on which sum of the definition it is, too: the norm of a row and its product with one that is
   // equal, which a kernel adds up in different orders, then differ, and those of other rows that are equal do so as much.
   void round_like(double epsilon, bool single, unsigned seed, bool by_place = false, bool by_sum = false);

@@ -215,7 +215,7 @@ bool rounds(Op op) {
 void execute(Nest& nest, const Instruction& i, int64_t n) {
   double* out = &nest.values[nest.registers[i.out].offset];
   if (i.op == Op::Const) {
-    std::fill(out, out + n, i.value);
+    std::fill(out, out + n, nest.rounding && i.type == ir::Type::Float ? nest.rounding->constant(i.value) : i.value);
   } else if (i.op == Op::Load) {
     gather(nest, i, n);
   } else if (i.op == Op::ByHand) {
@@ -243,6 +243,11 @@ double Rounding::anything(ir::Type type) const {
   // Ends of the range find out what is monotone in it, small ones what is not.
   const double values[] = {4 * random(0, 0), 1e30, -1e30, kNan};
   return type == ir::Type::Bool ? double(seed % 2) : values[seed % 4];
+}
+
+double Rounding::constant(double v) const {
+  const double nearest = double(float(v));
+  return single && std::isnormal(float(v)) ? nearest : v;  // what f32 has no number for is the kernel's fault
 }
 
 Rounding Rounding::of_sum(ir::Id node) const {

@@ -49,6 +49,7 @@ struct Rounding {
   double operator()(double v, int64_t place) const { return (*this)(v, v, place); }
   double operator()(double v, double magnitude, int64_t place) const;  // `magnitude`: what the error is relative to
   double random(double v, int64_t place) const;                         // in [-1, 1], by the value and the seed
+  double constant(double v) const;                                      // of the definition, as a kernel has it
   double anything(ir::Type type) const;                                 // what nothing says a value of; another by each seed
 };
 // The generated sin and cos are promised up to here; what they give beyond lies in [-1, 1] (generators/math/math.h).

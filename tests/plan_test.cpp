@@ -222,6 +222,44 @@ TEST(Plan, SidesOfTwoIndicesMakeAProduct) {
   EXPECT_EQ(products, 3u) << plan::print(plan);
 }
 
+// A sum of quotients is a product of matrices, too: what is divided by, of the summed index alone or of one side, divides an
+// operand.
+TEST(Plan, ASumOfQuotientsIsAProduct) {
+  using Element = std::function<Expr(Expr a, Expr b, Expr w)>;
+  const Element forms[] = {[](Expr a, Expr b, Expr w) { return a * b / w; }, [](Expr a, Expr b, Expr w) { return (a / w) * (b / w); },
+                           [](Expr a, Expr b, Expr w) { return a / (b * w); }, [](Expr a, Expr b, Expr) { return a / b; },
+                           [](Expr a, Expr b, Expr w) { return 2.0 * w / (a * b); }};
+  for (const Element& e : forms) {
+    const Program p = build_all(definition([&] {
+      auto i = axis("N"), j = axis("M"), c = axis("C");
+      auto a = input("a", {i, c}), b = input("b", {j, c}), w = input("w", {c});
+      loss_per(i, logsumexp(j, sum(c, e(a(i, c), b(j, c), w(c)))));
+    })).front();
+    const plan::Plan plan = plan::make_plan(p);
+    EXPECT_EQ(plan::unsound(plan), "");
+    size_t products = 0;
+    for (const plan::Step& s : plan.steps) {
+      const bool product = s.kind == plan::StepKind::ContractNN || s.kind == plan::StepKind::ContractTN;
+      products += product;
+      if (!product) EXPECT_LE(s.domain.size(), 2u) << s.text;  // no loop over all of i, j and c
+    }
+    EXPECT_GE(products, 3u) << plan::print(plan);
+  }
+}
+
+// A mask of one side may be what keeps a division by 0 out; it then stays in the operand that is divided, or all is a loop.
+TEST(Plan, AMaskStaysWithTheQuotientThatItHides) {
+  for (const bool own : {true, false}) {
+    const Program p = build_all(definition([=] {
+      auto i = axis("N"), j = axis("M"), c = axis("C");
+      auto a = input("a", {i, c}), b = input("b", {j, c});
+      loss_per(i, logsumexp(j, sum(c, b(j, c) / a(i, c), own ? a(i, c) > 0 : b(j, c) > 0)));
+    })).front();
+    const std::string text = plan::print(plan::make_plan(p));
+    EXPECT_EQ(text.find("contract") != std::string::npos, own) << text;
+  }
+}
+
 // The derivative by a matrix of what is read of it pair by pair takes a step for each pair, not for each row and pair.
 TEST(Plan, PairsAreScatteredOnce) {
   const Program p = build_all(definition([] {
