@@ -62,8 +62,20 @@ void Differentiator::mark_active(const std::vector<Id>& order) {
   }
 }
 
+// A sign stays outside, also of what is looked up then (collect): both sides of a difference of neighbours have the same value
+// to look up.
 Id Differentiator::masked(const Flow& a) {
-  return a.mask == kNone ? a.value : g_.select(a.mask, a.value, g_.constant(0));
+  if (a.mask == kNone) return a.value;
+  const ir::Node& n = g_.at(a.value);
+  if (n.op == Op::Neg) return g_.unary(Op::Neg, masked({a.mask, n.args[0]}));
+  return g_.select(a.mask, a.value, g_.constant(0));
+}
+
+// What a mask asks for without these indices.
+Id Differentiator::asked_without(IndexSet indices, Id mask) {
+  std::vector<Id> kept = conjuncts(mask);
+  std::erase_if(kept, [&](Id m) { return (g_.free(m) & indices) != 0; });
+  return all_of(kept);
 }
 
 // What a mask asks for, term by term, each once.
@@ -161,11 +173,7 @@ void Differentiator::give(Id child, Flow a, IndexSet domain) {
   if (IndexSet extra = domain & ~g_.free(child) & ~single_) {
     // Which elements of the child count at all is still a mask: its own derivative may be NaN where they do not. A
     // tensor has none.
-    std::vector<Id> kept;
-    if (g_.at(child).op != Op::Load)
-      for (Id m : conjuncts(a.mask))
-        if (!(g_.free(m) & extra)) kept.push_back(m);
-    a = {all_of(kept), sum_over(extra, masked(a))};
+    a = {g_.at(child).op == Op::Load ? kNone : asked_without(extra, a.mask), sum_over(extra, masked(a))};
   }
   terms_[child].push_back(a);
 }

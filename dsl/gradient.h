@@ -27,6 +27,7 @@ class Differentiator {
   ir::Id masked(const Flow& a);
   std::vector<ir::Id> conjuncts(ir::Id mask);
   ir::Id all_of(const std::vector<ir::Id>& list);
+  ir::Id asked_without(ir::IndexSet indices, ir::Id mask);
   bool implied(const std::vector<ir::Id>& given, ir::Id what) const;
   std::vector<ir::Id> asked_by_all(const std::vector<Flow>& terms);
   Flow combined(ir::Id node);

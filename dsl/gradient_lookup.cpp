@@ -136,6 +136,7 @@ bool Differentiator::same_axis(Id a, Id b) const { return g_.indices[a].axis == 
 Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
   if (Id plain = g_.plain_index(key); plain != kNone && same_axis(plain, target) && !((g_.free(v) & ir::bit(target)) | (keep & ir::bit(plain))))
     return g_.free(v) & ir::bit(plain) ? g_.at_index(v, plain, g_.index(target)) : v;
+  if (g_.at(v).op == Op::Neg) return g_.unary(Op::Neg, collect(g_.at(v).args[0], key, target, keep));
   const IndexSet lost = g_.free(key) & ~keep & ~ir::bit(target);
   if (!lost) return g_.select(g_.binary(Op::Eq, g_.index(target), key), v, g_.constant(0));
   IndexSet left = lost;

@@ -157,6 +157,8 @@ void Differentiator::through_scatter(const ir::Node& n, Id node, const Flow& a) 
     const Id ties = g_.scatter(g_.select(tied, g_.constant(1), g_.constant(0)), n.sym, key, n.sym2);
     arrived = g_.binary(Op::Mul, arrived, g_.unary(Op::ZeroRecip, ties));
   }
+  // What is left out of the target is so of its elements, whose slopes may be NaN.
+  for (Id m : conjuncts(a.mask)) mask = g_.binary(Op::And, mask, g_.free(m) & ir::bit(n.sym2) ? g_.at_index(m, n.sym2, key) : m);
   give(v, {mask, g_.at_index(arrived, n.sym2, key)}, (n.free & ~ir::bit(n.sym2)) | own | g_.free(v) | g_.free(key));
 }
 
@@ -164,13 +166,13 @@ void Differentiator::through_scatter(const ir::Node& n, Id node, const Flow& a) 
 void Differentiator::through_prefix(const ir::Node& n, Id node, const Flow& a) {
   if (n.kind != ReduceKind::Sum && n.kind != ReduceKind::LogSumExp) return;  // selections carry no gradient
   const bool back = n.value == 0;
-  const Id body = n.args[0];
+  const Id body = n.args[0], kept = asked_without(ir::bit(n.sym2), a.mask);
   Id v = masked(a);
   if (!(g_.free(v) & ir::bit(n.sym2)))  // the same for every place, and yet to be summed over the places
     v = g_.binary(Op::Add, v, g_.binary(Op::Mul, g_.constant(0), g_.unary(Op::ToFloat, g_.index(n.sym2))));
   if (n.kind == ReduceKind::Sum) {
     const Id sum = g_.prefix(ReduceKind::Sum, v, n.sym2, n.sym, back);
-    return give(body, {kNone, sum}, g_.free(sum));
+    return give(body, {kept, sum}, g_.free(sum));
   }
   // sum_p v_p exp(e_i - L_p), by logarithms, because exp(-L_p) alone overflows; once for each sign of v. Where L_p is that
   // of nothing but -inf, nothing flows, as in logsumexp.
@@ -185,7 +187,7 @@ void Differentiator::through_prefix(const ir::Node& n, Id node, const Flow& a) {
   const Id plus = half(g_.select(g_.binary(Op::Le, v, zero), zero, v));
   const Id minus = half(g_.select(g_.binary(Op::Le, zero, v), zero, g_.unary(Op::Neg, v)));
   const Id flow = g_.binary(Op::Sub, plus, minus);
-  give(body, {kNone, flow}, g_.free(flow));
+  give(body, {kept, flow}, g_.free(flow));
 }
 
 void Differentiator::through_reduce(Id node, const Flow& a) {

@@ -58,6 +58,38 @@ TEST(Select, KeepsTheMaskOfARowThroughASum) {
   expect_exactly(out.gradient.at("x"), {5, 0});
 }
 
+// What flows into sums of segments and running sums of a dropped row is 0, which the slope of a NaN must not meet; nor that
+// into a segment that is left out the slopes of its elements.
+TEST(Select, KeepsTheMaskOfARowThroughSegmentsAndRunningSums) {
+  for (const bool segments : {true, false}) {
+    const Outcome out = evaluate(
+        [=] {
+          auto i = axis("N"), c = axis("C"), s = axis("S");
+          auto y = labels("y", {c}, "-").in_range(s);
+          auto v = log(input("x", {i, c})(i, c));
+          auto of = segments ? sum(s, sq(segment_sum(c, v, y(c), s))) : sum(c, sq(cumsum(c, v)) + 0.0 * y(c));
+          loss_per(i, of + 0.0 * sum(s, input("w", {s})(s)), mask("keep", {i}, "-")(i));
+        },
+        sum_of({{"x", array({2, 2}, {1, M_E, kNan, 1})}, {"y", array({0, 1})}, {"w", array({1, 1})}, {"keep", array({1, 0})}}));
+    const Values& g = out.gradient.at("x");
+    expect_exactly({g[2], g[3]}, {0, 0});
+    EXPECT_DOUBLE_EQ(g[1], 2 / M_E);
+  }
+}
+TEST(Select, KeepsTheMaskOfASegmentForItsElements) {
+  const Outcome out = evaluate(
+      [] {
+        auto i = axis("N"), s = axis("S");
+        auto y = labels("y", {i}, "-").in_range(s);
+        auto m = segment_sum(i, log(input("x", {i})(i)), y(i), s);
+        loss_total(sum(s, input("w", {s})(s) * sq(m), mask("keep", {s}, "-")(s)));
+      },
+      sum_of({{"x", array({M_E, kNan, 1, 0})}, {"y", array({0, 1, 0, 1})}, {"w", array({1, 1})}, {"keep", array({1, 0})}}));
+  const Values& g = out.gradient.at("x");
+  expect_exactly({g[1], g[3]}, {0, 0});
+  EXPECT_DOUBLE_EQ(g[0], 2 / M_E);
+}
+
 // Of a class without rows nothing counts: no row is its own, and what the others are to it is left out in so many words.
 void two_sums_of_classes_with_rows() {
   auto i = axis("N"), c = axis("C"), d = axis("D");

@@ -144,6 +144,21 @@ TEST(Plan, ADearFunctionIsMadeOnce) {
   }, [](const plan::Step& s) { return !s.places.empty(); });
 }
 
+// What flows back to both sides of a difference of neighbours differs in its sign alone: it is made once and looked up twice.
+// (An edge-aware smoothness made and kept all of it twice.)
+TEST(Plan, NeighboursOfADifferenceShareWhatFlowsBack) {
+  const plan::Plan p = plan::make_plan(build(definition([] {
+    auto n = axis("N"), w = axis("W"), v = derived_axis("W-1", extent(w) - 1);
+    auto x = input("x", {n, w}), y = input("y", {n, w}).constant();
+    loss_per(n, sum(v, exp(-abs(y(n, v + 1) - y(n, v))) * abs(x(n, v + 1) - x(n, v))));
+  }), {}));
+  EXPECT_EQ(plan::unsound(p), "");
+  size_t made = 0;
+  for (const plan::Step& step : p.steps)
+    for (ir::Id node : computed_in(p, step)) made += p.graph.at(node).op == ir::Op::Sign;
+  EXPECT_EQ(made, 1u) << plan::print(p);
+}
+
 // Two filters, along rows and along columns, and what flows back through them: nothing is kept of all places of all windows.
 TEST(Plan, FiltersKeepNoWindows) {
   const Program p = build(definition([] {
