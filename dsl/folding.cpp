@@ -3,7 +3,9 @@
 //
 //   sum_d a(n, v, d) b(c, d)  becomes  at(sum_d a(p / V, p % V, d) b(c, d), p := n V + v),
 //
-// which the planner takes for a product, and so what flows back through it.
+// which the planner takes for a product, and so what flows back through it. And where keys are a table of two indices, the
+// classes of all tokens of all rows, there is an axis as long as both for what flows back to what they look up
+// (Differentiator::collect).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@ using ir::Id;
 using ir::IndexSet;
 using ir::kNone;
 using ir::Op;
+using ir::Type;
 
 struct Side {
   IndexSet indices = 0;  // besides the one summed over
@@ -41,6 +44,7 @@ class Folder {
     std::vector<Id> args;
     for (Id a : n.args) args.push_back(rewrite(a));
     const Id same = args == n.args ? node : g_.with_args(n, args);
+    name_pairs_of_keys(same);
     return done_[node] = folded(same);
   }
 
@@ -63,6 +67,19 @@ class Folder {
     return sides;
   }
 
+  void name_pairs_of_keys(Id node) {
+    const ir::Node n = g_.at(node);
+    if (n.type != Type::Float || n.carried || g_.indices.size() >= kPlenty) return;
+    if (n.op != Op::At && (n.op != Op::Load || !g_.tensors[n.sym].differentiable)) return;
+    const size_t first = n.op == Op::At ? 1 : 0;
+    IndexSet kept = first ? g_.free(n.args[0]) : 0;  // of the result, so that they are not summed over
+    for (size_t k = first; k < n.args.size(); k++)
+      if (const Id index = g_.plain_index(n.args[k]); index != kNone) kept |= ir::bit(index);
+    for (size_t k = first; k < n.args.size(); k++)
+      if (const auto [high, low] = pair_of_keys(g_, n.args[k], g_.free(n.args[k]) & ~kept); high != kNone && foldable(ir::bit(high) | ir::bit(low)))
+        index_of(high, low, 0);
+  }
+
   // One index or two, of axes that every call has, as they are.
   bool foldable(IndexSet side) const {
     const std::vector<Id> indices = ir::members(side);
@@ -72,7 +89,6 @@ class Folder {
   }
 
   Id folded(Id node) {
-    constexpr size_t kPlenty = 40;  // of the names that there are, the derivative wants some, too
     const ir::Node n = g_.at(node);
     if (n.op != Op::Reduce || n.kind != ir::ReduceKind::Sum || n.carried || g_.short_axis(n.sym) || g_.indices.size() >= kPlenty) return node;
     const std::vector<Side> sides = sides_of(n.args[0], ir::bit(n.sym));
@@ -134,11 +150,24 @@ class Folder {
     return static_cast<Id>(g_.indices.size()) - 1;
   }
 
+  static constexpr size_t kPlenty = 40;  // of the names that there are, the derivative wants some, too
   ir::Graph& g_;
   std::map<Id, Id> done_;
 };
 
 }  // namespace
+
+std::pair<Id, Id> pair_of_keys(const ir::Graph& g, Id key, IndexSet among) {
+  for (Id node : ir::topological(g, {key})) {
+    const ir::Node& n = g.at(node);
+    if (n.op != Op::Load) continue;
+    std::vector<Id> pair;
+    for (Id place : n.args)
+      if (const Id index = g.plain_index(place); index != kNone && (among & ir::bit(index))) pair.push_back(index);
+    if (pair.size() == 2 && pair[0] != pair[1]) return {pair[0], pair[1]};
+  }
+  return {kNone, kNone};
+}
 
 std::vector<Id> fold_sides(ir::Graph& graph, const std::vector<Id>& roots) {
   Folder folder(graph);

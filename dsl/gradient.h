@@ -40,6 +40,7 @@ class Differentiator {
                           ir::IndexSet* left);
   bool same_axis(ir::Id a, ir::Id b) const;
   ir::Id collect(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep);
+  ir::Id collect_pairs(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet keep, ir::IndexSet lost);
   int split_key(ir::Id key, ir::Id index, ir::Id* rest);
   ir::Id strided(ir::Id v, ir::Id key, ir::Id target, ir::IndexSet* lost);
   ir::Id shifted(ir::Id v, ir::Id key, ir::Id k, ir::Id target);

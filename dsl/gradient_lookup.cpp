@@ -47,6 +47,30 @@ struct Moved {
   }
 };
 
+// A value with two indices at the places of one of an axis as long as both. What has further indices (what flows into each feature)
+// is computed there: stored for each pair, it would be as large as all that is looked up. What has none is stored as it is.
+struct Paired {
+  ir::Graph& g;
+  Id high, low, pair;
+  std::map<Id, Id> done;
+
+  Id take(Id v) {
+    const IndexSet both = ir::bit(high) | ir::bit(low);
+    if (!(g.free(v) & both)) return v;
+    if (auto it = done.find(v); it != done.end()) return it->second;
+    const ir::Node n = g.at(v);
+    const bool elementwise = !ir::makes_index(n.op) && !ir::binds_index(n.op) && !ir::transcendental(n.op) && n.op != Op::Load &&
+                             n.op != Op::Index && n.op != Op::After && n.op != Op::WholeByHand;
+    if (!elementwise || !(g.free(v) & ~both)) {
+      const Id t = g.index(pair), length = g.extent(g.indices[low].axis);
+      return done[v] = g.at_index(g.at_index(v, high, g.binary(Op::Div, t, length)), low, g.binary(Op::Mod, t, length));
+    }
+    std::vector<Id> args;
+    for (Id a : n.args) args.push_back(take(a));
+    return done[v] = g.with_args(n, args);
+  }
+};
+
 }  // namespace
 
 // e looked up at `key`: what flows back is gathered per place of e. A plain twin index only renames.
@@ -147,10 +171,25 @@ Id Differentiator::collect(Id v, Id key, Id target, IndexSet keep) {
   std::stable_sort(longest_first.begin(), longest_first.end(), [&](Id a, Id b) { return !g_.short_axis(a) && g_.short_axis(b); });
   for (Id k : longest_first)
     if (const Id moved = shifted(v, key, k, target); moved != kNone) return sum_over(lost & ~ir::bit(k), moved);
+  if (const Id whole = collect_pairs(v, key, target, keep, lost); whole != kNone) return whole;
   Id first = kNone;
   for (Id k = 0; k < static_cast<Id>(g_.indices.size()) && first == kNone; k++)
     if (lost & ir::bit(k)) first = k;
   return sum_over(lost & ~ir::bit(first), g_.scatter(v, first, key, target));
+}
+
+// Of keys of two indices each pair is one place of an axis as long as both, scattered once. One index after the other would be a
+// scatter along the first for each of the second: as much memory as that is long times all that is looked up in. kNone where
+// there is no such axis.
+Id Differentiator::collect_pairs(Id v, Id key, Id target, IndexSet keep, IndexSet lost) {
+  const auto [high, low] = pair_of_keys(g_, key, lost);
+  if (high == kNone || g_.at(v).carried || g_.at(key).carried) return kNone;
+  const Id both = axis_of_both(high, low);
+  if (both == kNone) return kNone;
+  const IndexSet taken = g_.free(v) | g_.free(key) | keep | ir::bit(target);
+  const Id pair = taken & ir::bit(both) ? fresh(both, taken) : both;
+  Paired at{g_, high, low, pair, {}};
+  return collect(at.take(v), at.take(key), target, keep);
 }
 
 // What a key is as a sum: the sign with which `index` stands in it alone (0: not so), and the rest.

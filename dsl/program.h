@@ -110,6 +110,8 @@ void add_objective(Program& program);
 std::vector<ir::Id> cut_at_checkpoints(ir::Graph& graph, const std::vector<ir::Id>& roots);
 // Products between sides of two indices each as products of matrices (folding.cpp).
 std::vector<ir::Id> fold_sides(ir::Graph& graph, const std::vector<ir::Id>& roots);
+// Two of these indices over which a table in memory says the key, as the table has them; kNone: there are no two.
+std::pair<ir::Id, ir::Id> pair_of_keys(const ir::Graph& graph, ir::Id key, ir::IndexSet among);
 // Exchanges every maximal expression of a twin index only for a lookup of its canonical form, so that what two sides
 // of a batch share is one value (twins.cpp). Applied to the roots given; returns them rewritten.
 std::vector<ir::Id> share_twins(ir::Graph& graph, const std::vector<ir::Id>& roots);

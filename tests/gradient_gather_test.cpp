@@ -193,6 +193,34 @@ TEST(Gather, HardestOfABatch) {
       },
       sum_of({{"z", uniform({6, 3}, -1, 1)}, {"y", keys({0, 1, 0, 1, 2, 0})}}));
 }
+TEST(Gather, ByATableOfTwoIndices) {
+  const Case three = sum_of({{"z", uniform({4, 2}, -1, 1)}, {"k", array({4, 3}, {1, 1, 2, 3, 0, 2, 0, 0, 0, 2, 3, 1})}});
+  check(
+      [] {
+        auto n = axis("N"), s = axis("S"), d = axis("D");
+        auto z = input("z", {n, d});
+        auto k = labels("k", {n, s}, "-").in_range(n);
+        loss_per(n, logsumexp(s, dot(d, z(n, d), z(k(n, s), d))) + sum(s, at(norm(d, z(n, d)), n, k(n, s))));
+      },
+      three);
+  check(
+      [] {  // the row is the later index of the table, and the value has neither
+        auto s = axis("S"), n = axis("N"), d = axis("D");
+        auto z = input("z", {s, d});
+        auto k = labels("k", {s, n}, "-").in_range(s);
+        loss_per(n, sum(s, sq(sum(d, z(k(s, n), d)))) + sum(s, z(k(s, n), 1)));
+      },
+      three);
+  const Outcome out = check(
+      [] {
+        auto b = axis("B"), t = axis("T"), c = axis("C"), v = axis("V");
+        auto y = labels("y", {b, t}, "-").in_range(c).or_minus_one();
+        auto w = input("w", {v, c});
+        loss_per(b, sum(v, sum(t, tanh(w(v, y(b, t)) * (v + t)), y(b, t) >= 0)));
+      },
+      sum_of({{"w", uniform({2, 3}, -1, 1)}, {"y", array({2, 2}, {2, -1, 0, 2})}}));
+  EXPECT_EQ(out.gradient.at("w")[1], 0);  // class 1 is nobody's
+}
 TEST(Gather, AnInvalidKeyOfADroppedRowIsHarmless) {
   const Outcome out = check(
       [] {

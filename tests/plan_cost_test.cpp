@@ -144,6 +144,32 @@ TEST(Plan, ADearFunctionIsMadeOnce) {
   }, [](const plan::Step& s) { return !s.places.empty(); });
 }
 
+// What flows back to rows that a table of two indices looks up is scattered pair by pair: nothing is kept for each of all rows
+// that there are and each place of one of the indices.
+TEST(Plan, KeysOfTwoIndicesAreScatteredOnce) {
+  const auto expect_no_more = [](size_t most, const std::function<void()>& body) {
+    const Program program = build(definition(body), {});
+    const plan::Plan p = plan::make_plan(program);
+    EXPECT_EQ(plan::unsound(p), "");
+    for (const plan::Buffer& b : p.buffers)
+      if (b.node >= 0) {
+        EXPECT_LE(ir::members(program.graph.free(b.node)).size(), most) << b.name << "\n" << plan::print(p);
+      }
+  };
+  expect_no_more(2, [] {
+    auto n = axis("N"), s = axis("S"), d = axis("D");
+    auto z = input("z", {n, d});
+    auto other = labels("other", {n, s}, "-").in_range(n);
+    loss_per(n, logsumexp(s, dot(d, z(n, d), z(other(n, s), d))));
+  });
+  expect_no_more(3, [] {
+    auto b = axis("B"), t = axis("T"), c = axis("C"), d = axis("D"), v = axis("V");
+    auto h = input("h", {b, t, d}), w = input("w", {v, c, d});
+    auto y = labels("y", {b, t}, "-").in_range(c);
+    loss_per(b, sum(v, sum(t, sigmoid(sum(d, h(b, t, d) * w(v, y(b, t), d))))));
+  });
+}
+
 // What flows back to both sides of a difference of neighbours differs in its sign alone: it is made once and looked up twice.
 // (An edge-aware smoothness made and kept all of it twice.)
 TEST(Plan, NeighboursOfADifferenceShareWhatFlowsBack) {
