@@ -265,6 +265,8 @@ TEST_F(Cli, AxesThatFollowFromOthersAndCountsReachTheKernel) {
   EXPECT_TRUE(has(wrong.out, "axis H/2 has 4 elements, want 3")) << wrong.out;
   EXPECT_EQ(less.code, 2);
   EXPECT_TRUE(has(less.out, "option times is -1, want 0 or more")) << less.out;
+  const Ran count = lossc("explain " + file + " --shape N=4,H=7,times=5");
+  EXPECT_TRUE(has(count.out, "axis times has 5 elements, want 3; its length is an option: --option times=5")) << count.out;
   const Ran unknown = lossc("explain " + file + " --shape N=4,M=7");
   EXPECT_TRUE(has(unknown.out, "there is no axis 'M': want N, H")) << unknown.out;
   EXPECT_FALSE(has(unknown.out, "H/2")) << unknown.out;  // nobody has to give it

@@ -141,7 +141,12 @@ void derive(Form* form) {
   for (size_t a = 0; a < extents.size(); a++) {
     if (g.axes[a].length == ir::kNone) continue;
     const int64_t told = form->extents.try_emplace(g.axes[a].name, extents[a]).first->second;
-    if (told != extents[a]) throw UsageError(fmt::format("axis {} has {} elements, want {}", g.axes[a].name, told, extents[a]));
+    if (told == extents[a]) continue;
+    const std::string& name = g.axes[a].name;
+    const bool count = std::any_of(form->program.options.begin(), form->program.options.end(),
+                                   [&](const OptionInfo& o) { return o.is_count() && o.name == name; });
+    throw UsageError(fmt::format("axis {} has {} elements, want {}{}", name, told, extents[a],
+                                 count ? fmt::format("; its length is an option: --option {}={}", name, told) : ""));
   }
 }
 
