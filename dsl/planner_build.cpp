@@ -104,7 +104,13 @@ Layout Planner::written_layout(Id node, const Layout& wanted) const {
   if (columns_are_rows(node, wanted)) return {true, {wanted.order[1], wanted.order[0]}};
   const Layout own = default_layout(node);
   const ir::Node& n = g_.at(node);
-  if (product(node, nullptr)) return wanted.tiled ? wanted : own;
+  if (product(node, nullptr)) {
+    if (!wanted.tiled) return own;
+    // A whole matrix that is there the other way round is transposed, not multiplied out again (W'W, with either side's
+    // derivative).
+    const Layout other{true, {wanted.order[1], wanted.order[0]}};
+    return !row_bound(node) && !n.carried && made_.count({node, other.order, true, kForAll}) ? other : wanted;
+  }
   if (n.op == Op::Scatter) return wanted.tiled ? own : wanted;
   return ir::whole_axis(n.op) || n.op == Op::After || n.op == Op::WholeByHand ? own : wanted;
 }

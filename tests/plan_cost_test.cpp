@@ -170,6 +170,30 @@ TEST(Plan, KeysOfTwoIndicesAreScatteredOnce) {
   });
 }
 
+// W'W is symmetric, but its derivative by the one side reads it along rows and by the other along columns: it is transposed for
+// that, not made a second time. So is a product over all rows.
+TEST(Plan, AMatrixIsTransposedNotMadeAgain) {
+  const auto products = [](const std::function<void()>& body) {
+    const plan::Plan p = plan::make_plan(build(definition(body), {}));
+    EXPECT_EQ(plan::unsound(p), "");
+    std::map<ir::Id, int> made;
+    for (const plan::Step& step : p.steps)
+      if (step.kind == plan::StepKind::ContractNN || step.kind == plan::StepKind::ContractTN) made[step.nodes[0]]++;
+    EXPECT_GE(made.size(), 4u);
+    for (const auto& [node, times] : made) EXPECT_EQ(times, 1) << ir::print(p.graph, node) << "\n" << plan::print(p);
+  };
+  products([] {
+    auto n = axis("N"), d = axis("D"), e = twin(d, "e"), c = axis("C");
+    auto h = input("h", {n, d}), w = input("w", {c, d});
+    loss_per(n, sum(d, h(n, d) * sum(e, dot(c, w(c, d), w(c, e)) * h(n, e))));
+  });
+  products([] {
+    auto n = axis("N"), d = axis("D"), e = twin(d, "e");
+    auto h = input("h", {n, d}), z = input("z", {n, d});
+    loss_total(sum(n, sum(d, h(n, d) * sum(e, dot(n, z(n, d), z(n, e)) * h(n, e)))));
+  });
+}
+
 // What flows back to both sides of a difference of neighbours differs in its sign alone: it is made once and looked up twice.
 // (An edge-aware smoothness made and kept all of it twice.)
 TEST(Plan, NeighboursOfADifferenceShareWhatFlowsBack) {
