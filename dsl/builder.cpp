@@ -197,8 +197,10 @@ void check_params(const Builder& b) {
 void check_axes(const Builder& b) {
   const ir::Graph& g = b.program.graph;
   std::vector<char> told(g.axes.size(), 0), used(g.axes.size(), 0);
-  for (const ir::Tensor& t : g.tensors)
+  for (const ir::Tensor& t : g.tensors) {
     for (ir::Id i : is_declared(t.role) ? t.dims : std::vector<ir::Id>{}) told[g.indices[i].axis] = 1;
+    if (t.range_axis != ir::kNone) used[t.range_axis] = 1;  // a call's labels are held against it
+  }
   for (const ir::Node& n : g.nodes) {
     for (size_t i = 0; i < g.indices.size(); i++)
       if (n.free & ir::bit(static_cast<ir::Id>(i))) used[g.indices[i].axis] = 1;

@@ -170,6 +170,16 @@ TEST_F(Cli, BenchReportsTheLimitBesideTheTime) {
   EXPECT_GT(lossc_json("bench huber --shape N=1000 --runs 3 --mode backward --threads 1")["ms"], 0);
 }
 
+TEST_F(Cli, BenchChecksWhatHasManyIndicesOnFewPlaces) {
+  const std::string file = loss_file("wide", R"(
+  auto a = axis("A", "of x"), b = axis("B", "of x"), c = axis("C", "of y"), d = axis("D", "of y"), e = axis("E", "of z"), f = axis("F", "of z");
+  auto x = tensor("x", {a, b}, "numbers"), y = tensor("y", {c, d}, "numbers"), z = tensor("z", {e, f}, "numbers");
+  loss_per(a, sum(b, sum(c, max(d, sum(e, max(f, x(a, b) * y(c, d) * z(e, f)))))));
+)");
+  const Ran r = shell("timeout 100 " LOSSC_CLI " bench " + file + " --shape A=34,B=34,C=34,D=34,E=2,F=2 --runs 1 2>&1");
+  EXPECT_EQ(r.code, 0) << r.out;
+}
+
 TEST_F(Cli, CheckComparesABuiltInLoss) {
   const Json r = lossc_json("check huber");
   EXPECT_EQ(r["ok"], true);
@@ -200,6 +210,21 @@ TEST_F(Cli, CheckTakesADefinitionFromOutside) {
   EXPECT_EQ(r["ok"], true) << r;
   EXPECT_EQ(r["results"][0]["loss"], "outside");
   EXPECT_TRUE(has(lossc("describe " + file).out, "Title of outside"));
+}
+
+TEST_F(Cli, CheckComparesOutputsThatAreTruthValues) {
+  const std::string file = loss_file("picked", R"(
+  auto i = axis("N", "elements");
+  auto x = tensor("input", {i}, "prediction");
+  output("picked", {i}, x(i) > 0, "which");
+  loss_per(i, relu(x(i)));
+)");
+  const Json checked = lossc_json("check " + file)["results"][0];
+  EXPECT_EQ(checked["ok"], true) << checked;
+  const Json& picked = checked["quantities"].back();
+  EXPECT_EQ(picked["name"], "picked") << checked;
+  EXPECT_EQ(picked["kernel_agrees"], true);
+  EXPECT_GT(picked["elements"], 10);
 }
 
 TEST_F(Cli, CheckTakesAFilesLossForABuiltInOneOfItsName) {

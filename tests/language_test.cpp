@@ -159,6 +159,12 @@ TEST(Axes, HaveTheirLengthFromATensor) {
     auto x = input("x", {c});
     loss_per(n, sum(c, x(c)));
   });
+  expect_refused("no tensor has axis 'K'", [] {
+    auto n = axis("N"), k = axis("K");
+    auto x = input("x", {n});
+    auto cluster = labels("cluster", {n}, "of each row").in_range(k);
+    loss_per(n, select(cluster(n) == 0, x(n), 0));
+  });
 }
 
 TEST(Axes, TwiceInATensorWantATwin) {

@@ -148,6 +148,7 @@ class Owned {
     if (sixteen(type_)) return decode16(load<uint16_t>(p), type_);
     if (type_.code == kDLFloat && type_.bits == 32) return load<float>(p);
     if (type_.code == kDLFloat) return load<double>(p);
+    if (type_.bits == 8) return load<uint8_t>(p);
     return type_.bits == 64 ? static_cast<double>(load<int64_t>(p)) : load<int32_t>(p);
   }
   std::vector<double> values() {
@@ -260,6 +261,9 @@ class KernelRun {
     throw std::runtime_error(std::string(lossc_status_name(s)) + ": " + e.text);
   }
 
+  static constexpr DLDataType kTruth = {kDLUInt, 8, 1};
+  static bool is_truth(const lossc_arg* a) { return std::string(a->dtypes).find("u8") != std::string::npos; }
+
   Owned& own(DLDataType type, std::vector<int64_t> shape) {
     owned_.push_back(std::make_unique<Owned>(type, std::move(shape), call_.strides));
     return *owned_.back();
@@ -275,9 +279,8 @@ class KernelRun {
       const lossc_arg* a = lossc_loss_arg(loss_, k);
       if (a->role == LOSSC_INPUT) {
         auto it = c_.inputs.find(a->name);
-        const bool mask = std::string(a->dtypes).find("u8") != std::string::npos;
         const DLDataType label = {kDLInt, static_cast<uint8_t>(call_.wide_labels ? 64 : 32), 1};
-        const DLDataType type = mask ? DLDataType{kDLUInt, 8, 1} : a->integer ? label : call_.type_of(a->name);
+        const DLDataType type = is_truth(a) ? kTruth : a->integer ? label : call_.type_of(a->name);
         inputs_.push_back(it == c_.inputs.end() ? nullptr : make(it->second, type));
       } else if (a->role == LOSSC_PARAM) {
         auto it = c_.params.find(a->name);
@@ -338,7 +341,7 @@ class KernelRun {
     }
     for (const NamedOutput& o : p_.outputs)
       if (o.name == a->name && mode & LOSSC_FORWARD)
-        return &own(a->integer ? DLDataType{kDLInt, 32, 1} : call_.type_of(a->name), shape(o.indices));
+        return &own(is_truth(a) ? kTruth : a->integer ? DLDataType{kDLInt, 32, 1} : call_.type_of(a->name), shape(o.indices));
     return nullptr;
   }
   std::string gradient_name(const std::string& tensor) const {
@@ -369,7 +372,7 @@ class KernelRun {
     args.saved = saved;
     args.saved_size = saved_size;
     if (c_.row_weight) args.row_weight = make(*c_.row_weight, call_.type_of("row_weight"));
-    if (c_.row_mask) args.row_mask = make(*c_.row_mask, {kDLUInt, 8, 1});
+    if (c_.row_mask) args.row_mask = make(*c_.row_mask, kTruth);
     if (c_.grad_output) args.grad_output = make(*c_.grad_output, call_.type_of("grad_output"));
     args.denominator = c_.denominator;
     if (lossc_status s = lossc_run(pl.get(), &args, &err)) raise(s, err);

@@ -272,13 +272,19 @@ Json Form::shape_json() const {
 }
 
 Case Form::small_case(int64_t most, unsigned seed) const {
+  constexpr int64_t kLeast = 6;
+  constexpr double kWork = 4e6;  // that the oracle does in a second or two, roundings included
   SampleOptions options;
-  for (const auto& [axis, extent] : extents) options.extents[axis] = std::min(extent, most);
   options.extent = 1;  // of absent optional axes
   options.seed = seed;
   options.vary_params = false;
   for (const OptionInfo& o : program.options)
     if (o.param != ir::kNone) options.choices[o.name] = choice_text(o);
+  // Where values have many indices all axes are shorter; still even, for losses over pairs of rows.
+  do {
+    for (const auto& [axis, extent] : extents) options.extents[axis] = std::min(extent, most);
+    most -= 2;
+  } while (most >= kLeast && cost(program, options).oracle > kWork);
   Case c = sample(program, options);
   for (const auto& [name, value] : params) c.params[name] = value;
   return c;
