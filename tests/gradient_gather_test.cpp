@@ -142,6 +142,44 @@ TEST(Product, OfSidesWithTwoIndices) {
   for (const std::vector<int64_t>& shape : {std::vector<int64_t>{0, 2, 4}, {3, 0, 4}, {3, 2, 0}})
     EXPECT_EQ(evaluate(body, sum_of({{"z", Array{shape, {}}}, {"centre", Array{{2, 3, shape[2]}, Values(size_t(6 * shape[2]), 1)}}})).loss, 0);
 }
+// A sum over several indices of products is folded into a sum over one.
+TEST(Product, SummedOverThreeIndices) {
+  const auto body = [] {
+    auto n = axis("N"), h = axis("H"), w = axis("W"), d = axis("D"), e = twin(d, "e");
+    auto z = input("z", {n, d, h, w}), share = input("share", {n});
+    auto valid = mask("valid", {n, h, w}, "which count");
+    const Expr x = z(n, d, h, w), gram = sum(n, share(n) * sum(w, mean(h, x * at(x, d, e), valid(n, h, w))));
+    loss_per(d, sum(e, number(1 + d + 2 * e) * sq(gram), d != e));
+  };
+  Case c = sum_of({{"z", uniform({2, 3, 4, 5}, -1, 1)}, {"share", uniform({2}, -1, 1, 2)}});
+  c.inputs["valid"] = Array{{2, 4, 5}, Values(40, 1)};
+  for (size_t k = 0; k < 40; k += 3) c.inputs["valid"].data[k] = 0;
+  const Outcome out = check(body, c);
+  const Values &z = c.inputs.at("z").data, &share = c.inputs.at("share").data, &valid = c.inputs.at("valid").data;
+  const auto gram = [&](size_t d, size_t e) {
+    double total = 0;
+    for (size_t n = 0; n < 2; n++)
+      for (size_t w = 0; w < 5; w++) {
+        double sum = 0, count = 0;
+        for (size_t h = 0; h < 4; h++) {
+          const size_t place = 5 * h + w, kept = valid[20 * n + place] != 0;
+          sum += double(kept) * z[20 * (3 * n + d) + place] * z[20 * (3 * n + e) + place], count += double(kept);
+        }
+        if (count > 0) total += share[n] * sum / count;
+      }
+    return total;
+  };
+  for (size_t d = 0; d < 3; d++) {
+    double want = 0;
+    for (size_t e = 0; e < 3; e++)
+      if (d != e) want += double(1 + d + 2 * e) * gram(d, e) * gram(d, e);
+    EXPECT_NEAR(out.rows[d], want, 1e-12) << d;
+  }
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{0, 3, 4, 5}, {2, 3, 0, 5}, {2, 3, 4, 0}}) {
+    const Array ones{{shape[0]}, Values(size_t(shape[0]), 1)};
+    EXPECT_EQ(evaluate(body, sum_of({{"z", Array{shape, {}}}, {"share", ones}, {"valid", Array{{shape[0], shape[2], shape[3]}, {}}}})).loss, 0);
+  }
+}
 // Where an axis is as long as both dimensions they are one key of it.
 TEST(Gather, OfPlacesAmongAllPairs) {
   const auto by_labels = [] {

@@ -260,6 +260,26 @@ TEST(Plan, AMaskStaysWithTheQuotientThatItHides) {
   }
 }
 
+// The covariance of features over all places of all images: a product of matrices, and two in the derivative by two sides of
+// their own.
+TEST(Plan, ASumOverSeveralIndicesMakesAProduct) {
+  const Program p = build_all(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W"), d = axis("D"), e = axis("E");
+    auto a = input("a", {n, h, w, d}), b = input("b", {n, h, w, e});
+    auto valid = mask("valid", {n, h}, "which count");
+    const Expr covariance = mean(n, sum(h, sum(w, a(n, h, w, d) * b(n, h, w, e)), valid(n, h)));
+    loss_total(sum(d, sum(e, sq(covariance))));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  size_t products = 0;
+  for (const plan::Step& s : plan.steps) {
+    products += s.kind == plan::StepKind::ContractNN || s.kind == plan::StepKind::ContractTN;
+    EXPECT_LE(s.domain.size(), 4u) << s.text;  // none over all of n, h, w, d and e
+  }
+  EXPECT_GE(products, 3u) << plan::print(plan);
+}
+
 // The derivative by a matrix of what is read of it pair by pair takes a step for each pair, not for each row and pair.
 TEST(Plan, PairsAreScatteredOnce) {
   const Program p = build_all(definition([] {
