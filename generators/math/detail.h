@@ -104,11 +104,13 @@ Split split_normal(const Expr& u);    // normal u > 0; for anything else some fi
 Split split_positive(const Expr& u);  // subnormals too; k_shifted is undefined
 
 // Cores without special cases. `x` must lie where the comment says; NaN propagates.
+Expr zero_below(const Expr& x);  // for exp_core: of what has the exponential 0, an argument that costs no more than others
 Expr exp_core(const Expr& x, const Env& env);  // inside about +-1.4 * log(max), so that both over- and underflow work
 Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env);  // e^(x + lo), |lo| <= 2^-16
 Expr expm1_core(const Expr& x, const Env& env);                    // from -40 to just past log(max)
 Expr log_core(const Expr& x);                                      // 0 < x < inf
 Expr log1p_fraction(const Expr& f);                                // log(1 + f), f in [sqrt(1/2)-1, sqrt(2)-1]
+Expr log1p_fraction(const Expr& f, const Expr& counts);            // the same; counts: f, or 0 where f^2 is nothing next to f
 Expr log1p_unit(const Expr& e);                                    // log(1 + e), e in [0, 1]
 
 }  // namespace lossc::math::detail

@@ -9,7 +9,7 @@ using namespace detail;
 namespace {
 
 // The exponential that the logistic functions share: it cannot overflow.
-Expr exp_minus_abs(const Expr& x, const Env& env) { return exp_core(s_max(lit(x, -104, -746), -magnitude(x)), env); }
+Expr exp_minus_abs(const Expr& x, const Env& env) { return exp_core(zero_below(-magnitude(x)), env); }
 
 }  // namespace
 

@@ -52,12 +52,14 @@ Split split_positive(const Expr& u) {
 
 // f32 has room for a polynomial in f; for f64 that would need degree 22, so it divides, as fdlibm's e_log.c does:
 // log(1+f) = f - (f^2/2 - s (f^2/2 + R(s^2))) loses nothing for small f.
-Expr log1p_fraction(const Expr& f) {
-  const Expr square = s_mul(f, f);
+Expr log1p_fraction(const Expr& f) { return log1p_fraction(f, f); }
+
+Expr log1p_fraction(const Expr& f, const Expr& counts) {
+  const Expr square = s_mul(counts, counts);
   if (f.type().bits() == 32) {
-    return f + square * (f * polynomial(f, kLog) - lit(f, 0.5));
+    return f + square * (counts * polynomial(counts, kLog) - lit(f, 0.5));
   }
-  const Expr s = f / (lit(f, 2) + f);
+  const Expr s = counts / (lit(f, 2) + counts);
   const Expr half_square = s_mul(lit(f, 0.5), square);
   const Expr z = s_mul(s, s);
   return s_sub(f, half_square - s * (half_square + z * polynomial(z, kLog)));
@@ -66,7 +68,9 @@ Expr log1p_fraction(const Expr& f) {
 Expr log1p_unit(const Expr& e) {
   const Expr big = s_lt(lit(e, 0.41421354), e);
   const Expr f = Halide::select(big, s_mul(s_sub(e, lit(e, 1)), lit(e, 0.5)), e);
-  return s_add(log1p_fraction(f), Halide::select(big, lit(e, 0.6931471805599453), lit(e, 0)));
+  // The square of what is less than a rounding error of 1 changes nothing, but takes its time where it underflows (zero_below()).
+  const Expr counts = Halide::select(s_lt(e, lit(e, 0x1p-30, 0x1p-60)), lit(e, 0), f);
+  return s_add(log1p_fraction(f, counts), Halide::select(big, lit(e, 0.6931471805599453), lit(e, 0)));
 }
 
 Expr log_core(const Expr& x) {

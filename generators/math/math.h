@@ -28,7 +28,7 @@ struct Env {
   bool fma = false;
 };
 
-// 16 vector instructions in f32 with FMA. exp_nonpositive saves one: x <= 0, -inf or NaN; for x > 176 (f64: 1400) the
+// 17 vector instructions in f32 with FMA. exp_nonpositive saves one: x <= 0, -inf or NaN; for x > 176 (f64: 1400) the
 // result is arbitrary.
 Halide::Expr exp(Halide::Expr x, Env env = {});
 Halide::Expr exp_nonpositive(Halide::Expr x, Env env = {});
