@@ -26,9 +26,12 @@ namespace lossc::math {
 // a target without FMA it costs up to 70 ulp (510 in f64), false on one with FMA only the time.
 struct Env {
   bool fma = false;
+  // Is a select by a comparison two instructions, with registers for masks, rather than four, as on avx2? Then exp(x) of what
+  // is 0 takes no longer than others (zero_below in exp.cpp).
+  bool masks = false;
 };
 
-// 17 vector instructions in f32 with FMA. exp_nonpositive saves one: x <= 0, -inf or NaN; for x > 176 (f64: 1400) the
+// 16 vector instructions in f32 with FMA, with masks 17. exp_nonpositive saves one: x <= 0, -inf or NaN; for x > 176 (f64: 1400) the
 // result is arbitrary.
 Halide::Expr exp(Halide::Expr x, Env env = {});
 Halide::Expr exp_nonpositive(Halide::Expr x, Env env = {});
