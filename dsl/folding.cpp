@@ -100,9 +100,10 @@ class Folder {
     IndexSet kept = first ? g_.free(n.args[0]) : 0;  // of the result, so that they are not summed over
     for (size_t k = first; k < n.args.size(); k++)
       if (const Id index = g_.plain_index(n.args[k]); index != kNone) kept |= ir::bit(index);
-    for (size_t k = first; k < n.args.size(); k++)
-      if (const auto [high, low] = pair_of_keys(g_, n.args[k], g_.free(n.args[k]) & ~kept); high != kNone && foldable(ir::bit(high) | ir::bit(low)))
-        index_of(high, low, 0);
+    for (size_t k = first; k < n.args.size(); k++) {
+      const auto [high, low] = pair_of_keys(g_, n.args[k], g_.free(n.args[k]) & ~kept);
+      if (high != kNone && foldable(ir::bit(high) | ir::bit(low))) index_of(high, low, 0);
+    }
   }
 
   bool is_long_sum(Id node) const {

@@ -226,7 +226,8 @@ TEST(Plan, SidesOfTwoIndicesMakeAProduct) {
 // operand.
 TEST(Plan, ASumOfQuotientsIsAProduct) {
   using Element = std::function<Expr(Expr a, Expr b, Expr w)>;
-  const Element forms[] = {[](Expr a, Expr b, Expr w) { return a * b / w; }, [](Expr a, Expr b, Expr w) { return (a / w) * (b / w); },
+  const Element forms[] = {[](Expr a, Expr b, Expr w) { return a * b / w; },
+                           [](Expr a, Expr b, Expr w) { return (a / w) * (b / w); },
                            [](Expr a, Expr b, Expr w) { return a / (b * w); }, [](Expr a, Expr b, Expr) { return a / b; },
                            [](Expr a, Expr b, Expr w) { return 2.0 * w / (a * b); }};
   for (const Element& e : forms) {
