@@ -1,5 +1,6 @@
 // The planner's working state; see plan.h for what a plan is and planner.cpp for the order in which one is made.
 #pragma once
+#include <functional>
 #include <map>
 #include <set>
 #include <tuple>
@@ -42,7 +43,7 @@ class Planner {
 
   // When: which rows, which pass (planner_order.cpp).
   Id choose_row(const std::vector<Id>& roots) const;
-  int wide_reductions(const std::vector<Id>& roots, Id row) const;
+  bool reduces_widely(const std::vector<Id>& roots, Id row) const;
   Id better_row(const std::vector<Id>& roots, Id row) const;
   void choose_passes(const std::vector<Id>& roots);
   void gather_readers(const std::vector<Id>& order, const std::map<Id, int>& early);
@@ -119,6 +120,7 @@ class Planner {
   void drop_unused();
 
   // Which buffers share memory (planner_memory.cpp).
+  bool reads_elsewhere(const Step& step, int buffer, const std::function<bool(const ir::Node& reduce)>& again) const;
   bool may_write_over(const Step& step, int buffer, const Buffer& out) const;
   void assign_slots();
   void share_carried_slots();
@@ -130,7 +132,6 @@ class Planner {
   int leaver(int reader, Id node) const;
   bool loads(Id node, Id tensor) const;
   std::vector<int> still_read(const Step& step) const;
-  bool read_before_walk(const Step& step, int buffer) const;
 
   const Program& program_;
   Plan plan_;

@@ -77,30 +77,6 @@ std::vector<int> Planner::still_read(const Step& step) const {
   return reads;
 }
 
-// Is the buffer read at the element at hand alone, and in reductions that a chunk has done before its walk begins to write?
-bool Planner::read_before_walk(const Step& step, int buffer) const {
-  const Id walked = step.domain[step.domain.size() - 2];
-  bool good = true;
-  std::set<std::pair<Id, bool>> seen;
-  std::function<void(Id, bool)> visit = [&](Id node, bool late) {  // late: in a reduction that each place of the walk does anew
-    if (!seen.insert({node, late}).second) return;
-    const ir::Node& n = g_.at(node);
-    if (const int b = plan_.find(step, node); b >= 0) {
-      good = good && !(b == buffer && late);
-      return;
-    }
-    if (n.op == Op::At) {
-      good = good && plan_.find(step, looked_up_in(g_, node)) != buffer;
-      for (Id at : lookups_of(g_, node)) visit(g_.at(at).args[1], late);
-      return;
-    }
-    const bool other = n.op == Op::Reduce && (n.sym != walked || (n.free & ir::bit(walked)));
-    for (Id a : n.args) visit(a, late || other);
-  };
-  for (Id node : step.nodes) visit(node, false);
-  return good;
-}
-
 bool Planner::loads(Id node, Id tensor) const {
   const std::vector<Id> below = ir::topological(g_, {node});
   return std::any_of(below.begin(), below.end(), [&](Id n) { return g_.at(n).op == Op::Load && g_.at(n).sym == tensor; });
@@ -118,8 +94,11 @@ bool Planner::leave_for(int reader, Id node) {
   with.reads = still_read(with);
   with.kept = worth_keeping(with);
   with.heap.clear();
+  // What a chunk reduces before its walk begins to write is read in time.
+  const Id walked = with.domain[with.domain.size() - 2];
+  const auto late = [&](const ir::Node& reduce) { return reduce.sym != walked || (reduce.free & ir::bit(walked)); };
   // Where it has to look at all of the given data again, for a maximum, reading the values as well takes longer than making them.
-  bool good = read_before_walk(with, left) && std::none_of(with.reads.begin(), with.reads.end(), [&](int b) {
+  bool good = !reads_elsewhere(with, left, late) && std::none_of(with.reads.begin(), with.reads.end(), [&](int b) {
     return plan_.buffers[b].storage == Storage::Input && plan_.buffers[b].layout.order.size() == with.domain.size() && loads(node, plan_.buffers[b].tensor);
   });
   for (Id kept : with.kept) {

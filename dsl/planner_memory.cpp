@@ -8,12 +8,9 @@
 
 namespace lossc::plan {
 
-// May the step, which reads `buffer` last, have its output `out` in the same memory? It must read it at no other place than
-// the one it writes; and what a reduction inside reads may be read again after it was written over.
-bool Planner::may_write_over(const Step& step, int buffer, const Buffer& out) const {
-  const Buffer& in = plan_.buffers[buffer];
-  const bool read = std::find(step.reads.begin(), step.reads.end(), buffer) != step.reads.end();
-  if (!read || step.kind != StepKind::Map || !(in.layout == out.layout) || in.elem != out.elem) return false;
+// Is the buffer read at another place than the one at hand, or in a reduction of which `again` says that it may come after that
+// place was written over?
+bool Planner::reads_elsewhere(const Step& step, int buffer, const std::function<bool(const ir::Node& reduce)>& again) const {
   bool elsewhere = false;
   std::set<std::pair<Id, bool>> seen;
   std::function<void(Id, bool)> visit = [&](Id node, bool reduced) {
@@ -28,10 +25,20 @@ bool Planner::may_write_over(const Step& step, int buffer, const Buffer& out) co
       elsewhere |= reduced && b == buffer;
       return;
     }
-    for (Id a : n.args) visit(a, reduced || n.op == ir::Op::Reduce);
+    const bool inside = reduced || (n.op == ir::Op::Reduce && again(n));
+    for (Id a : n.args) visit(a, inside);
   };
   for (Id node : step.nodes) visit(node, false);
-  return !elsewhere;
+  return elsewhere;
+}
+
+// May the step, which reads `buffer` last, have its output `out` in the same memory? It must read it at no other place than
+// the one it writes; and what a reduction inside reads may be read again after it was written over.
+bool Planner::may_write_over(const Step& step, int buffer, const Buffer& out) const {
+  const Buffer& in = plan_.buffers[buffer];
+  const bool read = std::find(step.reads.begin(), step.reads.end(), buffer) != step.reads.end();
+  if (!read || step.kind != StepKind::Map || !(in.layout == out.layout) || in.elem != out.elem) return false;
+  return !reads_elsewhere(step, buffer, [](const ir::Node&) { return true; });
 }
 
 // Panel buffers whose lifetimes do not meet share memory; an elementwise step writes over what it read last, so the

@@ -12,26 +12,24 @@ using ir::Op;
 
 // Reductions over `row` to what several other indices have, product of matrices aside: in panels of such rows each would be a
 // loop of its own, with a partial result as large as a tensor.
-int Planner::wide_reductions(const std::vector<Id>& roots, Id row) const {
-  int found = 0;
-  for (Id node : ir::topological(g_, roots)) {
+bool Planner::reduces_widely(const std::vector<Id>& roots, Id row) const {
+  const std::vector<Id> nodes = ir::topological(g_, roots);
+  return std::any_of(nodes.begin(), nodes.end(), [&](Id node) {
     const ir::Node& n = g_.at(node);
-    found += n.op == Op::Reduce && n.sym == row && members(n.free).size() >= 2 && (g_.free(n.args[0]) & ir::bit(row)) && !product(node, nullptr);
-  }
-  return found;
+    return n.op == Op::Reduce && n.sym == row && members(n.free).size() >= 2 && (g_.free(n.args[0]) & ir::bit(row)) && !product(node, nullptr);
+  });
 }
 
 // A ratio for each class of sums over images and pixels of a softmax over the classes: cut into classes, the softmax has to
 // look at all of them, cut into images, only small sums do. So an index that is summed over, with no such reductions.
 Id Planner::better_row(const std::vector<Id>& roots, Id row) const {
-  std::map<Id, int> sums;
+  std::set<Id> sums;
   for (Id node : ir::topological(g_, roots)) {
     const ir::Node& n = g_.at(node);
-    if (n.op == Op::Reduce && n.kind == ir::ReduceKind::Sum && n.sym != row && members(n.free).size() == 1) sums[n.sym]++;
+    if (n.op == Op::Reduce && n.kind == ir::ReduceKind::Sum && n.sym != row && members(n.free).size() == 1) sums.insert(n.sym);
   }
-  for (const auto& [index, count] : sums)
-    if (wide_reductions(roots, index) == 0) return index;
-  return row;
+  const auto index = std::find_if(sums.begin(), sums.end(), [&](Id k) { return !reduces_widely(roots, k); });
+  return index == sums.end() ? row : *index;
 }
 
 // Rows of the loss, or, for a total, the outermost index it sums over; of several the one that most wide values have, for
@@ -39,7 +37,7 @@ Id Planner::better_row(const std::vector<Id>& roots, Id row) const {
 Id Planner::choose_row(const std::vector<Id>& roots) const {
   if (!program_.rows.empty()) {
     const Id row = program_.rows[0];
-    return wide_reductions(roots, row) > 0 ? better_row(roots, row) : row;
+    return reduces_widely(roots, row) ? better_row(roots, row) : row;
   }
   std::vector<Id> sums;
   std::set<Id> seen;

@@ -17,8 +17,6 @@ constexpr int64_t kPartsBytes = 64 << 10;
 // Beyond this, a partial copy of every accumulator per worker costs more than parallel steps do.
 constexpr int64_t kPartialBytes = 32 << 20;
 
-constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
 struct Layouter {
   const Plan& plan;
   Form& form;

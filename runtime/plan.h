@@ -45,6 +45,7 @@ inline constexpr int64_t kPanelBytes = 256 << 10;
 // No address space holds more; sums of sizes below it cannot overflow.
 inline constexpr int64_t kMostElements = int64_t{1} << 44;
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 // How a float tensor of the caller, of another type than kernels compute in, reaches them. Local: each worker has memory
 // for its own rows (a panel's, or those of a piece of a step's output), so what crosses stays in its cache. Whole: once a

@@ -58,7 +58,7 @@ int Caller::row_granule(const Step& step) const {
 
 void Caller::piece_range(const Step& step, const Call& call, int32_t extent, int64_t* begin, int64_t* end) const {
   const int64_t granule = call.split_dim == 1 ? row_granule(step) : call.split_dim > 0 ? 1 : step.inner ? chunk() : 64;
-  const int64_t blocks = (extent + granule - 1) / granule;
+  const int64_t blocks = ceil_div(extent, granule);
   *begin = blocks * call.piece / call.pieces * granule;
   *end = std::min<int64_t>(blocks * (call.piece + 1) / call.pieces * granule, extent);
 }
@@ -110,7 +110,7 @@ void* Caller::scalar(const Step& step, const Arg& arg, const Call& call) const {
       p = run.int_params + arg.id;
       break;
     case ArgKind::Extent:
-      p = call.over1 > 0 && arg.id == step.over_axis ? &call.over : run.plan.shapes.extent + arg.id;
+      p = call.over > 0 && arg.id == step.over_axis ? &call.over : run.plan.shapes.extent + arg.id;
       break;
     case ArgKind::RowBegin:
       p = &call.row0;
@@ -157,7 +157,7 @@ void Caller::run_step(int s, const Call& call) {
     // The transposed contraction sums over the rows of its first argument's box.
     const bool cropped = arg.written || (step.kind == StepKind::ContractTN && k == 0) || step.kind == StepKind::Walk;
     fill(step, arg, cropped, call, &buffers[k], dims[k]);
-    if (call.over1 > 0) narrow(arg, call, &part, &buffers[k]);
+    if (call.over > 0) narrow(arg, call, &part, &buffers[k]);
     if (!arg.written) continue;
     if (step.kind == StepKind::ContractNN || step.kind == StepKind::ContractTN)
       dims[k][1].extent = static_cast<int32_t>(round_up(dims[k][1].extent, row_granule(step)));

@@ -8,8 +8,6 @@
 
 namespace lossc::rt {
 
-constexpr int64_t round_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
-
 // One call of a kernel: which worker's memory, which rows, which piece of the written box.
 struct Call {
   int worker = 0;
@@ -19,8 +17,7 @@ struct Call {
   int32_t cut0 = 0, cut1 = 0;  // what local tensors hold along the dimension that is cut: the panel's rows, or a piece's
   int piece = 0, pieces = 1;
   int split_dim = -1;             // along which pieces are cut
-  int32_t over0 = 0, over1 = 0;   // instead: what this part of a step reduces over; over1 = 0: all of it
-  int32_t over = 0;               // as many
+  int32_t over0 = 0, over = 0;    // instead: where what this part of a step reduces over begins, how many; 0: all of it
   int32_t place[kMaxLoops] = {};  // of the recurrences around
 };
 

@@ -47,8 +47,7 @@ void Splitter::run_parts(int s, int pieces, const Call& call) {
         Call call = s.call;
         call.piece = static_cast<int>(i);
         call.over0 = static_cast<int32_t>(s.blocks * part / s.parts * chunk);
-        call.over1 = static_cast<int32_t>(std::min(s.blocks * (part + 1) / s.parts * chunk, s.extent));
-        call.over = call.over1 - call.over0;
+        call.over = static_cast<int32_t>(std::min(s.blocks * (part + 1) / s.parts * chunk, s.extent)) - call.over0;
         s.self->run_step(s.step, call);
       },
       &shared);
@@ -108,9 +107,7 @@ void Splitter::run_piece(int s, Call call) {
       cross_slice(run, out, arg.id, slice);
     }
   };
-  int out = step.first_arg;
-  while (!v.args[out].written) ++out;
-  const int b = v.args[out].id, d = step.split_dim;
+  const int b = first_written(step).id, d = step.split_dim;
   call.split_dim = d;
   int64_t begin, end;
   piece_range(step, call, run.form.buffers[b].extent[d], &begin, &end);

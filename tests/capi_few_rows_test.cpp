@@ -22,7 +22,7 @@ struct Pixels : Problem {
     for (size_t k = 0; k < labels.size(); ++k) labels[k] = static_cast<int32_t>((k * 2654435761u >> 7) % c);
     for (float& v : dense) v = std::fabs(v);
   }
-  // NaN where there are `nan`s; the value, and the gradient in dx.
+  // Into `value` and dx.
   void run_with(int threads, int flags, int reduction) {
     this->threads = threads, this->flags = flags, this->reduction = reduction;
     const auto& t = *reinterpret_cast<const lossc::rt::Loss*>(loss);
@@ -88,7 +88,7 @@ TEST_P(FewRows, GiveTheSameBitsWhereThatIsAskedFor) {
 }
 
 // In whichever part it is.
-TEST_P(FewRows, KeepNanAndInf) {
+TEST_P(FewRows, KeepNan) {
   each([](Pixels& p) {
     for (size_t at : {size_t{5}, p.x.size() / 2 + 77, p.x.size() - 1}) {
       const float was = std::exchange(p.x[at], NAN);

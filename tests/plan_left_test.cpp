@@ -10,7 +10,6 @@ namespace {
 
 using namespace lossc;
 using namespace lossc::tests;
-using plan::StepKind;
 
 plan::Plan plan_of(const std::function<void()>& body) {
   static std::list<Program> programs;  // plans point to theirs
