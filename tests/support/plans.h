@@ -17,6 +17,20 @@ inline void expect_sound(const std::function<void()>& body) {
   for (const Program& p : build_all(definition(body))) expect_sound(p);
 }
 
+inline bool is_product(const plan::Step& step) {
+  return step.kind == plan::StepKind::ContractNN || step.kind == plan::StepKind::ContractTN;
+}
+// How many products of matrices there are in a plan, none of whose steps loops over more than so many indices at once.
+inline size_t products_of(const plan::Plan& p, size_t most_indices) {
+  EXPECT_EQ(plan::unsound(p), "");
+  size_t products = 0;
+  for (const plan::Step& s : p.steps) {
+    products += is_product(s);
+    EXPECT_LE(s.domain.size(), most_indices) << s.text;
+  }
+  return products;
+}
+
 // What a step computes, down to what it reads.
 inline std::vector<ir::Id> computed_in(const plan::Plan& p, const plan::Step& step) {
   std::vector<ir::Id> out;
