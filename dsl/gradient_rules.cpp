@@ -31,7 +31,7 @@ Id Differentiator::slope(Id node, size_t operand) {
   };
   switch (n.op) {
     case Op::Abs: return un(Op::Sign, x);
-    case Op::Exp: return node;
+    case Op::Exp: case Op::ExpFtz: return node;
     case Op::Expm1: return un(Op::Exp, x);
     case Op::Log: return div(c(1), x);
     case Op::Log1p: return div(c(1), add(c(1), x));

@@ -87,7 +87,7 @@ double identity(ReduceKind kind) {
 
 bool transcendental(Op op) {
   switch (op) {
-    case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
+    case Op::Exp: case Op::ExpFtz: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Tanh: case Op::Sigmoid: case Op::Softplus:
     case Op::Erf: case Op::Erfc: case Op::Sin: case Op::Cos: case Op::Acos: case Op::Asin: case Op::Lgamma: case Op::Digamma:
     case Op::Trigamma: case Op::Pow: case Op::Atan2: case Op::ByHand: return true;
     default: return false;

@@ -30,8 +30,9 @@ enum class Op : uint8_t {
   // Leaves. Load: tensor `sym` at the integer nodes `args`. Index: value of index `sym`. Extent: of axis `sym`.
   Const, Param, Index, Extent, Load,
   // One operand. ZeroRecip(x) is 1/x, and 0 at x = 0: the adjoint of sqrt, norm and log where a sum may be empty. Sqrt of an
-  // integer, in the length of an axis alone, is rounded down.
-  Neg, Abs, Sign, Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Erfc, Sin, Cos, Acos, Asin, Lgamma, Digamma,
+  // integer, in the length of an axis alone, is rounded down. ExpFtz is Exp of a difference, which has been rounded: as accurate as
+  // that is (math.h), and 0 where the result would be subnormal. Next to the term of the maximum, 1, neither shows.
+  Neg, Abs, Sign, Exp, ExpFtz, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Erfc, Sin, Cos, Acos, Asin, Lgamma, Digamma,
   Trigamma,
   // ToInt(x) is floor(x) as an integer; beyond +-2^30 that, for NaN -1 (no position).
   Floor, Round, ZeroRecip, IsNan, IsFinite, Not, ToFloat, ToInt, StopGradient,

@@ -54,6 +54,7 @@ bool unary(Nest& nest, const Instruction& i, int64_t n) {
     case Op::Sign:
       return map(sign);
     case Op::Exp:
+    case Op::ExpFtz:
       return map([](double x) { return std::exp(x); });
     case Op::Expm1:
       return map([](double x) { return std::expm1(x); });

@@ -7,7 +7,7 @@ namespace lossc::ir {
 namespace {
 
 constexpr const char* kOpNames[] = {
-    "const",  "param",   "index",    "extent", "load",   "neg",      "abs",      "sign",   "exp",      "expm1",
+    "const",  "param",   "index",    "extent", "load",   "neg",      "abs",      "sign",   "exp",      "exp_ftz",  "expm1",
     "log",    "log1p",   "sqrt",     "tanh",   "sigmoid", "softplus", "erf",      "erfc",   "sin",    "cos",      "acos",
     "asin",   "lgamma",  "digamma",  "trigamma", "floor",  "round",  "zero_recip", "is_nan", "is_finite", "!",     "float",  "int",
     "stop_gradient", "+", "-",       "*",      "/",      "mod",      "pow",      "atan2",  "max",      "min",

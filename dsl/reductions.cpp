@@ -68,7 +68,7 @@ Softmax softmax_parts(Index over, Id x, Mask where) {
   Id largest = reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum)));
   // An infinite maximum (everything masked, or an infinite entry) must not meet x - inf = NaN.
   Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
-  Id e = masked(g.unary(Op::Exp, g.binary(Op::Sub, x, shift)), where, 0);
+  Id e = masked(g.unary(Op::ExpFtz, g.binary(Op::Sub, x, shift)), where, 0);
   return {shift, e, reduce(ReduceKind::Sum, over, e)};
 }
 
@@ -118,7 +118,7 @@ Expr log_add_exp(const std::vector<Expr>& terms) {
   for (Id a : x) largest = largest == ir::kNone ? a : g.binary(Op::Max, largest, a);
   const Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
   for (Id a : x) {
-    const Id e = g.unary(Op::Exp, g.binary(Op::Sub, a, shift));
+    const Id e = g.unary(Op::ExpFtz, g.binary(Op::Sub, a, shift));
     total = total == ir::kNone ? e : g.binary(Op::Add, total, e);
   }
   const Id none = g.binary(Op::Eq, total, g.constant(0));

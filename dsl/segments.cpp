@@ -76,7 +76,7 @@ Parts softmax_parts(const Segments& s, Id x) {
   const Id largest = s.reduce(ReduceKind::Max, x);
   // An infinite maximum (an empty segment, or an infinite element) must not meet x - inf = NaN.
   const Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
-  const Id e = g.select(s.kept(), g.unary(Op::Exp, g.binary(Op::Sub, x, s.of_own(shift))), g.constant(0));
+  const Id e = g.select(s.kept(), g.unary(Op::ExpFtz, g.binary(Op::Sub, x, s.of_own(shift))), g.constant(0));
   return {shift, e, s.reduce(ReduceKind::Sum, e)};
 }
 

@@ -477,13 +477,13 @@ TEST(Plan, AnOutputLendsItsMemoryToWhatItIsMadeOf) {
               auto x = input("x", {i, c});
               loss_per(i, logsumexp(c, x(i, c)));
             }),
-            "exp(...) by d_x; ");
+            "exp_ftz(...) by d_x; ");
   EXPECT_EQ(lent([] {
               auto i = axis("N"), c = axis("C");
               auto x = input("x", {i, c}), y = input("y", {i, c});
               loss_per(i, sum(c, softmax(c, x(i, c)) * y(i, c)));
             }),
-            "exp(...) by d_y; ");
+            "exp_ftz(...) by d_y; ");
 }
 
 }  // namespace

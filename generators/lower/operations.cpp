@@ -23,6 +23,7 @@ Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
     case Op::Sign:
       return Halide::select(strict::is_nan(x), x, strict::lt(c(0), x), c(1), strict::lt(x, c(0)), c(-1), c(0));
     case Op::Exp: return math::exp(x, env());
+    case Op::ExpFtz: return math::exp_ftz(x, env());
     case Op::Expm1: return math::expm1(x, env());
     case Op::Log: return math::log(x);
     case Op::Log1p: return math::log1p(x);

@@ -31,10 +31,12 @@ struct Env {
   bool masks = false;
 };
 
-// 16 vector instructions in f32 with FMA, with masks 17. exp_nonpositive saves one: x <= 0, -inf or NaN; for x > 176 (f64: 1400) the
-// result is arbitrary.
+// 16 vector instructions in f32 with FMA, with masks 17.
 Halide::Expr exp(Halide::Expr x, Env env = {});
-Halide::Expr exp_nonpositive(Halide::Expr x, Env env = {});
+// For the terms of a softmax, where x is the difference from the maximum: 12 instructions. The error grows with |x|, as that of
+// the difference, rounded, does to e^x (half an ulp of x): next to that it is small. The result is 0 below 2^-126.5 or so (f64:
+// 2^-1022.5), infinite above 2^127.5 (2^1023.5), and never takes longer for underflow, except between 2^-126.5 and 2^-126.
+Halide::Expr exp_ftz(Halide::Expr x, Env env = {});
 Halide::Expr expm1(Halide::Expr x, Env env = {});
 Halide::Expr log(Halide::Expr x);
 Halide::Expr log1p(Halide::Expr x);
