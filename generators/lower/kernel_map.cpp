@@ -73,6 +73,15 @@ void prefetch_next_panel(Lowering& l, Func f) {
   for (int b : matrices) l.ahead.push_back({f.name(), l.image(b).name(), l.image(b).dim(1).stride() * rows});
 }
 
+// What such a step makes is stored where the next panel's output will be: lines that are not there, while it waits for what it
+// reads, too. The step that makes the output of it comes later and leaves memory idle. cross_entropy takes 1.52 times a copy
+// rather than 1.60 at AVX2. With 64-byte vectors the exponentials do not keep the cores busy, and to have memory do one after
+// the other takes longer: 1.54 times rather than 1.42.
+void fetch_next_written(Lowering& l, Func f) {
+  const auto out = f.output_buffers()[0];
+  if (l.reader.fetches_written() && l.isa.vector_bytes < 64) l.ahead.push_back({f.name(), f.name(), out.dim(1).stride() * out.dim(1).extent()});
+}
+
 std::vector<Expr> values(Lowering& l, const Positions& at) {
   std::vector<Expr> out;
   for (Id n : l.reader.step.nodes) out.push_back(l.stored(l.value(n, at)));
@@ -128,7 +137,7 @@ std::vector<Func> map_kernel(Lowering& l) {
   const int block = in_tiles ? l.tile : l.block;
   if (fast.empty()) schedules::dense_loop(f, vars[0], block, l.lanes);
   for (const Expr& c : fast) schedules::dense_loop(f.specialize(c), vars[0], block, l.lanes);
-  if (vars.size() == 2) prefetch_next_panel(l, f);
+  if (vars.size() == 2) prefetch_next_panel(l, f), fetch_next_written(l, f);
   return {f};
 }
 

@@ -44,6 +44,20 @@ class DenseLoads : public Halide::Internal::IRVisitor {
   bool uses_bound_ = false;
 };
 
+// Places are 64-bit sums of 32-bit ones, which do not overflow; the simplifier does not look into the casts.
+class WidenedFirst : public Halide::Internal::IRMutator {
+  using IRMutator::visit;
+  Expr visit(const Halide::Internal::Cast* op) override {
+    const Expr& of = op->value;
+    const auto wide = [&](const Expr& e) { return mutate(Halide::cast(op->type, e)); };
+    if (!op->type.is_int() || !of.type().is_int() || of.type().bits() > op->type.bits()) return op;
+    if (const auto* add = of.as<Halide::Internal::Add>()) return wide(add->a) + wide(add->b);
+    if (const auto* sub = of.as<Halide::Internal::Sub>()) return wide(sub->a) - wide(sub->b);
+    if (const auto* mul = of.as<Halide::Internal::Mul>()) return wide(mul->a) * wide(mul->b);
+    return op;
+  }
+};
+
 class Prefetches : public Halide::Internal::IRMutator {
  public:
   explicit Prefetches(std::vector<Ahead> list) : list_(std::move(list)) {}
@@ -75,6 +89,12 @@ class Prefetches : public Halide::Internal::IRMutator {
   }
   Stmt visit(const Store* op) override {
     find(op->value);
+    const Ramp* ramp = op->index.as<Ramp>();
+    for (const Ahead& a : list_) {
+      if (a.image != op->name || !ramp || !Halide::Internal::is_const_one(ramp->stride)) continue;
+      const Expr place = ramp->base + Halide::cast(ramp->base.type(), a.elements);
+      add(pending_, {a.func + ".s", Variable::make(Halide::type_of<void*>(), a.image), place, op->value.type().element_of()});
+    }
     return op;
   }
   Stmt visit(const LetStmt* op) override {
@@ -111,9 +131,13 @@ class Prefetches : public Halide::Internal::IRMutator {
     }
   }
 
+  // Not where the line is asked for already, by a vector next to it.
   static void add(std::vector<Fetch>& list, Fetch f) {
-    for (const Fetch& g : list)
-      if (Halide::Internal::equal(f.base, g.base) && Halide::Internal::equal(f.place, g.place)) return;
+    for (const Fetch& g : list) {
+      if (!Halide::Internal::equal(f.base, g.base)) continue;
+      const auto apart = Halide::Internal::as_const_int(Halide::Internal::simplify(WidenedFirst().mutate(f.place - g.place)));
+      if (apart && std::abs(*apart) * f.type.bytes() < 64) return;
+    }
     list.push_back(std::move(f));
   }
 

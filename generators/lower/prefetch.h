@@ -13,7 +13,7 @@ namespace lossc::lower {
 
 struct Ahead {
   std::string func;       // in whose loops; empty: of the first that reads it
-  std::string image;      // what is read there
+  std::string image;      // what is read there, or written
   Halide::Expr elements;  // so far ahead
   std::string to;         // fetched at the same place: another image of as many dimensions and the same strides; empty: image
   int dimensions = 0;     // of `to`

@@ -49,6 +49,12 @@ bool StepReader::careful() const {
   return chunks;
 }
 
+bool StepReader::fetches_written() const {
+  bool heavy = step.kind != StepKind::Map || step.domain.size() != 2 || !plan.in_place(step);
+  walk([&](Id node) { heavy |= buffer_of(node) < 0 && ir::transcendental(g.at(node).op); });
+  return !heavy;
+}
+
 int StepReader::buffer_of_tensor(Id tensor) const {
   for (int b : step.reads)
     if ((plan.buffers[b].storage == Storage::Input || plan.buffers[b].continues >= 0) && plan.buffers[b].tensor == tensor) return b;
@@ -148,7 +154,7 @@ class Canonical {
       if (r_.g.at(n).op == Op::Reduce || r_.g.at(n).op == Op::Scatter) out += fmt::format("r{}\n", static_cast<int>(r_.g.at(n).kind));
     for (Id n : r_.step.kept) out += "keep " + number(n) + "\n";
     for (const auto& [n, left] : r_.step.left) out += "leave " + number(n) + " in " + buffer(left) + "\n";
-    if (r_.careful()) out += "in place\n";
+    if (r_.careful() || r_.fetches_written()) out += "in place\n";
     return out;
   }
 

@@ -37,6 +37,8 @@ class StepReader {
   void walk(const std::function<void(ir::Id)>& visit) const;
   // Does it write over what it reads, in loops that compute some elements twice where that is not so (map_kernel)?
   bool careful() const;
+  // Does it write over what it reads, with little to compute meanwhile?
+  bool fetches_written() const;
   bool reads_old() const { return step.kind == plan::StepKind::Reduce && step.accumulates; }
   std::vector<KernelArg> args() const;
 
