@@ -26,14 +26,14 @@ int32_t mode_code(const std::string& mode) {
   return mode == "forward" ? LOSSC_FORWARD : mode == "backward" ? LOSSC_BACKWARD : LOSSC_FORWARD | LOSSC_BACKWARD;
 }
 
-// Empty if kernel and oracle agree on a small call of the same form.
-std::string check_small(const lossc_loss* loss, const Form& form, const CallOptions& options, int64_t most) {
+// Empty if kernel and oracle agree on a small call of the same form: `most` of each axis, `longest` of the longest.
+std::string check_small(const lossc_loss* loss, const Form& form, const CallOptions& options, int64_t most, int64_t longest) {
   const int bits = options.dtype.bits;
   check::KernelCall call;
   call.loss = loss;
   call.bits = bits;
   call.real = options.dtype.type;
-  const Case c = check::rounded(form.small_case(most, 3), call, &form.program);
+  const Case c = check::rounded(form.small_case(most, longest, 3), call, &form.program);
   call.isa = options.isa;
   call.threads = options.threads;
   call.mode = options.mode == LOSSC_BACKWARD ? 0 : options.mode;
@@ -133,9 +133,11 @@ Json bench(const BenchWords& words) {
   const int threads = words.threads > 0 ? words.threads : lossc_get_num_threads();
   const Blas blas =
       products_of(plan::make_plan(form.program), form, options.mode).empty() ? Blas() : Blas::choose(threads);
-  constexpr int64_t kSmall = 34;  // even, for losses over pairs of rows; more than two AVX-512 vectors
-  if (const std::string bad = check_small(loss, form, options, kSmall); !bad.empty())
-    return {{"loss", definition.name}, {"checked", false}, {"disagreement", bad}};
+  // Even, for losses over pairs of rows. More than two AVX-512 vectors of each axis, then more than two chunks of the longest.
+  constexpr int64_t kSmall = 34, kShort = 6, kLong = 1090;
+  for (const auto& [most, longest] : {std::pair(kSmall, kSmall), std::pair(kShort, kLong)})
+    if (const std::string bad = check_small(loss, form, options, most, longest); !bad.empty())
+      return {{"loss", definition.name}, {"checked", false}, {"disagreement", bad}};
 
   check_memory(loss, form, options);
   Progress("filling").at(form.shape_text());

@@ -118,7 +118,7 @@ size_t Tensors::bytes() const {
 }
 
 Tensors::Tensors(const lossc_loss* loss, const Form& form, const CallOptions& options) : memory_(options.memory) {
-  const Case example = form.small_case(6, 1);
+  const Case example = form.small_case(6, 6, 1);
   for (size_t k = 0; k < lossc_loss_arg_count(loss); k++) {
     const lossc_arg& arg = *lossc_loss_arg(loss, k);
     if (arg.role == LOSSC_INPUT) add_input(arg, form, example, options.dtype.type);

@@ -271,7 +271,7 @@ Json Form::shape_json() const {
   return shape;
 }
 
-Case Form::small_case(int64_t most, unsigned seed) const {
+Case Form::small_case(int64_t most, int64_t longest, unsigned seed) const {
   constexpr int64_t kLeast = 6;
   constexpr double kWork = 4e6;  // that the oracle does in a second or two, roundings included
   SampleOptions options;
@@ -280,11 +280,16 @@ Case Form::small_case(int64_t most, unsigned seed) const {
   options.vary_params = false;
   for (const OptionInfo& o : program.options)
     if (o.param != ir::kNone) options.choices[o.name] = choice_text(o);
+  const auto shorter = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto longest_axis = std::max_element(extents.begin(), extents.end(), shorter);
   // Where values have many indices all axes are shorter; still even, for losses over pairs of rows.
-  do {
-    for (const auto& [axis, extent] : extents) options.extents[axis] = std::min(extent, most);
-    most -= 2;
-  } while (most >= kLeast && cost(program, options).oracle > kWork);
+  for (bool shorten = true; shorten;) {
+    for (auto it = extents.begin(); it != extents.end(); ++it)
+      options.extents[it->first] = std::min(it->second, it == longest_axis ? longest : most);
+    shorten = (most > kLeast || longest > kLeast) && cost(program, options).oracle > kWork;
+    most = std::max(most - 2, kLeast);
+    longest = std::max(longest > most + 2 ? longest / 4 * 2 : most, kLeast);
+  }
   Case c = sample(program, options);
   for (const auto& [name, value] : params) c.params[name] = value;
   return c;

@@ -27,8 +27,9 @@ struct Form {
   std::string choice_text(const OptionInfo& option) const;
   std::string text() const;                     // "target=index, weight absent", choices made at run time included
   Json shape_json() const;
-  // A call of exactly this form and its params on small random tensors, for a check: no extent above `most`.
-  Case small_case(int64_t most, unsigned seed) const;
+  // A call of exactly this form and its params on small random tensors, for a check: no extent above `most`, but the
+  // longest up to `longest`.
+  Case small_case(int64_t most, int64_t longest, unsigned seed) const;
 };
 
 // "target=index, weight absent"; empty for the only form of a loss.
