@@ -3,6 +3,7 @@
 // does not hide the product from the planner.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "plan.h"
 
@@ -98,6 +99,28 @@ class Normaliser {
     return d == kNone ? p : g_.binary(Op::Div, p == kNone ? g_.constant(1) : p, d);
   }
 
+  struct Sorted {
+    Id a = kNone, b = kNone, outer = kNone;
+  };
+  // Masks by what they are about: one operand's indices, the other's, or nothing that is summed over; none if one mixes them.
+  // Of several conditions in one, each may be of a side. But not where something is divided: what one condition keeps out may be
+  // a division by 0 that another hides.
+  std::optional<Sorted> sort(std::vector<Id> masks, IndexSet k, IndexSet fa, IndexSet fb, bool divides) {
+    Sorted out;
+    for (size_t i = 0; i < masks.size(); i++) {
+      const ir::Node& m = g_.at(masks[i]);
+      const bool mixed = (m.free & k) && (m.free & ~fa) && (m.free & ~fb);
+      if (mixed && (m.op != Op::And || divides)) return {};
+      if (mixed) {
+        masks.insert(masks.end(), m.args.begin(), m.args.end());
+        continue;
+      }
+      Id& all = !(m.free & k) ? out.outer : !(m.free & ~fa) ? out.a : out.b;
+      all = all == kNone ? masks[i] : g_.binary(Op::And, all, masks[i]);
+    }
+    return out;
+  }
+
   Id product_form(Id node) {
     const ir::Node n = g_.at(node);
     const IndexSet k = ir::bit(n.sym);
@@ -122,17 +145,12 @@ class Normaliser {
     divided.over.insert(divided.over.end(), only_k.over.begin(), only_k.over.end());
     if ((masked(fa) && !second.over.empty()) || (masked(fb) && !first.over.empty())) return node;
     Id a = quotient(first), b = quotient(second);
-    Id outer_mask = kNone;
-    for (Id m : f.masks) {
-      if (!(g_.free(m) & k))
-        outer_mask = outer_mask == kNone ? m : g_.binary(Op::And, outer_mask, m);
-      else if (!(g_.free(m) & ~fa))
-        a = g_.select(m, a, g_.constant(0));
-      else if (!(g_.free(m) & ~fb))
-        b = g_.select(m, b, g_.constant(0));
-      else
-        return node;
-    }
+    const bool by_row = std::any_of(outer.over.begin(), outer.over.end(), [&](Id d) { return g_.free(d) != 0; });
+    const std::optional<Sorted> masks = sort(f.masks, k, fa, fb, by_row || !first.over.empty() || !second.over.empty());
+    if (!masks) return node;
+    if (masks->a != kNone) a = g_.select(masks->a, a, g_.constant(0));
+    if (masks->b != kNone) b = g_.select(masks->b, b, g_.constant(0));
+    Id outer_mask = masks->outer;
     const Id own_a = a, own_b = b;
     outer_mask = share_masks(own_a, k, b, outer_mask);
     outer_mask = share_masks(own_b, k, a, outer_mask);
