@@ -65,6 +65,7 @@ class Planner {
   bool chunk_inline(Id reduce) const;
   bool sums_walks(const ir::Node& reduce) const;
   bool multiplies(const ir::Node& reduce) const;
+  Id made_of(Id axis) const;
   std::vector<Id> natural_order(ir::IndexSet set) const;
   Layout default_layout(Id node) const;
   Layout walk_layout(Id node, Id index) const;

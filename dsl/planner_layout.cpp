@@ -78,6 +78,15 @@ bool Planner::sums_walks(const ir::Node& reduce) const {
   return std::any_of(nodes.begin(), nodes.end(), walks);
 }
 
+// The axis whose length alone makes that of this one: the height of which a row less are differences; or itself.
+Id Planner::made_of(Id axis) const {
+  std::set<Id> lengths;
+  if (g_.axes[axis].length == kNone) return axis;
+  for (Id node : ir::topological(g_, {g_.axes[axis].length}))
+    if (g_.at(node).op == Op::Extent) lengths.insert(g_.at(node).sym);
+  return lengths.size() == 1 ? made_of(*lengths.begin()) : axis;
+}
+
 // Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration. Short axes do not count,
 // and do not come last: vectors go along an image's rows, not along the places of a window.
 std::vector<Id> Planner::natural_order(IndexSet set) const {
@@ -85,7 +94,7 @@ std::vector<Id> Planner::natural_order(IndexSet set) const {
   for (const ir::Tensor& t : g_.tensors) {
     std::vector<Id> order, left = all;
     for (Id d : t.dims) {
-      auto it = std::find_if(left.begin(), left.end(), [&](Id k) { return g_.indices[k].axis == g_.indices[d].axis; });
+      auto it = std::find_if(left.begin(), left.end(), [&](Id k) { return made_of(g_.indices[k].axis) == made_of(g_.indices[d].axis); });
       if (it == left.end()) continue;
       order.push_back(*it);
       left.erase(it);

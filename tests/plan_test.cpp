@@ -253,6 +253,37 @@ TEST(Plan, AMaskStaysWithTheQuotientThatItHides) {
   }
 }
 
+// Differences of an image's rows, of which there is one less than rows: columns are still innermost, in whatever order the axes
+// are declared.
+TEST(Plan, AnAxisMadeOfAnothersLengthIsOrderedAsThat) {
+  const Program p = build_all(definition([] {
+    auto n = axis("N"), h = axis("H"), w = axis("W"), d = derived_axis("H-1", extent(h) - 1);
+    auto x = input("x", {n, h, w});
+    loss_per(n, sum(w, sum(d, softplus(x(n, d + 1, w) - x(n, d, w)))));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  size_t steps = 0;
+  for (const plan::Step& s : plan.steps) {
+    if (s.domain.size() < 3) continue;
+    steps++;
+    EXPECT_EQ(p.graph.indices[static_cast<size_t>(s.domain.back())].name, "w") << plan::print(plan);
+  }
+  EXPECT_GE(steps, 2u) << plan::print(plan);
+}
+
+// Of two conditions of a sum, which are about a side each, neither makes a loop of it.
+TEST(Plan, EachConditionOfASumGoesToItsSide) {
+  const Program p = build_all(definition([] {
+    auto i = axis("N"), j = axis("M"), c = axis("C");
+    auto a = input("a", {i, c}), b = input("b", {j, c});
+    auto known = mask("known", {i, c}, "which count"), seen = mask("seen", {j, c}, "which count"), row = mask("row", {i}, "which count");
+    loss_per(i, logsumexp(j, sum(c, a(i, c) * b(j, c), known(i, c) && (seen(j, c) && row(i)))));
+  })).front();
+  const plan::Plan plan = plan::make_plan(p);
+  EXPECT_EQ(plan::unsound(plan), "");
+  EXPECT_EQ(products_of(plan, 3), 3u) << plan::print(plan);
+}
+
 // The covariance of features over all places of all images: a product of matrices, and two in the derivative by two sides of
 // their own.
 TEST(Plan, ASumOverSeveralIndicesMakesAProduct) {
