@@ -13,7 +13,7 @@ using Halide::Expr;
 using ir::Op;
 using ir::ReduceKind;
 
-math::Env Lowering::env() const { return {isa.features.find("fma") != std::string_view::npos, isa.vector_bytes == 64}; }
+math::Env Lowering::env() const { return {isa.features.find("fma") != std::string_view::npos}; }
 
 Expr Lowering::unary(Op op, Expr x, ir::Type operand) {
   auto c = [&](double v) { return Halide::Internal::make_const(x.type(), v); };

@@ -105,7 +105,6 @@ Split split_positive(const Expr& u);  // subnormals too; k_shifted is undefined
 
 // Cores without special cases. `x` must lie where the comment says; NaN propagates.
 Expr zero_below(const Expr& x);  // for exp_core: of what has the exponential 0, an argument that costs no more than others
-Expr no_lower(const Expr& x, const Env& env);  // for exp_core: zero_below, or merely inside where it works
 Expr exp_core(const Expr& x, const Env& env);  // inside about +-1.4 * log(max), so that both over- and underflow work
 Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env);  // e^(x + lo), |lo| <= 2^-16
 Expr expm1_core(const Expr& x, const Env& env);                    // from -40 to just past log(max)

@@ -50,22 +50,28 @@ enum class Step { kLn2, kTwoLn2 };
 
 // n = round(x / step) by the magic-number addition, which leaves n in the low bits of t, so that the scale is one
 // shift; putting the exponent bias into the magic number saves the addition of it.
-//
+Expr magic_number(const Expr& x, int scale_bias) {
+  const Format f(x.type());
+  return lit(x, std::ldexp(1.5, f.mantissa) + f.bias + scale_bias);
+}
+Expr scale_of(const Expr& t) { return from_bits(t, to_bits(t) << Format(t.type()).mantissa); }
+
+constexpr double kLog2e32 = 0x1.715476p0, kLog2e64 = 0x1.71547652b82fep0;
+
 // With FMA, r = (x - n*hi) - n*lo is two instructions, if LLVM can be kept from folding it to x - n*(hi+lo) (5 ulp in
 // f32). Strict operations are no help: they are not contracted, and cost two more. But an intermediate value with
 // a second use is not reassociated; the callers give x - n*hi that use as the argument of their polynomial's innermost
 // step, where n*lo, below 2^-21, is far too small to matter. PrimitiveTest would show it if LLVM changed its mind.
 Reduction reduce(const Expr& x, Step step, int scale_bias, const Env& env) {
-  const Format f(x.type());
   const double k = step == Step::kLn2 ? 1 : 2;
-  const Expr magic = lit(x, std::ldexp(1.5, f.mantissa) + f.bias + scale_bias);
-  const Expr t = x * lit(x, 0x1.715476p0 / k, 0x1.71547652b82fep0 / k) + magic;
+  const Expr magic = magic_number(x, scale_bias);
+  const Expr t = x * lit(x, kLog2e32 / k, kLog2e64 / k) + magic;
   const Expr n = s_sub(t, magic);
   const Ln2& c = env.fma ? kLn2Nearest : kLn2Short;
   const Expr hi = lit(x, k * c.f32_hi, k * c.f64_hi);
   const Expr lo = lit(x, k * c.f32_lo, k * c.f64_lo);
 
-  const Expr scale = from_bits(x, to_bits(t) << f.mantissa);
+  const Expr scale = scale_of(t);
   if (env.fma) {
     const Expr coarse = x - n * hi;
     return {scale, coarse - n * lo, coarse};
@@ -97,9 +103,6 @@ Expr zero_below(const Expr& x) {
   return Halide::select(s_lt(x, least), none, x);
 }
 
-// Without registers for masks that costs too much in what is bound by exponentials.
-Expr no_lower(const Expr& x, const Env& env) { return env.masks ? zero_below(x) : s_max(lit(x, -104, -746), x); }
-
 Expr exp_sum_core(const Expr& x, const Expr& lo, const Env& env) {
   const Reduction red = reduce(x, Step::kTwoLn2, 0, env);
   return s_mul(s_mul(polynomial(s_add(red.r, lo), kExp, red.r_coarse), red.scale), red.scale);
@@ -121,26 +124,25 @@ using namespace detail;
 Expr exp(Expr x, Env env) {
   accept("exp", &x);
   // The bound only has to lie outside the range of finite results, and inside that of exp_core.
-  return share(exp_core(s_min(lit(x, 89, 710), no_lower(x, env)), env));
+  return share(exp_core(s_min(lit(x, 89, 710), zero_below(x)), env));
 }
 
 // x = (n + r) ln 2, of a product with 1/ln 2 that is off by up to |x| eps: as is x, a difference, itself. n = -127, at the lower
 // bound, has the scale 0 by itself, so that nothing underflows, and n = 128 has infinity.
 Expr exp_ftz(Expr x, Env env) {
   accept("exp_ftz", &x);
-  const Format f(x.type());
   x = s_min(lit(x, 88.7, 709.7), s_max(lit(x, -88, -709), x));
-  const Expr magic = lit(x, std::ldexp(1.5, f.mantissa) + f.bias);
+  const Expr magic = magic_number(x, 0), log2e = lit(x, kLog2e32, kLog2e64);
   Expr t, r;
   if (env.fma) {  // two products, each within an operation: the same one would be made first, and rounded
     t = x * lit(x, 0x1.715474p0, 0x1.71547652b82fdp0) + magic;
-    r = x * lit(x, 0x1.715476p0, 0x1.71547652b82fep0) - s_sub(t, magic);
+    r = x * log2e - s_sub(t, magic);
   } else {
-    const Expr z = s_mul(x, lit(x, 0x1.715476p0, 0x1.71547652b82fep0));
+    const Expr z = s_mul(x, log2e);
     t = s_add(z, magic);
     r = s_sub(z, s_sub(t, magic));
   }
-  return share(s_mul(polynomial(r, kExp2), from_bits(x, to_bits(t) << f.mantissa)));
+  return share(s_mul(polynomial(r, kExp2), scale_of(t)));
 }
 
 Expr expm1(Expr x, Env env) {

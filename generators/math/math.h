@@ -11,7 +11,7 @@
 //    digamma may differ in the last place), so that a maximum is equal to the element that it was, computed again;
 //  - NaN in any argument gives NaN (two exceptions, by IEEE: pow(NaN, 0) = pow(1, NaN) = 1);
 //  - infinities, poles and domain errors as in C99 Annex F, with the exceptions noted below;
-//  - subnormal arguments and results are right (the caller must not have set FTZ or DAZ);
+//  - subnormal arguments and results are right, but for exp_ftz (the caller must not have set FTZ or DAZ);
 //  - the sign of a zero result is not promised, as everywhere under fast math, nor is a NaN's payload.
 //
 // A Func must not be called sin, asin, pow and so on: Halide resolves such a name to its own function.
@@ -22,16 +22,13 @@
 namespace lossc::math {
 
 // What a function may assume about the target. `fma`: a*b + c is contracted to one rounding, as on avx2 and avx512
-// (arm-64 and CUDA contract too, but have not been measured). It saves two instructions of an exponential's 18; true on
+// (arm-64 and CUDA contract too, but have not been measured). It saves two instructions of an exponential's 19; true on
 // a target without FMA it costs up to 70 ulp (510 in f64), false on one with FMA only the time.
 struct Env {
   bool fma = false;
-  // Is a select by a comparison two instructions, with registers for masks, rather than four, as on avx2? Then exp(x) of what
-  // is 0 takes no longer than others (zero_below in exp.cpp).
-  bool masks = false;
 };
 
-// 16 vector instructions in f32 with FMA, with masks 17.
+// 17 vector instructions in f32 with FMA. What is 0 takes no longer than others.
 Halide::Expr exp(Halide::Expr x, Env env = {});
 // For the terms of a softmax, where x is the difference from the maximum: 12 instructions. The error grows with |x|, as that of
 // the difference, rounded, does to e^x (half an ulp of x): next to that it is small. The result is 0 below 2^-126.5 or so (f64:
