@@ -71,10 +71,10 @@ Lowering::Lowering(const plan::Plan& plan, int step, int float_bits, const sched
       case rt::ArgKind::Heap: break;
     }
   }
+  transcendental_ = reader.computes(ir::transcendental);
   reader.walk([&](Id node) {
     const ir::Node& n = reader.g.at(node);
     const bool computed = reader.buffer_of(node) < 0;
-    transcendental_ |= computed && ir::transcendental(n.op);
     bool reduces = computed && n.op == Op::Reduce;
     for (Id a : n.args) reduces |= computed && n.op != Op::At && reduces_[a];
     reduces_[node] = reduces;

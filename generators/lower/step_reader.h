@@ -35,6 +35,8 @@ class StepReader {
   Uses uses() const;
   // Calls `visit` for every node evaluated inside the step, operands before users.
   void walk(const std::function<void(ir::Id)>& visit) const;
+  // Is there such an operation among those evaluated inside the step?
+  bool computes(const std::function<bool(ir::Op)>& what) const;
   // Does it write over what it reads, in loops that compute some elements twice where that is not so (map_kernel)?
   bool careful() const;
   // Does it write over what it reads, with little to compute meanwhile?
