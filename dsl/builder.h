@@ -51,4 +51,10 @@ inline ir::Graph& G() { return B().program.graph; }
 // The node with `index` replaced by `key`: looked up in the value as a whole, where there is no cheaper way (look_up.cpp).
 ir::Id look_up(ir::Id node, ir::Id index, ir::Id key);
 
+// What a log-sum-exp takes from its terms so that none overflows, given the greatest; a term without it, and the logarithm of
+// their sum with it again: of nothing but -inf that, with derivative exactly 0 (reductions.cpp).
+ir::Id softmax_shift(ir::Id largest);
+ir::Id softmax_term(ir::Id x, ir::Id shift);
+ir::Id log_of_sum(ir::Id shift, ir::Id total);
+
 }  // namespace lossc

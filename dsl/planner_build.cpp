@@ -19,9 +19,8 @@ Elem elem_of(Type t) { return t == Type::Float ? Elem::Float : t == Type::Int ? 
 
 // As many as the caller counts, or a number of the definition's; or as what follows from such: the places of a square window.
 bool few_places(const ir::Graph& g, Id axis) {
-  if (g.axes[axis].length == kNone) return false;
-  const std::vector<Id> of = ir::topological(g, {g.axes[axis].length});
-  return std::all_of(of.begin(), of.end(), [&](Id n) { return g.at(n).op != Op::Extent || few_places(g, g.at(n).sym); });
+  const Id length = g.axes[axis].length;
+  return length != kNone && axes_of(g, length).empty();
 }
 
 }  // namespace

@@ -80,11 +80,10 @@ bool Planner::sums_walks(const ir::Node& reduce) const {
 
 // The axis whose length alone makes that of this one: the height of which a row less are differences; or itself.
 Id Planner::made_of(Id axis) const {
-  std::set<Id> lengths;
-  if (g_.axes[axis].length == kNone) return axis;
-  for (Id node : ir::topological(g_, {g_.axes[axis].length}))
-    if (g_.at(node).op == Op::Extent) lengths.insert(g_.at(node).sym);
-  return lengths.size() == 1 ? made_of(*lengths.begin()) : axis;
+  const Id length = g_.axes[axis].length;
+  if (length == kNone) return axis;
+  const std::vector<Id> of = axes_of(g_, length);
+  return of.size() == 1 ? of[0] : axis;
 }
 
 // Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration. Short axes do not count,

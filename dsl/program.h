@@ -78,8 +78,8 @@ bool is_declared(const Program& program, ir::Id param);
 bool meets(const Program& program, const Requirement& requirement, const std::vector<int64_t>& extents);
 // The first requirement that the extents (by axis) do not meet; nullptr: they meet all.
 const Requirement* unmet(const Program& program, const std::vector<int64_t>& extents);
-// The axes whose extents decide a requirement, in order of appearance: of those that follow from others, the others.
-std::vector<ir::Id> axes_of(const Program& program, const Requirement& requirement);
+// The axes whose extents decide a requirement or a length, in order of appearance: of those that follow from others, the others.
+std::vector<ir::Id> axes_of(const ir::Graph& graph, ir::Id node);
 
 // The first node under this one that is not made of extents, integers and truth values alone; kNone: there is none.
 ir::Id other_than_extents(const ir::Graph& graph, ir::Id node);

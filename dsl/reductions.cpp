@@ -64,15 +64,24 @@ struct Softmax {
   Id shift, e, total;
 };
 Softmax softmax_parts(Index over, Id x, Mask where) {
-  auto& g = G();
-  Id largest = reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum)));
-  // An infinite maximum (everything masked, or an infinite entry) must not meet x - inf = NaN.
-  Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
-  Id e = masked(g.unary(Op::ExpFtz, g.binary(Op::Sub, x, shift)), where, 0);
+  const Id shift = softmax_shift(reduce(ReduceKind::MaxNum, over, masked(x, where, ir::identity(ReduceKind::MaxNum))));
+  const Id e = masked(softmax_term(x, shift), where, 0);
   return {shift, e, reduce(ReduceKind::Sum, over, e)};
 }
 
 }  // namespace
+
+// An infinite maximum (everything masked, or an infinite entry) must not meet x - inf = NaN.
+Id softmax_shift(Id largest) {
+  auto& g = G();
+  return g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
+}
+Id softmax_term(Id x, Id shift) { return G().unary(Op::ExpFtz, G().binary(Op::Sub, x, shift)); }
+Id log_of_sum(Id shift, Id total) {
+  auto& g = G();
+  const Id none = g.binary(Op::Eq, total, g.constant(0));
+  return g.select(none, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, shift, g.unary(Op::Log, total)));
+}
 
 Expr sum(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Sum, over, e, m); }
 Expr prod(Index over, Arg e, Mask m) { return masked_reduce(ReduceKind::Prod, over, e, m); }
@@ -100,11 +109,8 @@ Expr any(Index over, Arg condition) { return Expr::of(reduce(ReduceKind::Any, ov
 Expr all(Index over, Arg condition) { return Expr::of(reduce(ReduceKind::All, over, B().as_bool(condition))); }
 
 Expr logsumexp(Index over, Arg e, Mask m) {
-  auto& g = G();
-  Softmax p = softmax_parts(over, B().as_float(e), m);
-  // The select keeps an empty row at -inf with derivative exactly 0.
-  Id empty = g.binary(Op::Eq, p.total, g.constant(0));
-  return Expr::of(g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total))));
+  const Softmax p = softmax_parts(over, B().as_float(e), m);
+  return Expr::of(log_of_sum(p.shift, p.total));
 }
 Expr log_add_exp(std::initializer_list<Arg> terms) {
   return log_add_exp(std::vector<Expr>(terms.begin(), terms.end()));
@@ -116,13 +122,12 @@ Expr log_add_exp(const std::vector<Expr>& terms) {
   Id largest = ir::kNone, total = ir::kNone;
   for (Expr a : terms) x.push_back(B().as_float(a));
   for (Id a : x) largest = largest == ir::kNone ? a : g.binary(Op::Max, largest, a);
-  const Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
+  const Id shift = softmax_shift(largest);
   for (Id a : x) {
-    const Id e = g.unary(Op::ExpFtz, g.binary(Op::Sub, a, shift));
+    const Id e = softmax_term(a, shift);
     total = total == ir::kNone ? e : g.binary(Op::Add, total, e);
   }
-  const Id none = g.binary(Op::Eq, total, g.constant(0));
-  return Expr::of(g.select(none, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, shift, g.unary(Op::Log, total))));
+  return Expr::of(log_of_sum(shift, total));
 }
 Expr softmax(Index over, Arg e, Mask m) {
   Softmax p = softmax_parts(over, B().as_float(e), m);

@@ -110,9 +110,9 @@ std::vector<int64_t> lengths_met_by(const Program& p, Id tensor, const std::vect
   return {found.begin(), found.end()};
 }
 
-std::vector<Id> axes_of(const Program& p, const Requirement& r) {
+std::vector<Id> axes_of(const ir::Graph& g, Id node) {
   std::vector<Id> axes;
-  add_axes(p.graph, r.node, &axes);
+  add_axes(g, node, &axes);
   return axes;
 }
 

@@ -260,8 +260,8 @@ bool lengthen(const Program& p, const Requirement& r, int64_t most, SampleOption
   const SampleOptions short_of_it = *o;
   const std::vector<int64_t> was = extents_for(p, *o);
   std::vector<std::vector<Id>> groups;
-  for (Id axis : axes_of(p, r)) groups.push_back({axis});
-  groups.push_back(axes_of(p, r));
+  for (Id axis : axes_of(p.graph, r.node)) groups.push_back({axis});
+  groups.push_back(axes_of(p.graph, r.node));
   for (const std::vector<Id>& group : groups) {
     for (int64_t more = 0; more <= most; more++) {
       for (Id axis : group) o->extents[p.graph.axes[axis].name] = was[axis] + more;
@@ -276,7 +276,7 @@ bool lengthen(const Program& p, const Requirement& r, int64_t most, SampleOption
 bool shorten(const Program& p, const Requirement& r, SampleOptions* o) {
   const SampleOptions as_it_is = *o;
   const std::vector<int64_t> was = extents_for(p, *o);
-  for (const Id axis : axes_of(p, r)) {
+  for (const Id axis : axes_of(p.graph, r.node)) {
     for (int64_t extent = was[axis] - 1; extent > 0; extent--) {
       o->extents[p.graph.axes[axis].name] = extent;
       if (meets(p, r, extents_for(p, *o))) return true;

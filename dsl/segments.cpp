@@ -73,10 +73,8 @@ struct Parts {
 };
 Parts softmax_parts(const Segments& s, Id x) {
   auto& g = G();
-  const Id largest = s.reduce(ReduceKind::Max, x);
-  // An infinite maximum (an empty segment, or an infinite element) must not meet x - inf = NaN.
-  const Id shift = g.unary(Op::StopGradient, g.select(g.unary(Op::IsFinite, largest), largest, g.constant(0)));
-  const Id e = g.select(s.kept(), g.unary(Op::ExpFtz, g.binary(Op::Sub, x, s.of_own(shift))), g.constant(0));
+  const Id shift = softmax_shift(s.reduce(ReduceKind::Max, x));
+  const Id e = g.select(s.kept(), softmax_term(x, s.of_own(shift)), g.constant(0));
   return {shift, e, s.reduce(ReduceKind::Sum, e)};
 }
 
@@ -104,11 +102,8 @@ Expr segment_min(Index over, Arg e, Arg key, Index segment, Mask m) {
   return Expr::of(s.reduce(ReduceKind::Min, B().as_float(e)));
 }
 Expr segment_logsumexp(Index over, Arg e, Arg key, Index segment, Mask m) {
-  auto& g = G();
   const Parts p = softmax_parts(Segments("segment_logsumexp", over, key, segment, m), B().as_float(e));
-  // The select keeps an empty segment at -inf with derivative exactly 0.
-  const Id empty = g.binary(Op::Eq, p.total, g.constant(0));
-  return Expr::of(g.select(empty, g.constant(ir::identity(ReduceKind::Max)), g.binary(Op::Add, p.shift, g.unary(Op::Log, p.total))));
+  return Expr::of(log_of_sum(p.shift, p.total));
 }
 Expr segment_softmax(Index over, Arg e, Arg key, Index segment, Mask m) {
   auto& g = G();
