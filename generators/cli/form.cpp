@@ -283,12 +283,10 @@ Case Form::small_case(int64_t most, int64_t longest, unsigned seed) const {
   const auto shorter = [](const auto& a, const auto& b) { return a.second < b.second; };
   const auto longest_axis = std::max_element(extents.begin(), extents.end(), shorter);
   // Where values have many indices all axes are shorter; still even, for losses over pairs of rows.
-  for (bool shorten = true; shorten;) {
+  for (;; most = std::max(most - 2, kLeast), longest = std::max(most, longest / 4 * 2)) {
     for (auto it = extents.begin(); it != extents.end(); ++it)
       options.extents[it->first] = std::min(it->second, it == longest_axis ? longest : most);
-    shorten = (most > kLeast || longest > kLeast) && cost(program, options).oracle > kWork;
-    most = std::max(most - 2, kLeast);
-    longest = std::max(longest > most + 2 ? longest / 4 * 2 : most, kLeast);
+    if (longest <= kLeast || cost(program, options).oracle <= kWork) break;
   }
   Case c = sample(program, options);
   for (const auto& [name, value] : params) c.params[name] = value;
