@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-
 #include "dsl/fuzz/tree.h"
 #include "lossc/halide.h"
 #include "tests/support/by_hand_words.h"
