@@ -78,12 +78,15 @@ bool Planner::sums_walks(const ir::Node& reduce) const {
   return std::any_of(nodes.begin(), nodes.end(), walks);
 }
 
-// The axis whose length alone makes that of this one: the height of which a row less are differences; or itself.
+// The axis whose length alone makes that of this one: the height of which a row less are differences; or itself. Not axes_of,
+// which goes on to what those are made of: a recurrence's segments follow from its length and that of a segment, and stood for
+// the recurrence's axis beside the places of one, which are all that does (twice the memory of what flows back through them).
 Id Planner::made_of(Id axis) const {
-  const Id length = g_.axes[axis].length;
-  if (length == kNone) return axis;
-  const std::vector<Id> of = axes_of(g_, length);
-  return of.size() == 1 ? of[0] : axis;
+  std::set<Id> lengths;
+  if (g_.axes[axis].length == kNone) return axis;
+  for (Id node : ir::topological(g_, {g_.axes[axis].length}))
+    if (g_.at(node).op == Op::Extent) lengths.insert(g_.at(node).sym);
+  return lengths.size() == 1 ? made_of(*lengths.begin()) : axis;
 }
 
 // Outermost first: as in a tensor over these axes; without one, rows first, then in order of declaration. Short axes do not count,
