@@ -52,7 +52,7 @@ struct Buffer {
   int slot = -1;          // Panel
   // Panel: an output of the same layout, made of it in place by the step that reads it last. Where the caller wants that
   // output and its rows are dense, this buffer is in its memory, too, which is fetched while the exponentials are made
-  // rather than when nothing else is to be done.
+  // rather than when nothing else is to be done. Lent: the output that it is left in until that is written (planner_left.cpp).
   int lender = -1;
   Scratch scratch = Scratch::None;
   // What a recurrence has before each place (of carried tensor `tensor`): the memory of this buffer, which holds what is
