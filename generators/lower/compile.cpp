@@ -6,7 +6,6 @@
 #include "kernels.h"
 #include "left.h"
 #include "mask.h"
-#include "strict.h"
 
 namespace lossc::lower {
 namespace {
@@ -52,7 +51,6 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
     target = target.with_feature(Halide::Target::StrictFloat);
     pipeline.add_custom_lowering_pass(by_hand::strict_pass(math::Env{false}));
   }
-  pipeline.add_custom_lowering_pass(strict::comparisons_pass());
   compile(pipeline, l.arguments(), symbol, target, !l.ahead.empty(), output);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception
