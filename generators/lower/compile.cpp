@@ -6,6 +6,7 @@
 #include "kernels.h"
 #include "left.h"
 #include "mask.h"
+#include "strict.h"
 
 namespace lossc::lower {
 namespace {
@@ -51,6 +52,7 @@ void compile(const plan::Plan& plan, int step, int float_bits, const schedules::
     target = target.with_feature(Halide::Target::StrictFloat);
     pipeline.add_custom_lowering_pass(by_hand::strict_pass(math::Env{false}));
   }
+  pipeline.add_custom_lowering_pass(strict::shown_pass());
   compile(pipeline, l.arguments(), symbol, target, !l.ahead.empty(), output);
 } catch (const Halide::Error& e) {
   throw std::runtime_error(e.what());  // Halide's own is no std::exception

@@ -19,9 +19,20 @@ inline Expr add(const Expr& a, const Expr& b) { return a.type().is_float() ? mak
 inline Expr sub(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_sub, a.type(), a, b) : a - b; }
 inline Expr mul(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_mul, a.type(), a, b) : a * b; }
 inline Expr div(const Expr& a, const Expr& b) { return a.type().is_float() ? make(Call::strict_div, a.type(), a, b) : a / b; }
-inline Expr lt(const Expr& a, const Expr& b) {
-  return a.type().is_float() ? make(Call::strict_lt, Halide::Bool(a.type().lanes()), a, b) : a < b;
+// One side of a comparison is hidden until the kernel is lowered (shown_pass). Where Halide asks for the bounds of a comparison,
+// strict or not, it reasons as if of real numbers, and finds z < z + 1 and z == z true of a scalar that is NaN, or too large for
+// its 1; rows behind the last whole vector (PartitionLoops) counted for that. The comparison itself has to be seen: in a kernel
+// without a strict operation LLVM is told that there are no NaNs.
+constexpr const char* kHidden = "lossc_hidden";
+inline Expr compare(Call::IntrinsicOp op, const Expr& a, const Expr& b) {
+  return make(op, Halide::Bool(a.type().lanes()), a, Call::make(b.type(), kHidden, {b}, Call::PureExtern));
 }
+inline Expr lt(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_lt, a, b) : a < b; }
+inline Expr eq(const Expr& a, const Expr& b) { return a.type().is_float() ? compare(Call::strict_eq, a, b) : a == b; }
+// Not strict_le: Halide makes !(b < a) of it, which holds for NaN.
+inline Expr le(const Expr& a, const Expr& b) { return a.type().is_float() ? lt(a, b) || eq(a, b) : a <= b; }
+// The last of the passes. For Pipeline::add_custom_lowering_pass, which takes ownership.
+Halide::Internal::IRMutator* shown_pass();
 // By the bits: `x != x` and fcmp uno are folded to false where x comes out of a flagged select.
 inline Expr is_nan(const Expr& x) {
   const bool f32 = x.type().bits() == 32;
@@ -35,14 +46,6 @@ inline Expr is_finite(const Expr& x) {
   const uint64_t infinity = f32 ? 0x7f800000u : 0x7ff0000000000000u;
   return (Halide::reinterpret(bits, x) & Halide::Internal::make_const(bits, infinity)) != Halide::Internal::make_const(bits, infinity);
 }
-// What is compared with itself is asked whether it is NaN. Halide's bounds take strict_eq of one scalar for true, and where a
-// loop's rest is cut off (PartitionLoops) a condition that is bound to a name then was: rows counted that z == z leaves out.
-inline Expr eq(const Expr& a, const Expr& b) {
-  if (!a.type().is_float()) return a == b;
-  return Halide::Internal::graph_equal(a, b) ? !strict::is_nan(a) : make(Call::strict_eq, Halide::Bool(a.type().lanes()), a, b);
-}
-// Not strict_le: Halide makes !(b < a) of it, which holds for NaN.
-inline Expr le(const Expr& a, const Expr& b) { return a.type().is_float() ? lt(a, b) || eq(a, b) : a <= b; }
 // On the bits, too: a flagged select may be turned into a max that drops NaN (`x <= 0 ? 0 : x`). The casts cost nothing.
 inline Expr select(const Expr& c, const Expr& a, const Expr& b) {
   if (!a.type().is_float()) return Halide::select(c, a, b);

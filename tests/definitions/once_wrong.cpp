@@ -213,11 +213,11 @@ LOSSC_LOSS(weighted_gap, "fault") {
   loss_per(i, stop_gradient(w) * gap, ok);
 }
 
-// A scalar compared with itself, which is false of NaN alone: in the columns behind the last whole vector it was true.
-LOSSC_LOSS(equal_to_itself, "fault") {
+// What is true of all real numbers, but not of NaN: in the columns behind the last whole vector it was.
+LOSSC_LOSS(true_of_numbers, "fault") {
   about_a_fault("Rows of which all but one column count only where a scalar is a number");
   auto n = axis("N", "rows"), c = axis("C", "columns");
   auto x = tensor("x", {n, c}, "any real"), z = tensor("z", {}, "any real, or NaN");
-  auto counts = c < 1 || z() == z();
+  auto counts = c < 1 || (z() == z() && z() - 1 < z());
   loss_per({n, c}, log(1.0 + sq(x(n, c))) * select(counts, sq(x(n, c)), 0), counts);
 }
